@@ -14,7 +14,9 @@ pub fn report(data: &[u8]) {
     assert_eq!(again, reports);
     for report in reports.reports {
         let sound = SessionId::parse(&report.session).is_some()
-            && [report.epoch, report.boot, report.seq].iter().all(|n| i64::try_from(*n).is_ok());
+            && [report.epoch, report.generation, report.seq]
+                .iter()
+                .all(|n| i64::try_from(*n).is_ok());
         let converted: Result<(SessionId, Snapshot), _> = report.clone().try_into();
         assert_eq!(converted.is_ok(), sound, "{report:?}");
         if let Ok((_, snapshot)) = converted {
@@ -33,7 +35,11 @@ fn take_in(told: &Snapshot) {
     session.spec.epoch = told.epoch;
     let before = session.clone();
     let Some(change) = session.observe(told.clone(), now, &deadlines) else {
-        assert_eq!((told.epoch, told.generation, told.seq), (0, 0, 0), "only this is no news: {told:?}");
+        assert_eq!(
+            (told.epoch, told.generation, told.seq),
+            (0, 0, 0),
+            "only this is no news: {told:?}"
+        );
         return;
     };
     let after = &change.session;

@@ -72,5 +72,6 @@ fn caller(key: ApiKey) -> Caller {
         capabilities: key.capabilities,
         // An API key never gives access to the operator's endpoints.
         platform_admin: false,
+        expires_at: key.expires_at,
     }
 }

@@ -117,7 +117,9 @@ impl JwtVerifier {
     fn read_claims(&self, claims: &Value) -> VerifiedToken {
         let (issuer, audience) = (self.issuer.as_deref(), self.audience.as_deref());
         let origin = claims::check_origin(claims, issuer, audience);
-        let caller = origin.and_then(|()| self.claims.caller(claims));
-        VerifiedToken { validity: Validity::read(claims), caller }
+        let validity = Validity::read(claims);
+        let expires_at = validity.ok().map(Validity::expires_at);
+        let caller = origin.and_then(|()| self.claims.caller(claims, expires_at));
+        VerifiedToken { validity, caller }
     }
 }

@@ -136,6 +136,7 @@ mod tests {
             capabilities: Capabilities::of_role(role),
             reach: Reach::Everything,
             platform_admin: false,
+            expires_at: None,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{KeyId, OrganizationId, SessionId, UserId};
+use crate::{
+    id::{KeyId, OrganizationId, SessionId, UserId},
+    time::Timestamp,
+};
 
 /// A right of a caller within its organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +135,8 @@ pub struct Caller {
     pub reach: Reach,
     /// Whether the caller has the platform role. The role allows the operations of operators only.
     pub platform_admin: bool,
+    /// The time at which the credential expires. `None` if it does not expire.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -143,6 +148,7 @@ impl Caller {
             capabilities: Capability::ALL.into_iter().collect(),
             reach: Reach::Everything,
             platform_admin: false,
+            expires_at: None,
         }
     }
 }

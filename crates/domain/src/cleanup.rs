@@ -4,7 +4,7 @@
 
 use crate::{
     caller::Actor,
-    event::{Event, EventName},
+    event::{Event, payload::EventPayload},
     id::{EventId, GatewayId, OrganizationId, SessionId},
     ports::environment::Environment,
     session::unlink::LogoutOutcome,
@@ -47,6 +47,19 @@ impl Cleanup {
         self.outcome_reported && self.gateway.is_none()
     }
 
+    /// Returns the event of the delete.
+    pub(crate) fn deletion_event(&self, environment: &dyn Environment) -> Event {
+        Event {
+            id: EventId::from_bits(environment.ulid()),
+            organization: self.organization.clone(),
+            session: Some(self.session.clone()),
+            sequence: self.sequence,
+            at: self.requested_at,
+            actor: self.requested_by.clone(),
+            payload: EventPayload::SessionDeleted {},
+        }
+    }
+
     /// Returns the event that reports the outcome of the unlink, the first time. Returns no event
     /// afterwards.
     pub fn report_outcome(
@@ -60,13 +73,12 @@ impl Cleanup {
         self.sequence += 1;
         vec![Event {
             id: EventId::from_bits(environment.ulid()),
-            name: EventName::SessionRetired,
             organization: self.organization.clone(),
             session: Some(self.session.clone()),
             sequence: self.sequence,
             at: environment.now(),
             actor: Actor::System,
-            payload: vec![("unlink".into(), outcome.as_str().into())],
+            payload: EventPayload::SessionRetired { unlink: outcome },
         }]
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     ports::{
         error::{BoxError, PortError},
-        store::written::Refusal,
+        store::written::Rejection,
     },
     rate_quota::RateQuota,
     resource_quota::ResourceLimitReached,
@@ -115,11 +115,16 @@ impl From<PortError> for Error {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Full(full) => Self::Full(full),
-            Refusal::Limited { rate_quota, retry_after } => {
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            // A retry gets the response of the request that was recorded first.
+            Rejection::Repeated => Self::Conflict {
+                message: "a request with this idempotency key is under way",
+                retry_after: Some(Duration::from_secs(1)),
+            },
+            Rejection::Full(full) => Self::Full(full),
+            Rejection::RateLimited { rate_quota, retry_after } => {
                 Self::RateLimited { rate_quota, retry_after }
             }
         }

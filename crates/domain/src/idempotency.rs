@@ -6,12 +6,9 @@
 //!
 //! Decision: ADR 0014.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use crate::{
-    error::{Error, Result},
-    time::Timestamp,
-};
+use crate::{error::Result, time::Timestamp};
 
 /// Hash that identifies an idempotency record within an organization. It covers the idempotency key
 /// of the caller and the parts of the request that make two requests the same.
@@ -37,21 +34,15 @@ pub trait RecordResponse<T: ?Sized>: Send + Sync {
     /// Returns the record for a change to `thing` that is about to be written.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the response cannot be rendered.
+    /// [`Error::Internal`](crate::error::Error::Internal) if the response cannot be rendered.
     fn record(&self, thing: &T) -> Result<IdempotencyRecord>;
 
     /// Reports that the change and its record are committed.
     fn committed(&self);
 }
 
-/// Another request with the same key wrote its record first. A retry gets the response of that
-/// request.
-pub(crate) fn duplicate_request() -> Error {
-    Error::Conflict {
-        message: "a request with this idempotency key is under way",
-        retry_after: Some(Duration::from_secs(1)),
-    }
-}
+/// The recorder of a request with an idempotency key. `None` for other requests.
+pub type Recorder<'a, T> = Option<&'a dyn RecordResponse<T>>;
 
 /// Shows the first two bytes only.
 impl fmt::Debug for IdempotencyKeyHash {

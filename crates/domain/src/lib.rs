@@ -31,6 +31,7 @@
 //!     capabilities: Capabilities::of_role(role),
 //!     reach: Reach::Everything,
 //!     platform_admin: false,
+//!     expires_at: None,
 //! };
 //! let (session, text_of) = (SessionId::from_bits(1), "Dear customer");
 //! let organization = OrganizationId::parse("acme").unwrap();
@@ -52,6 +53,7 @@ mod api_key;
 mod audit;
 mod caller;
 mod cleanup;
+pub mod commit;
 mod deadlines;
 mod error;
 mod event;
@@ -75,20 +77,26 @@ pub use access::{Scope, or_not_found};
 pub use api_key::{
     model::ApiKey,
     service::{ApiKeys, KeySpec, MAX_KEY_SESSIONS, NO_SUCH_SESSION, NewApiKey},
+    write::KeyWrite,
 };
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use cleanup::Cleanup;
+pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result};
-pub use event::{Event, EventName, EventPayload, EventValue, NewEvent};
+pub use event::{
+    Event,
+    fields::{EventFields, EventValue, Omittable},
+    payload::{EventName, EventPayload},
+};
 pub use gateway::{
     leases::Leases,
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
 pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
-pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse};
+pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
@@ -106,10 +114,11 @@ pub use session::{
         SettingsPatch,
     },
     settings_field::SettingsField,
-    spec::{Declaration, Desired, Spec},
+    spec::{Declaration, Desired, RequestedAction, Spec},
     status::{ReasonCode, Status, StatusReason},
     unlink::{LogoutOutcome, UnlinkRequest},
-    version::{DueAsRead, ExpectedVersion, Version},
+    version::{DueAsRead, ExpectedVersion, StoredVersion, Version},
+    write::{SessionUpdate, SessionWrite},
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};

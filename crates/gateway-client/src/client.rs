@@ -8,18 +8,19 @@ use domain::{
     Declaration, LiveIdentity, LogoutOutcome, Node, SessionId, Snapshot,
     ports::{GatewayError, SessionControl},
 };
-use gateway_protocol::{self as protocol, convert::Nonsense};
+use gateway_protocol::{self as protocol, convert::InvalidMessage};
+use http_client::{HttpClient, TlsError};
 use hyper::{Method, StatusCode};
 
 use crate::{
-    Config,
-    http::{HttpCaller, NodeRequest, NodeResponse, body},
+    config::Config,
+    http::{self, NodeRequest, NodeResponse, body},
 };
 
 /// Sends commands to gateway nodes over HTTP, with a bearer token for each node.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: HttpCaller,
+    http: HttpClient,
     config: Config,
 }
 
@@ -28,8 +29,8 @@ impl Client {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(config: Config) -> Result<Self, rustls::Error> {
-        Ok(Self { http: HttpCaller::new(config.connect, config.max_response_bytes)?, config })
+    pub fn new(config: Config) -> Result<Self, TlsError> {
+        Ok(Self { http: http::client(&config)?, config })
     }
 
     async fn send(
@@ -48,7 +49,8 @@ impl Client {
         // A session id has letters, digits and one underscore, so it needs no escaping.
         let url = format!("{}/node/v1/sessions/{path}", node.address.trim_end_matches('/'));
         let call = format!("{method} {path}");
-        let response = self.http.send(NodeRequest { method, url, token, body, deadline }).await;
+        let request = NodeRequest { method, url, token, body, deadline };
+        let response = request.send(&self.http).await;
         if let Err(error) = &response {
             let causes = causes(error);
             tracing::debug!(gateway = %node.id, call, %error, causes, "call to a node failed");
@@ -122,7 +124,7 @@ impl SessionControl for Client {
 fn snapshot(expected: &SessionId, response: protocol::Snapshot) -> Result<Snapshot, GatewayError> {
     let broken = |error: Box<dyn std::error::Error + Send + Sync>| GatewayError::Broken(error);
     let (session, snapshot) =
-        response.try_into().map_err(|error: Nonsense| broken(error.into()))?;
+        response.try_into().map_err(|error: InvalidMessage| broken(error.into()))?;
     if session == *expected {
         Ok(snapshot)
     } else {

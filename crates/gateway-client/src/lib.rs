@@ -8,7 +8,7 @@ mod client;
 mod config;
 mod http;
 mod refusal;
-mod tls;
 
 pub use client::Client;
 pub use config::{Config, NodeTokens};
+pub use http_client::TlsError;

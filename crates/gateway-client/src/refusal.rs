@@ -32,7 +32,7 @@ fn refused(refusal: Refusal) -> GatewayError {
             GatewayError::Unavailable(format!("the node failed: {message}").into())
         }
         // The two sides use different versions of the protocol.
-        RefusalCode::NotEnlisted | RefusalCode::Malformed | RefusalCode::UnknownCall => {
+        RefusalCode::NotRegistered | RefusalCode::Malformed | RefusalCode::UnknownCall => {
             GatewayError::Broken(format!("{code:?}: {message}").into())
         }
     }

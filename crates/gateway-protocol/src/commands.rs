@@ -17,7 +17,7 @@ pub struct Declaration {
     /// close the connection and open a new one with the same keys.
     pub restarts: u64,
     /// The pairing attempt. A node ignores the field when the session is linked.
-    pub pairing: Option<PairingWanted>,
+    pub pairing: Option<PairingSpec>,
     /// Whether the router knows of a linked device. A node without keys of such a session reports
     /// `keys_unavailable`, not that no device is linked. Absent in messages of older routers.
     #[serde(default)]
@@ -31,7 +31,7 @@ pub struct Declaration {
 /// A pairing attempt. The node always offers QR codes, and a pairing code when `phone` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PairingWanted {
+pub struct PairingSpec {
     /// Number of the attempt. A higher number than that of the running attempt starts a new attempt.
     pub attempt: u64,
     /// Phone number for the pairing code, digits only.
@@ -113,7 +113,8 @@ pub enum RefusalCode {
     AtCapacity,
     /// 409, answer to a heartbeat or report: the router does not know this incarnation; the node must
     /// register first.
-    NotEnlisted,
+    #[serde(rename = "not_enlisted")]
+    NotRegistered,
     /// 401: the bearer token is missing or wrong.
     Unauthorized,
     /// 400: the request is not valid.

@@ -1,5 +1,5 @@
 //! Conversions between the types of the protocol and of the domain, for the router. Messages of nodes
-//! are untrusted input: a message with an impossible value is [`Nonsense`].
+//! are untrusted input: a message with an impossible value is [`InvalidMessage`].
 
 use domain::{GatewayId, ReasonCode, SessionId, SnapshotReason, Timestamp};
 
@@ -24,19 +24,19 @@ fn bounded(text: &str, most: usize) -> String {
 
 /// A message with a value that no node of any version sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nonsense(pub &'static str);
+pub struct InvalidMessage(pub &'static str);
 
-impl std::fmt::Display for Nonsense {
+impl std::fmt::Display for InvalidMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Nonsense {}
+impl std::error::Error for InvalidMessage {}
 
 impl From<&domain::Declaration> for wire::Declaration {
     fn from(declaration: &domain::Declaration) -> Self {
-        let pairing = declaration.pairing.as_ref().map(|pairing| wire::PairingWanted {
+        let pairing = declaration.pairing.as_ref().map(|pairing| wire::PairingSpec {
             attempt: pairing.attempt,
             phone: pairing.phone.clone(),
             request: pairing.request,
@@ -53,25 +53,28 @@ impl From<&domain::Declaration> for wire::Declaration {
 }
 
 impl TryFrom<wire::Snapshot> for (SessionId, domain::Snapshot) {
-    type Error = Nonsense;
+    type Error = InvalidMessage;
 
-    fn try_from(snapshot: wire::Snapshot) -> Result<Self, Nonsense> {
-        let session = SessionId::parse(&snapshot.session).ok_or(Nonsense("invalid session id"))?;
+    fn try_from(snapshot: wire::Snapshot) -> Result<Self, InvalidMessage> {
+        let session =
+            SessionId::parse(&snapshot.session).ok_or(InvalidMessage("invalid session id"))?;
         // Both databases store signed 64-bit integers.
-        if [snapshot.epoch, snapshot.boot, snapshot.seq].iter().any(|n| i64::try_from(*n).is_err())
+        if [snapshot.epoch, snapshot.generation, snapshot.seq]
+            .iter()
+            .any(|n| i64::try_from(*n).is_err())
         {
-            return Err(Nonsense("number exceeds 63 bits"));
+            return Err(InvalidMessage("number exceeds 63 bits"));
         }
-        let told = domain::Snapshot {
+        let converted = domain::Snapshot {
             epoch: snapshot.epoch,
-            generation: snapshot.boot,
+            generation: snapshot.generation,
             seq: snapshot.seq,
             status: snapshot.status.into(),
             reason: snapshot.reason.map(Into::into),
             identity: snapshot.identity.map(Into::into),
             pairing: snapshot.pairing.map(Into::into),
         };
-        Ok((session, told))
+        Ok((session, converted))
     }
 }
 
@@ -148,9 +151,9 @@ impl From<wire::LogoutOutcome> for domain::LogoutOutcome {
     }
 }
 
-impl wire::Enlist {
+impl wire::Register {
     /// Converts to the domain's registration; `id` comes from the token of the node.
-    pub fn of(self, id: GatewayId) -> domain::Registration {
+    pub fn into_registration(self, id: GatewayId) -> domain::Registration {
         domain::Registration {
             id,
             address: self.address,
@@ -167,17 +170,17 @@ impl wire::Enlist {
     }
 }
 
-impl From<domain::Lease> for wire::Enlisted {
+impl From<domain::Lease> for wire::Registered {
     fn from(lease: domain::Lease) -> Self {
         Self {
-            boot: lease.generation,
+            generation: lease.generation,
             lease_ms: millis(lease.length),
-            beat_ms: millis(lease.heartbeat_interval),
+            heartbeat_ms: millis(lease.heartbeat_interval),
         }
     }
 }
 
-impl wire::Beaten {
+impl wire::HeartbeatAnswer {
     /// Creates the answer that renews the lease for `length`; the node must close the `lost` sessions.
     pub fn renewed(length: std::time::Duration, lost: Vec<SessionId>) -> Self {
         let lost = lost.into_iter().map(|session| session.as_str().to_owned()).collect();
@@ -187,7 +190,7 @@ impl wire::Beaten {
 
 /// Converts the held sessions of a heartbeat. Entries with an invalid session id are skipped, so that the
 /// node keeps those keys.
-pub fn held(held: &[wire::Held]) -> Vec<domain::HeldSession> {
+pub fn held_sessions(held: &[wire::HeldSession]) -> Vec<domain::HeldSession> {
     held.iter()
         .filter_map(|held| {
             let session = SessionId::parse(&held.session)?;

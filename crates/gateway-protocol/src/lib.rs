@@ -11,8 +11,8 @@
 //! snapshots ([`Snapshots`]); `GET /node/v1/sessions/{session}/identity` answers a [`LiveIdentity`];
 //! `GET /node/v1/health` answers [`Health`].
 //!
-//! Node → router: `POST /node/v1/gateways/{gateway}:enlist` with [`Enlist`] answers [`Enlisted`];
-//! `POST …:beat` with [`Beat`] answers [`Beaten`]; `POST …:report` with [`Reports`] answers 204 when
+//! Node → router: `POST /node/v1/gateways/{gateway}:enlist` with [`Register`] answers [`Registered`];
+//! `POST …:beat` with [`Heartbeat`] answers [`HeartbeatAnswer`]; `POST …:report` with [`Reports`] answers 204 when
 //! all reports are durable, or 200 and [`Reported`] when the router cannot store some of them.
 //!
 //! Errors are a [`Refusal`] with a 4xx or 5xx status. Times are Unix milliseconds.
@@ -24,11 +24,11 @@ mod membership;
 mod snapshot;
 
 pub use commands::{
-    Declaration, LiveIdentity, LoggedOut, Logout, LogoutOutcome, PairingWanted, Refusal,
-    RefusalCode,
+    Declaration, LiveIdentity, LoggedOut, Logout, LogoutOutcome, PairingSpec, Refusal, RefusalCode,
 };
 pub use membership::{
-    Beat, Beaten, Enlist, Enlisted, FEATURE_IDENTITY, Health, Held, Reported, Reports,
+    FEATURE_IDENTITY, Health, Heartbeat, HeartbeatAnswer, HeldSession, Register, Registered,
+    Reported, Reports,
 };
 pub use snapshot::{
     Attempt, Identity, PairingCode, QrCode, Reason, Snapshot, Snapshots, Status, reason,

@@ -12,7 +12,7 @@ pub const FEATURE_IDENTITY: &str = "identity";
 /// First message of a node's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Enlist {
+pub struct Register {
     /// Random text, new at every start of the process; the router detects restarts by it.
     pub incarnation: String,
     /// Address at which the router reaches this node: `http://host:port`.
@@ -25,23 +25,25 @@ pub struct Enlist {
     pub capacity: u32,
 }
 
-/// Answer to [`Enlist`].
+/// Answer to [`Register`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Enlisted {
+pub struct Registered {
     /// Generation of the node: grows with every new incarnation, and when a lost node registers again.
     /// Snapshots carry the number.
-    pub boot: u64,
+    #[serde(rename = "boot")]
+    pub generation: u64,
     /// Lease in milliseconds. A node closes every connection when no heartbeat succeeds for this long.
     pub lease_ms: u64,
     /// Interval of heartbeats in milliseconds.
-    pub beat_ms: u64,
+    #[serde(rename = "beatMs")]
+    pub heartbeat_ms: u64,
 }
 
 /// A session of which a node has keys or a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Held {
+pub struct HeldSession {
     /// Session id.
     pub session: String,
     /// Newest epoch that the node received.
@@ -51,23 +53,23 @@ pub struct Held {
 /// Heartbeat: renews the lease of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Beat {
-    /// See [`Enlist::incarnation`].
+pub struct Heartbeat {
+    /// See [`Register::incarnation`].
     pub incarnation: String,
     /// Every session of which the node has keys or a connection.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldSession>,
     /// Age in milliseconds of the newest registration or heartbeat whose answer reached the node. Both
     /// sides count the lease from that time, so that a node that receives no answers loses its lease.
     /// Absent in messages of older nodes.
-    #[serde(default)]
-    pub heard_ago_ms: Option<u64>,
+    #[serde(default, rename = "heardAgoMs")]
+    pub answered_ago_ms: Option<u64>,
 }
 
-/// Answer to [`Beat`].
+/// Answer to [`Heartbeat`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Beaten {
-    /// See [`Enlisted::lease_ms`].
+pub struct HeartbeatAnswer {
+    /// See [`Registered::lease_ms`].
     pub lease_ms: u64,
     /// Sessions that belong to this node no longer. The node closes them at once and wipes the keys of
     /// those that were never linked; keys of a linked device stay until the router sends a forget.
@@ -78,7 +80,7 @@ pub struct Beaten {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reports {
-    /// See [`Enlist::incarnation`].
+    /// See [`Register::incarnation`].
     pub incarnation: String,
     /// The node keeps a snapshot until this request succeeds or a newer snapshot replaces it.
     pub reports: Vec<Snapshot>,
@@ -100,7 +102,7 @@ pub struct Health {
     pub gateway: String,
     /// Program name and version.
     pub version: String,
-    /// See [`Enlist::features`].
+    /// See [`Register::features`].
     pub features: Vec<String>,
     /// Maximum number of sessions.
     pub capacity: u32,

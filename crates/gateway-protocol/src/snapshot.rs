@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of one session.
 ///
-/// Of two snapshots of a session by one node, the one with the greater `(boot, seq)` is newer.
+/// Of two snapshots of a session by one node, the one with the greater `(generation, seq)` is newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
@@ -14,7 +14,8 @@ pub struct Snapshot {
     /// Newest epoch that the node received for the session.
     pub epoch: u64,
     /// Generation of the node, as the router assigned it at registration.
-    pub boot: u64,
+    #[serde(rename = "boot")]
+    pub generation: u64,
     /// Grows with every change of the snapshot within the generation.
     pub seq: u64,
     /// Time of the change by the clock of the node, Unix milliseconds.
@@ -114,7 +115,7 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Number of the attempt, see [`PairingWanted::attempt`](crate::PairingWanted::attempt).
+    /// Number of the attempt, see [`PairingSpec::attempt`](crate::PairingSpec::attempt).
     pub attempt: u64,
     /// The current QR code.
     pub qr: Option<QrCode>,
@@ -142,7 +143,7 @@ pub struct QrCode {
 pub struct PairingCode {
     /// Eight characters without a dash.
     pub code: String,
-    /// Number of the request, see [`PairingWanted::request`](crate::PairingWanted::request).
+    /// Number of the request, see [`PairingSpec::request`](crate::PairingSpec::request).
     pub request: u64,
     /// Phone number of the request, digits only.
     pub phone: String,

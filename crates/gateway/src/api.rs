@@ -2,18 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_protocol::{
     Declaration, FEATURE_IDENTITY, Health, Logout, Refusal, RefusalCode, Snapshots,
 };
-use hyper::{HeaderMap, Method, StatusCode, header::AUTHORIZATION};
+use http_listener::{BodyError, Handler, Limits, Rejection, RequestContext};
+use hyper::{HeaderMap, Method, Response, header::AUTHORIZATION};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
 
 use crate::{
     fleet::Fleet,
-    refusal::{self, malformed, refusal},
+    refusal::{malformed, refusal, unavailable},
+    response::{json, method_not_allowed, no_content, refused},
     session_name::SessionName,
     version::program_version,
 };
@@ -54,20 +57,47 @@ pub(crate) struct Api {
     pub(crate) routes: matchit::Router<Vec<(Method, Operation)>>,
 }
 
-/// A request with its complete body.
-pub(crate) struct ApiRequest {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+/// The limits of the node's listener. Its only callers are routers.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        connections: 256,
+        unauthenticated_connections: 128,
+        // A group of callers gets half of the permits at most, so that all connections of one router
+        // can have a request.
+        requests: 1024,
+        waiting: 1024,
+        // Longer than the time for which a router keeps an unused connection.
+        idle: Duration::from_secs(30),
+        // Longer than a logout with the maximum deadline and its margin in the fleet.
+        request_time: Duration::from_secs(120),
+        drain: Duration::from_secs(3),
+        ..Limits::default()
+    }
 }
 
-/// The answer to a request.
-pub(crate) struct ApiResponse {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Vec<u8>,
-    pub(crate) allow: Option<String>,
+#[async_trait]
+impl Handler for Api {
+    type Log = ();
+
+    fn start_log(&self) {}
+
+    async fn handle(&self, request: &mut RequestContext) -> Response<Bytes> {
+        self.respond(request).await.unwrap_or_else(|refusal| refused(&refusal))
+    }
+
+    fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
+        let refusal = match rejection {
+            Rejection::InvalidHost { reason } => malformed(format!("the header Host {reason}")),
+            Rejection::Unreadable { .. } => malformed("the request cannot be read"),
+            Rejection::DeadlineExceeded | Rejection::Aborted => {
+                unavailable("the request was not finished in time")
+            }
+            Rejection::Panicked { .. } => refusal(RefusalCode::Internal, "internal"),
+        };
+        let mut response = refused(&refusal);
+        *response.status_mut() = rejection.status();
+        response
+    }
 }
 
 impl Api {
@@ -87,28 +117,23 @@ impl Api {
         Ok(routes)
     }
 
-    /// Handles one call, from authentication to the answer.
-    pub(crate) async fn handle(&self, request: ApiRequest) -> ApiResponse {
-        if !self.is_authorized(&request.headers) {
-            return refusal_response(&refusal(RefusalCode::Unauthorized, "unauthorized"));
+    async fn respond(&self, request: &mut RequestContext) -> Result<Response<Bytes>, Refusal> {
+        if !self.is_authorized(&request.head.headers) {
+            return Err(refusal(RefusalCode::Unauthorized, "unauthorized"));
         }
-        let Ok(route) = self.routes.at(&request.path) else {
-            return refusal_response(&refusal(RefusalCode::UnknownCall, "unknown operation"));
+        request.connection.mark_authenticated();
+        let Ok(route) = self.routes.at(request.head.uri.path()) else {
+            return Err(refusal(RefusalCode::UnknownCall, "unknown operation"));
         };
-        let Some((_, operation)) = route.value.iter().find(|(method, _)| *method == request.method)
+        let method = &request.head.method;
+        let Some((_, operation)) = route.value.iter().find(|(accepted, _)| accepted == method)
         else {
-            let allow = route.value.iter().map(|(m, _)| m.as_str()).collect::<Vec<_>>().join(", ");
-            return ApiResponse {
-                status: StatusCode::METHOD_NOT_ALLOWED,
-                allow: Some(allow),
-                ..refusal_response(&refusal(RefusalCode::UnknownCall, "unknown method"))
-            };
+            return Ok(method_not_allowed(route.value.iter().map(|(method, _)| method)));
         };
-        let session = route.params.get("session").map(str::to_owned);
-        match self.execute(*operation, session.as_deref(), &request).await {
-            Ok(response) => response,
-            Err(refusal) => refusal_response(&refusal),
-        }
+        let (operation, session) = (*operation, route.params.get("session").map(str::to_owned));
+        let permit = request.permits.work(request.connection.permit_holder());
+        request.hold(permit.map_err(|error| unavailable(error.to_string()))?);
+        self.execute(operation, session.as_deref(), request).await
     }
 
     /// Compares in constant time, so that the token cannot be guessed byte by byte.
@@ -122,33 +147,32 @@ impl Api {
         &self,
         operation: Operation,
         session: Option<&str>,
-        request: &ApiRequest,
-    ) -> Result<ApiResponse, Refusal> {
+        request: &mut RequestContext,
+    ) -> Result<Response<Bytes>, Refusal> {
         let session = || {
             let name = session.and_then(SessionName::parse);
             name.ok_or_else(|| malformed("session ids are 1 to 64 letters, digits and underscores"))
         };
         match operation {
-            Operation::Health => json_response(&self.health()),
-            Operation::List => json_response(&Snapshots { sessions: self.fleet.snapshots() }),
-            Operation::View => json_response(&self.fleet.snapshot(&session()?)?),
-            Operation::Identity => json_response(&self.fleet.identity(&session()?).await?),
+            Operation::Health => json(&self.health()),
+            Operation::List => json(&Snapshots { sessions: self.fleet.snapshots() }),
+            Operation::View => json(&self.fleet.snapshot(&session()?)?),
+            Operation::Identity => json(&self.fleet.identity(&session()?).await?),
             Operation::Declare => {
-                let declaration: Declaration = parse(&request.body)?;
+                let declaration: Declaration = read(request).await?;
                 check_declaration(&declaration)?;
-                json_response(&self.fleet.declare(&session()?, declaration).await?)
+                json(&self.fleet.declare(&session()?, declaration).await?)
             }
             Operation::Logout => {
-                let logout: Logout = parse(&request.body)?;
-                let within = Duration::from_millis(logout.deadline_ms).min(MAX_LOGOUT_DEADLINE);
-                let Logout { epoch, linked, .. } = logout;
-                json_response(&self.fleet.logout(&session()?, epoch, linked, within).await?)
+                let Logout { epoch, linked, deadline_ms } = read(request).await?;
+                let within = Duration::from_millis(deadline_ms).min(MAX_LOGOUT_DEADLINE);
+                json(&self.fleet.logout(&session()?, epoch, linked, within).await?)
             }
             Operation::Forget => {
-                let query = request.query.as_deref().unwrap_or_default();
-                let linked = parameter(query, "linked") == Some("true");
-                self.fleet.forget(&session()?, epoch_parameter(query)?, linked).await?;
-                Ok(ApiResponse { status: StatusCode::NO_CONTENT, body: Vec::new(), allow: None })
+                let query = request.head.uri.query().unwrap_or_default();
+                let (epoch, linked) = (epoch_parameter(query), parameter(query, "linked"));
+                self.fleet.forget(&session()?, epoch?, linked == Some("true")).await?;
+                Ok(no_content())
             }
         }
     }
@@ -170,12 +194,6 @@ impl Api {
 /// Returns the features that this node announces to the router.
 pub(crate) fn features() -> Vec<String> {
     vec![FEATURE_IDENTITY.to_owned()]
-}
-
-/// Converts a refusal to a response.
-pub(crate) fn refusal_response(refusal: &Refusal) -> ApiResponse {
-    let body = serde_json::to_vec(refusal).unwrap_or_default();
-    ApiResponse { status: refusal::http_status(refusal.code), body, allow: None }
 }
 
 fn check_declaration(declaration: &Declaration) -> Result<(), Refusal> {
@@ -200,14 +218,15 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| malformed(format!("body: {error}")))
-}
-
-fn json_response(body: &impl Serialize) -> Result<ApiResponse, Refusal> {
-    let body = serde_json::to_vec(body)
-        .map_err(|_| refusal(RefusalCode::Internal, "the answer cannot be serialized"))?;
-    Ok(ApiResponse { status: StatusCode::OK, body, allow: None })
+/// Reads the JSON body of a request.
+async fn read<T: DeserializeOwned>(request: &mut RequestContext) -> Result<T, Refusal> {
+    let (permits, holder) = (request.permits.clone(), request.connection.permit_holder());
+    let body =
+        request.body.read(|| permits.waiting(holder)).await.map_err(|error| match error {
+            BodyError::NoPermit(_) => unavailable(error.to_string()),
+            _ => malformed(error.to_string()),
+        })?;
+    serde_json::from_slice(&body).map_err(|error| malformed(format!("body: {error}")))
 }
 
 /// Returns the resident memory of the process in bytes; 0 if the system does not provide the

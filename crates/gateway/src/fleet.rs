@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{
-    Declaration, Held, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode, Snapshot,
-    Status,
+    Declaration, HeldSession, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode,
+    Snapshot, Status,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -125,7 +125,7 @@ impl Fleet {
             return Err(stale_epoch(min_epoch));
         }
         let mut snapshot = session_state::blank_snapshot(session, epoch, &self.context);
-        snapshot.boot = self.context.generation();
+        snapshot.generation = self.context.generation();
         let mut outcome = LogoutOutcome::NotLinked;
         if linked && !wiped {
             let why = "the node has no keys of the linked device";
@@ -182,8 +182,8 @@ impl Fleet {
     }
 
     /// Returns every session of this node with its epoch, for a heartbeat.
-    pub(crate) fn held_sessions(&self) -> Vec<Held> {
-        let held = |state_cell: &StateCell| Held {
+    pub(crate) fn held_sessions(&self) -> Vec<HeldSession> {
+        let held = |state_cell: &StateCell| HeldSession {
             session: state_cell.session.as_str().into(),
             epoch: state_cell.epoch(),
         };

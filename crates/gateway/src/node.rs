@@ -3,8 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use gateway_protocol::Enlist;
+use gateway_protocol::Register;
+use http_client::HttpClient;
+use http_listener::{Drained, HttpService};
 use tokio::{
+    net::TcpListener,
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
 };
@@ -15,14 +18,14 @@ use crate::{
     config::Settings,
     context::NodeContext,
     data_folder::FolderLock,
+    engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
     fleet::Fleet,
-    http_client::{EngineHttpClient, HttpsClient},
     keys::KeyStore,
     outbox::Outbox,
+    outgoing_http,
     reporter::Reporter,
     router_client::RouterClient,
-    server,
     version::program_version,
     whatsapp_transport::{TransportProvider, WebSocketProvider},
 };
@@ -40,7 +43,7 @@ pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
     stop: CancellationToken,
-    server: JoinHandle<()>,
+    server: JoinHandle<Drained>,
     _lock: FolderLock,
 }
 
@@ -65,11 +68,12 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let lock = FolderLock::take(&settings.data)?;
         let key_store = open_key_store(&settings).context("the data folder cannot be used")?;
-        let (listener, address) = server::bind(settings.listen)
+        let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
-        let https = HttpsClient::new()?;
-        let context = Arc::new(node_context(&settings, key_store, transports, https.clone()));
+        let address = listener.local_addr()?;
+        let client = outgoing_http::client()?;
+        let context = Arc::new(node_context(&settings, key_store, transports, client.clone()));
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
@@ -79,7 +83,7 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router = RouterClient::new(https, &settings.router, &settings.id, &settings.token)?;
+        let router = RouterClient::new(client, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
         let advertised = &registration.address;
         tracing::info!(version = program_version(), %address, advertised, "listening");
@@ -99,7 +103,8 @@ impl Node {
             early_heartbeat,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
-        let server = tokio::spawn(server::serve(listener, api, stop.clone()));
+        let service = HttpService::new(api, api::limits());
+        let server = tokio::spawn(http_listener::serve(listener, service, stop.clone()));
         Ok(Self { address, fleet, stop, server, _lock: lock })
     }
 
@@ -129,7 +134,7 @@ fn node_context(
     settings: &Settings,
     key_store: KeyStore,
     transports: Arc<dyn TransportProvider>,
-    https: HttpsClient,
+    client: HttpClient,
 ) -> NodeContext {
     let simulated = settings.whatsapp.is_some();
     let linking = usize::from(settings.max_linking);
@@ -137,7 +142,7 @@ fn node_context(
         key_store,
         outbox: Outbox::default(),
         transports,
-        http: Arc::new(EngineHttpClient::new((!simulated).then_some(https))),
+        http: Arc::new(EngineHttpClient::new((!simulated).then_some(client))),
         version: simulated.then_some(SIMULATED_VERSION),
         compute_permits: Arc::new(Semaphore::new(compute_permit_count())),
         connect_permits: FairPermits::new(MAX_CONNECTING, 0),
@@ -152,8 +157,8 @@ fn compute_permit_count() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Enlist {
-    Enlist {
+fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Register {
+    Register {
         incarnation: format!("{:032x}", rand::random::<u128>()),
         address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
         version: program_version(),

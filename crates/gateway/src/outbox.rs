@@ -103,7 +103,7 @@ mod tests {
         Snapshot {
             session: session.into(),
             epoch: 1,
-            boot: 0,
+            generation: 0,
             seq,
             at: 0,
             status: Status::Stopped,

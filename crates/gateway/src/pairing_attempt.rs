@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gateway_protocol::{Attempt, PairingCode, PairingWanted, QrCode, Reason};
+use gateway_protocol::{Attempt, PairingCode, PairingSpec, QrCode, Reason};
 use tokio::time::Instant;
 
 /// WhatsApp's usual offer, which applies without other information: six codes, the first for 60 s,
@@ -86,7 +86,7 @@ impl PairingAttempt {
 
     /// Returns the code request to send on this socket, once for each request and only on an open
     /// socket.
-    pub(crate) fn take_code_request(&mut self, spec: &PairingWanted) -> Option<(u64, String)> {
+    pub(crate) fn take_code_request(&mut self, spec: &PairingSpec) -> Option<(u64, String)> {
         let phone = spec.phone.clone()?;
         let socket_is_open = self.qr.is_some();
         (socket_is_open && self.is_unrequested(spec)).then(|| {
@@ -98,7 +98,7 @@ impl PairingAttempt {
 
     /// Returns whether the requested code needs a fresh socket, because the QR codes of this one
     /// end too soon.
-    pub(crate) fn needs_fresh_socket(&self, spec: &PairingWanted) -> bool {
+    pub(crate) fn needs_fresh_socket(&self, spec: &PairingSpec) -> bool {
         // Never more than a fresh socket offers; otherwise each socket would be replaced by the
         // next.
         let enough = MIN_CODE_WINDOW.min(self.qr_window() * 3 / 4);
@@ -111,7 +111,7 @@ impl PairingAttempt {
         FIRST_QR_LIFETIME + NEXT_QR_LIFETIME * (self.qr_count - 1)
     }
 
-    fn is_unrequested(&self, spec: &PairingWanted) -> bool {
+    fn is_unrequested(&self, spec: &PairingSpec) -> bool {
         self.requested.is_none_or(|requested| requested < spec.request)
     }
 
@@ -183,8 +183,8 @@ fn millis(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    fn spec(phone: bool, request: u64) -> PairingWanted {
-        PairingWanted { attempt: 1, phone: phone.then(|| "15550001".into()), request }
+    fn spec(phone: bool, request: u64) -> PairingSpec {
+        PairingSpec { attempt: 1, phone: phone.then(|| "15550001".into()), request }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn malformed(message: impl Into<String>) -> Refusal {
 /// Returns the HTTP status of a refusal.
 pub(crate) fn http_status(code: RefusalCode) -> StatusCode {
     match code {
-        RefusalCode::StaleEpoch | RefusalCode::NotEnlisted | RefusalCode::StillLinked => {
+        RefusalCode::StaleEpoch | RefusalCode::NotRegistered | RefusalCode::StillLinked => {
             StatusCode::CONFLICT
         }
         RefusalCode::UnknownSession | RefusalCode::UnknownCall => StatusCode::NOT_FOUND,

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use gateway_protocol::{Beat, Enlist, Reason, Reports, Snapshot, Status, reason};
+use gateway_protocol::{Heartbeat, Reason, Register, Reports, Snapshot, Status, reason};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -32,7 +32,7 @@ pub(crate) struct Reporter {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) router: RouterClient,
-    pub(crate) registration: Enlist,
+    pub(crate) registration: Register,
     /// Notified when the router does not know this node.
     pub(crate) unregistered: Notify,
     /// Notified when a session of this node may free capacity.
@@ -92,10 +92,10 @@ impl Reporter {
                 Ok(registered) => {
                     lease.length = Duration::from_millis(registered.lease_ms);
                     lease.heartbeat_interval =
-                        Duration::from_millis(registered.beat_ms).max(MIN_HEARTBEAT_INTERVAL);
+                        Duration::from_millis(registered.heartbeat_ms).max(MIN_HEARTBEAT_INTERVAL);
                     lease.renew(sent_at);
-                    tracing::info!(boot = registered.boot, "enlisted");
-                    self.context.generation.send_replace(registered.boot);
+                    tracing::info!(boot = registered.generation, "enlisted");
+                    self.context.generation.send_replace(registered.generation);
                     // A pending notification concerns the time before this registration.
                     let _ = self.unregistered.notified().now_or_never();
                     self.fleet.report_all();
@@ -114,17 +114,18 @@ impl Reporter {
         loop {
             let sent_at = Instant::now();
             let incarnation = self.registration.incarnation.clone();
-            let answered_ago = lease.answered.map(|heard| heard.elapsed().as_millis());
-            let heard_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
-            let beat = Beat { incarnation, held: self.fleet.held_sessions(), heard_ago_ms };
-            match self.while_leased(lease, self.router.heartbeat(&beat)).await {
+            let answered_ago = lease.answered.map(|answered| answered.elapsed().as_millis());
+            let answered_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
+            let heartbeat =
+                Heartbeat { incarnation, held: self.fleet.held_sessions(), answered_ago_ms };
+            match self.while_leased(lease, self.router.heartbeat(&heartbeat)).await {
                 // The lease ended meanwhile and all connections are closed. The router examines all
                 // sessions only at a registration.
                 Ok(_) if lease.ends.is_none() => return,
                 Ok(renewed) => {
                     lease.length = Duration::from_millis(renewed.lease_ms);
                     lease.renew(sent_at);
-                    self.release_lost(&beat, &renewed.lost).await;
+                    self.release_lost(&heartbeat, &renewed.lost).await;
                     times_named = log_orphans(&times_named, &renewed.lost);
                 }
                 Err(RouterError::NotRegistered) => return,
@@ -150,8 +151,8 @@ impl Reporter {
 
     /// Releases sessions that are no longer assigned to this node. A declaration that arrived after
     /// the heartbeat was sent is newer than the router's answer.
-    async fn release_lost(&self, beat: &Beat, lost: &[String]) {
-        for held in beat.held.iter().filter(|held| lost.contains(&held.session)) {
+    async fn release_lost(&self, heartbeat: &Heartbeat, lost: &[String]) {
+        for held in heartbeat.held.iter().filter(|held| lost.contains(&held.session)) {
             if let Some(session) = SessionName::parse(&held.session) {
                 tracing::debug!(
                     session = held.session,
@@ -222,7 +223,7 @@ impl Reporter {
 
     fn reports(&self, batch: &[gateway_protocol::Snapshot], generation: u64) -> Reports {
         let reports = batch.iter().cloned().map(|mut snapshot| {
-            snapshot.boot = generation;
+            snapshot.generation = generation;
             snapshot
         });
         Reports { incarnation: self.registration.incarnation.clone(), reports: reports.collect() }

@@ -1,20 +1,22 @@
 //! The calls of a node to its router.
 
 use bytes::Bytes;
-use gateway_protocol::{Beat, Beaten, Enlist, Enlisted, Refusal, RefusalCode, Reports};
-use http_body_util::Full;
+use gateway_protocol::{
+    Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports,
+};
+use http_client::{HttpClient, bearer};
 use hyper::{
-    Method, Request,
+    Request,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::http_client::HttpsClient;
+use crate::outgoing_http::REQUEST_TIMEOUT;
 
 /// Calls the router on behalf of one node.
 pub(crate) struct RouterClient {
-    https: HttpsClient,
+    client: HttpClient,
     base_url: String,
     bearer: HeaderValue,
 }
@@ -32,22 +34,27 @@ pub(crate) enum RouterError {
 
 impl RouterClient {
     pub(crate) fn new(
-        https: HttpsClient,
+        client: HttpClient,
         base: &str,
         gateway: &str,
         token: &SecretString,
     ) -> anyhow::Result<Self> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-        bearer.set_sensitive(true);
-        Ok(Self { https, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
+        let bearer = bearer(token.expose_secret())?;
+        Ok(Self { client, base_url: format!("{base}/node/v1/gateways/{gateway}:"), bearer })
     }
 
-    pub(crate) async fn register(&self, registration: &Enlist) -> Result<Enlisted, RouterError> {
+    pub(crate) async fn register(
+        &self,
+        registration: &Register,
+    ) -> Result<Registered, RouterError> {
         parse(&self.call("enlist", registration).await?)
     }
 
-    pub(crate) async fn heartbeat(&self, beat: &Beat) -> Result<Beaten, RouterError> {
-        parse(&self.call("beat", beat).await?)
+    pub(crate) async fn heartbeat(
+        &self,
+        heartbeat: &Heartbeat,
+    ) -> Result<HeartbeatAnswer, RouterError> {
+        parse(&self.call("beat", heartbeat).await?)
     }
 
     pub(crate) async fn report(&self, reports: &Reports) -> Result<(), RouterError> {
@@ -56,22 +63,21 @@ impl RouterClient {
 
     async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, RouterError> {
         let body = serde_json::to_vec(body).map_err(other_error)?;
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{verb}", self.base_url))
+        let request = Request::post(format!("{}{verb}", self.base_url))
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.into()))
+            .body(Bytes::from(body))
             .map_err(other_error)?;
-        let (status, body) =
-            self.https.send(request).await.map_err(|error| {
-                RouterError::Other(format!("cannot reach the router: {error:#}"))
-            })?;
+        let response = self.client.send(request, REQUEST_TIMEOUT).await.map_err(|error| {
+            let error = anyhow::Error::from(error);
+            RouterError::Other(format!("cannot reach the router: {error:#}"))
+        })?;
+        let (status, body) = (response.status(), response.into_body());
         if status.is_success() {
             return Ok(body);
         }
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { code: RefusalCode::NotEnlisted, .. }) => Err(RouterError::NotRegistered),
+            Ok(Refusal { code: RefusalCode::NotRegistered, .. }) => Err(RouterError::NotRegistered),
             Ok(refusal) => Err(RouterError::Other(format!("refused: {}", refusal.message))),
             Err(_) => Err(RouterError::Other(format!("the router answered {status}"))),
         }

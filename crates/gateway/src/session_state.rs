@@ -40,7 +40,7 @@ impl StateCell {
     /// Returns the published snapshot with the present generation of the node.
     pub(crate) fn snapshot(&self, context: &NodeContext) -> Snapshot {
         let mut snapshot = self.lock().clone();
-        snapshot.boot = context.generation();
+        snapshot.generation = context.generation();
         snapshot
     }
 
@@ -71,7 +71,7 @@ impl StateCell {
         let mut published = self.lock();
         let next = Snapshot {
             session: published.session.clone(),
-            boot: 0,
+            generation: 0,
             seq: published.seq,
             at: published.at,
             epoch: state.epoch,
@@ -104,7 +104,7 @@ pub(crate) fn blank_snapshot(session: &SessionName, epoch: u64, context: &NodeCo
     Snapshot {
         session: session.as_str().to_owned(),
         epoch,
-        boot: 0,
+        generation: 0,
         seq: context.next_seq(),
         at: wacore::time::now_millis(),
         status: Status::Stopped,

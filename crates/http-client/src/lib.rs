@@ -1,129 +1,23 @@
 //! The HTTP client of every program: connections, TLS, one deadline for the whole exchange, and a limit
 //! on the length of response bodies. Redirects are never followed.
 //!
+//! A request is sent again only if its connection closed before the first byte of the request was
+//! written. A request that may have reached the server is never sent again.
+//!
 //! The crate knows no other crate of this workspace.
 
-use std::{sync::Arc, time::Duration};
+mod bearer;
+mod client;
+mod error;
+mod roots;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::{Request, Response};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+pub use self::{
+    bearer::bearer,
+    client::{HttpClient, Limits},
+    error::{ClientError, TlsError},
+    roots::{NoRoots, system_roots},
 };
-use rustls::{ClientConfig, RootCertStore};
-
-/// Boxed error of a lower layer, for the log.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Limits of a client.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Time limit for opening a TCP connection.
-    pub connect: Duration,
-    /// Time for which an unused connection stays open.
-    pub idle: Duration,
-    /// Maximum number of unused connections per host; 0 closes every connection after its exchange.
-    pub idle_per_host: usize,
-    /// Maximum length of a response body, in bytes.
-    pub response_bytes: usize,
-}
-
-/// Failure of an exchange.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The deadline passed before the response was complete. The server may have received the request.
-    #[error("no complete response within {0:?}")]
-    DeadlineExceeded(Duration),
-    /// The response body exceeds [`Limits::response_bytes`].
-    #[error("response body exceeds {0} bytes")]
-    ResponseTooLong(usize),
-    /// The connection, the TLS handshake or the transfer failed.
-    #[error("the exchange failed")]
-    Transport(#[source] BoxError),
-}
-
-/// HTTP/1.1 client for `http://` and `https://` addresses. Clones share their connections.
-#[derive(Clone, Debug)]
-pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    response_bytes: usize,
-}
-
-impl HttpClient {
-    /// Creates a client that trusts the certificates that `roots` vouch for. With empty `roots` every
-    /// `https://` exchange fails.
-    ///
-    /// # Errors
-    /// When TLS cannot be configured.
-    pub fn new(roots: RootCertStore, limits: Limits) -> Result<Self, rustls::Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(limits.connect));
-        // The provider is explicit: rustls panics when two are compiled in and none is chosen.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.idle)
-            .pool_max_idle_per_host(limits.idle_per_host)
-            // hyper repeats only a request of which no byte has left.
-            .retry_canceled_requests(true)
-            .build(connector);
-        Ok(Self { client, response_bytes: limits.response_bytes })
-    }
-
-    /// Sends the request and reads the whole response, whatever its status, within `deadline`.
-    ///
-    /// # Errors
-    /// [`ClientError`]; the server may have carried the request out.
-    pub async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-        deadline: Duration,
-    ) -> Result<Response<Bytes>, ClientError> {
-        match tokio::time::timeout(deadline, self.exchange(request)).await {
-            Ok(response) => response,
-            Err(_) => Err(ClientError::DeadlineExceeded(deadline)),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, ClientError> {
-        let response = self.client.request(request).await;
-        let (head, body) =
-            response.map_err(|error| ClientError::Transport(error.into()))?.into_parts();
-        match Limited::new(body, self.response_bytes).collect().await {
-            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(ClientError::ResponseTooLong(self.response_bytes))
-            }
-            Err(error) => Err(ClientError::Transport(error)),
-        }
-    }
-}
-
-/// Returns the certificate authorities that the machine trusts; empty when it has none. Certificates that
-/// cannot be parsed are skipped.
-pub fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
-}
+pub use rustls::RootCertStore;
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,9 @@ pub(crate) struct RouteLabels {
     pub(crate) routine: bool,
 }
 
+/// The labels of a request for an unknown path.
+const NO_ROUTE: RouteLabels = RouteLabels { template: "", operation: "", routine: false };
+
 #[derive(Debug)]
 struct RequestSender {
     organization: String,
@@ -85,14 +88,15 @@ impl AccessLog for RequestLog {
         if let Some(rejection) = request.rejection {
             self.set_problem(&Problem::from(rejection));
         }
-        let unknown = RouteLabels { template: "", operation: "", routine: false };
-        let route = self.route.get().copied().unwrap_or(unknown);
+        let route = self.route.get().copied().unwrap_or(NO_ROUTE);
         let (organization, actor) =
             self.sender.get().map_or(("", ""), |s| (s.organization.as_str(), s.actor.as_str()));
         let (refused, cause) = (self.refused.get().copied(), self.cause.get().map(String::as_str));
         let (status, bytes) = (request.status.map(|status| status.as_u16()), request.bytes);
-        self.metrics.record(route.operation, status, request.duration);
-        let duration_ms = whole_millis(request.duration);
+        // A peer that reads slowly does not make the operation slow.
+        self.metrics.record(route.operation, status, request.response_time);
+        let (duration_ms, aborted) =
+            (whole_millis(request.duration), request.aborted.then_some(true));
         // The level is part of the static description of a log line; therefore one macro, used
         // three times.
         macro_rules! event {
@@ -104,6 +108,7 @@ impl AccessLog for RequestLog {
                     status,
                     duration_ms,
                     bytes,
+                    aborted,
                     organization,
                     actor,
                     request_id = request.id.as_str(),
@@ -115,7 +120,7 @@ impl AccessLog for RequestLog {
         }
         match status {
             Some(500..) => event!(warn),
-            Some(..400) if route.routine => event!(debug),
+            Some(..400) if route.routine && !request.aborted => event!(debug),
             Some(_) => event!(info),
             // The caller hung up. An unsafe request continues without its caller.
             None => event!(info),

@@ -22,7 +22,7 @@ type RequestKind = (&'static str, Option<u16>);
 pub(crate) struct RequestMetrics(RwLock<HashMap<RequestKind, (Counter, Histogram)>>);
 
 impl RequestMetrics {
-    /// Counts one request.
+    /// Counts one request whose response was ready after `duration`.
     pub(crate) fn record(&self, operation: &'static str, status: Option<u16>, duration: Duration) {
         let kind = (operation, status);
         let add = |(requests, durations): &(Counter, Histogram)| {

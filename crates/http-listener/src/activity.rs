@@ -212,6 +212,11 @@ impl ConnectionActivity {
 }
 
 impl RequestActivity {
+    /// Returns the connection of the request.
+    pub(crate) fn connection(&self) -> &ConnectionActivity {
+        &self.activity
+    }
+
     /// Records that the response is ready and that `bytes` are to be written. The request then
     /// waits for its peer.
     pub(crate) fn answered(&mut self, bytes: usize) {

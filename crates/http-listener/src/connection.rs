@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn connection_whose_peer_reads_nothing_is_dropped() {
         let activity = ConnectionActivity::for_test();
-        let _answer = TrackedBody::new(vec![0; 10].into(), activity.begin());
+        let _answer = TrackedBody::for_test(10, &activity);
         assert!(waits(after(29, &activity, None)));
         assert_eq!(after(31, &activity, None), Verdict::Dropped);
         assert_eq!(after(4, &activity, Some(activity.last_progress())), Verdict::Dropped);
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn connection_with_a_blocked_response_closes_after_its_other_requests() {
         let activity = ConnectionActivity::for_test();
-        let _answer = TrackedBody::new(vec![0; 10].into(), activity.begin());
+        let _answer = TrackedBody::for_test(10, &activity);
         let _work = activity.begin();
         assert!(waits(after(29, &activity, None)));
         assert_eq!(after(31, &activity, None), Verdict::Stalled);

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -32,6 +32,8 @@ const REASON_CONNECTIONS: &str = "connections";
 const REASON_UNWRITTEN: &str = "answers";
 /// Interval in which a new connection retries while every connection is at work.
 const ADMISSION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Time for connections to end that were told to end immediately.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Minimum time between two log lines on evictions, which come in thousands.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,9 @@ pub(crate) struct Connections {
 struct ConnectionTable {
     last_number: u64,
     open: HashMap<u64, ConnectionActivity>,
+    /// Evicted connections that have not ended: one may have a request that arrived before the
+    /// eviction.
+    evicted: HashMap<u64, ConnectionActivity>,
     /// Number of open connections of each address.
     addresses: HashMap<Address, Arc<AtomicUsize>>,
     logged_at: Option<Instant>,
@@ -123,10 +128,17 @@ impl Connections {
         }
     }
 
-    /// Ends all connections immediately.
-    pub(crate) fn end_all(&self) {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.open.values().for_each(|one| one.end(true));
+    /// Ends all connections immediately, and waits until they have ended and their requests are in
+    /// the access log, for at most [`END_TIMEOUT`]. No connection may be admitted any more.
+    pub(crate) async fn end_all(&self) {
+        let table = || self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table().present().for_each(|one| one.end(true));
+        let ended = async {
+            while table().present().next().is_some() {
+                self.freed.notified().await;
+            }
+        };
+        let _ = timeout(END_TIMEOUT, ended).await;
     }
 
     /// Ends blocked connections until the unwritten bytes of the others are within the limit.
@@ -181,7 +193,12 @@ impl ConnectionTable {
         activity
     }
 
-    /// Removes a connection from the table.
+    /// Returns the connections that have not ended.
+    fn present(&self) -> impl Iterator<Item = &ConnectionActivity> {
+        self.open.values().chain(self.evicted.values())
+    }
+
+    /// Removes a connection from the open ones.
     fn close(&mut self, activity: &ConnectionActivity) {
         if self.open.remove(&activity.number()).is_none() {
             return; // The connection was evicted before it ended.
@@ -196,6 +213,7 @@ impl ConnectionTable {
 
     fn evict(&mut self, eviction_candidate: &ConnectionActivity, why: &'static str) {
         self.close(eviction_candidate);
+        self.evicted.insert(eviction_candidate.number(), eviction_candidate.clone());
         eviction_candidate.end(why == REASON_UNWRITTEN);
         metrics::counter!(CONNECTIONS_EVICTED, "reason" => why).increment(1);
         self.unlogged += 1;
@@ -234,6 +252,7 @@ impl Drop for ConnectionGuard {
         self.connections.unwritten.fetch_sub(reported, Ordering::Relaxed);
         let mut table = self.connections.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.close(&self.activity);
+        table.evicted.remove(&self.activity.number());
         drop(table);
         self.connections.freed.notify_one();
     }

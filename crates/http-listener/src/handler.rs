@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hyper::{Request, Response, StatusCode, http::request::Parts};
+use hyper::{Request, Response, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access_log::AccessLog, activity::ConnectionActivity, request_body::RequestBody,
-    request_permits::RequestPermits,
+    access_log::AccessLog, activity::ConnectionActivity, rejection::Rejection,
+    request_body::RequestBody, request_permits::RequestPermits, shared_permits::Permit,
 };
 
 /// Answers the requests of a listener.
@@ -46,49 +46,21 @@ pub struct RequestContext<L = ()> {
     /// Cancelled when the listener stops, or when the caller of an unsafe method no longer waits
     /// for the response. Long polls end then.
     pub cancelled: Arc<CancellationToken>,
-}
-
-/// The reason why the listener answers a request without its handler, or in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// The request has no valid `Host` (RFC 9112, 3.2).
-    InvalidHost {
-        /// The requirement that the header does not meet.
-        reason: &'static str,
-    },
-    /// hyper could not read the request line or the headers, and answers with this status.
-    Unreadable {
-        /// A status of class 4xx.
-        status: StatusCode,
-    },
-    /// The request took longer than [`Limits::request_time`](crate::Limits).
-    DeadlineExceeded,
-    /// The task of the request was cancelled with its runtime.
-    Aborted,
-    /// The handler panicked.
-    Panicked {
-        /// The message of the panic.
-        message: String,
-    },
+    /// The permit that the request holds, also while its response is written.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl<L> RequestContext<L> {
+    /// Keeps a permit until the body of the response is written or dropped, or until the next call
+    /// replaces the permit.
+    pub fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
     /// Takes the head out of the request and leaves an empty one.
     pub fn take_head(&mut self) -> Parts {
         let mut empty = Request::new(()).into_parts().0;
         std::mem::swap(&mut empty, &mut self.head);
         empty
-    }
-}
-
-impl Rejection {
-    /// Returns the usual status of a response to the rejection.
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::InvalidHost { .. } => StatusCode::BAD_REQUEST,
-            Self::Unreadable { status } => *status,
-            Self::DeadlineExceeded | Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Panicked { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        }
     }
 }

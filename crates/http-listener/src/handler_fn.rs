@@ -5,7 +5,8 @@ use bytes::Bytes;
 use hyper::{Request, Response, StatusCode, header, header::HeaderValue};
 
 use crate::{
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
+    rejection::Rejection,
     request_body::BodyError,
     shared_permits::{NoPermit, PermitHolder},
 };
@@ -41,7 +42,10 @@ where
             Err(error) => return plain(status_of(error), &error.to_string()),
         };
         match request.permits.work(holder) {
-            Ok(_permit) => (self.0)(Request::from_parts(request.take_head(), body)).await,
+            Ok(permit) => {
+                request.hold(permit);
+                (self.0)(Request::from_parts(request.take_head(), body)).await
+            }
             Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
     }

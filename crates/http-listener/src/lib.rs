@@ -3,9 +3,11 @@
 //! A server implements [`Handler`], or makes one from an async function with [`handler_fn`], wraps
 //! it with its [`Limits`] into an [`HttpService`], and passes it to [`serve`]. The listener limits
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
-//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully.
+//! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully. A request
+//! lasts until the body of its response is written or dropped: until then, it holds its permit
+//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written.
 //!
-//! The listener counts the connections that it ends in the metric
+//! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
 //! `berth_connections_evicted_total`, with the label `reason`.
 //!
 //! Decisions: ADR 0027, ADR 0028.
@@ -20,6 +22,7 @@ mod handler_fn;
 mod limits;
 mod lingering_stream;
 mod raw_error;
+mod rejection;
 mod request_body;
 mod request_id;
 mod request_permits;
@@ -32,9 +35,10 @@ pub use self::{
     access_log::{AccessLog, FinishedRequest},
     activity::ConnectionActivity,
     address::{InvalidNetwork, Network},
-    handler::{Handler, Rejection, RequestContext},
+    handler::{Handler, RequestContext},
     handler_fn::{HandlerFn, handler_fn},
     limits::Limits,
+    rejection::Rejection,
     request_body::{BodyError, RequestBody},
     request_id::RequestId,
     request_permits::{RequestPermits, with_permit_if_pending},

@@ -38,11 +38,12 @@ pub struct Limits {
     pub unauthenticated_connections: usize,
     /// Trusted proxies. Their connections are not counted by address.
     pub trusted_proxies: Vec<Network>,
-    /// Number of requests at work on all connections, shared by groups of callers. The same number
-    /// of further requests may wait for the authentication of their caller.
+    /// Number of requests at work on all connections, shared by groups of callers. A request is at
+    /// work until its response is written or dropped. The same number of further requests may wait
+    /// for the authentication of their caller.
     pub requests: usize,
-    /// Number of requests that wait for the rest of their body or in a long poll, shared in the
-    /// same way.
+    /// Number of requests that wait for the rest of their body, or that are long polls, shared in
+    /// the same way.
     pub waiting: usize,
     /// Number of open requests of one HTTP/2 connection.
     pub streams: u32,

@@ -29,7 +29,8 @@ impl RequestPermits {
         })
     }
 
-    /// Takes a permit for a request at work.
+    /// Takes a permit for a request at work. [`RequestContext::hold`](crate::RequestContext::hold)
+    /// keeps the permit until the response is written.
     ///
     /// # Errors
     /// All permits are taken, or the holder or its group has its share.
@@ -37,7 +38,7 @@ impl RequestPermits {
         self.work.take(holder)
     }
 
-    /// Takes a permit for a request that waits for the rest of its body or in a long poll.
+    /// Takes a permit for a request that waits for the rest of its body, or that is a long poll.
     ///
     /// # Errors
     /// As [`Self::work`].

@@ -48,7 +48,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and
-/// lets requests in flight finish within [`Limits::drain`].
+/// lets requests in flight finish within [`Limits::drain`]: a request is finished when its response
+/// is written, or when its peer has not read for 3 s. The rest is cut off, and gets its access log
+/// records before this function returns.
 pub async fn serve<L: AccessLog>(
     listener: TcpListener,
     service: HttpService<L>,
@@ -77,7 +79,7 @@ pub async fn serve<L: AccessLog>(
     if timeout(service.limits().drain, tasks.wait()).await.is_ok() {
         return Drained::Finished;
     }
-    connections.end_all();
+    connections.end_all().await;
     Drained::CutOff
 }
 
@@ -160,18 +162,16 @@ async fn serve_connection<L: AccessLog>(
     };
     let io = TokioIo::new(LingeringStream::new(stream, raw_error, unread.clone()));
     // One `Arc` for each connection: processors would contend for the counter of a shared one.
-    let shared = Arc::new((service.clone(), server.clone(), guard.activity.clone()));
+    let shared = Arc::new((service.clone(), server.clone()));
     let respond = |request: Request<Incoming>| {
-        let (shared, unread, request_activity) =
-            (shared.clone(), unread.clone(), guard.activity.begin());
+        let (shared, unread, activity) = (shared.clone(), unread.clone(), guard.activity.begin());
         async move {
-            let (service, server, activity) = &*shared;
+            let (service, server) = &*shared;
             let (response, consumed) = service.handle(request, server, activity).await;
             if !consumed {
                 unread.store(true, Ordering::Relaxed);
             }
-            let tracked = |body| TrackedBody::new(body, request_activity);
-            Ok::<Response<TrackedBody>, Infallible>(response.map(tracked))
+            Ok::<Response<TrackedBody>, Infallible>(response)
         }
     };
     let connection = protocol.serve_connection(io, service_fn(respond));

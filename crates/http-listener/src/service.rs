@@ -1,12 +1,13 @@
 //! The steps of every request around its handler: request id, access log, `Host` check, time limit
-//! and panics.
+//! and panics. The permit and the access log record of a request last until the body of its
+//! response is written or dropped.
 //!
 //! A request with an unsafe method runs in a task of its own: a caller that hangs up, or the time
 //! limit, ends the wait for the response and never interrupts a write. A request with a safe method
 //! (RFC 9110, 9.2.1) runs in the connection's task and ends with its caller. A panic becomes one
 //! rejection.
 //!
-//! Decision: ADR 0018.
+//! Decisions: ADR 0018, ADR 0027.
 
 use std::{
     any::Any,
@@ -29,13 +30,16 @@ use tracing::Instrument;
 
 use crate::{
     access_log::{AccessLog, AccessLogGuard},
-    activity::ConnectionActivity,
-    handler::{Handler, Rejection, RequestContext},
+    activity::RequestActivity,
+    handler::{Handler, RequestContext},
     limits::Limits,
     raw_error,
+    rejection::Rejection,
     request_body::RequestBody,
     request_id::{RequestId, X_REQUEST_ID},
     request_permits::RequestPermits,
+    shared_permits::Permit,
+    tracked_body::{OpenRequest, TrackedBody},
 };
 
 /// Returns 128 bits for a new request id.
@@ -56,9 +60,14 @@ pub(crate) struct ServerHandle {
     pub(crate) tasks: TaskTracker,
 }
 
-/// The response to a request, and whether the connection can take another one because the body of
-/// the request was consumed.
-type Outcome = (Result<Response<Bytes>, Rejection>, bool);
+/// The outcome of a request in its handler.
+struct Outcome {
+    response: Result<Response<Bytes>, Rejection>,
+    /// Whether the connection can take another request because the body of this one was consumed.
+    consumed: bool,
+    /// The permit that the handler left to the response.
+    permit: Option<Permit>,
+}
 
 impl<L: AccessLog> HttpService<L> {
     /// Creates the service of `handler`. Request ids are random.
@@ -83,32 +92,26 @@ impl<L: AccessLog> HttpService<L> {
         &self,
         request: Request<Incoming>,
         server: &ServerHandle,
-        activity: &ConnectionActivity,
-    ) -> (Response<Bytes>, bool) {
+        activity: RequestActivity,
+    ) -> (Response<TrackedBody>, bool) {
         let (head, incoming) = request.into_parts();
         let id = RequestId::from_headers(&head.headers, &*self.new_id_bits);
         let (method, version) = (head.method.clone(), head.version);
-        let log = Arc::new(self.handler.start_log());
-        let guard = AccessLogGuard::open(&method, &id, &*log);
+        let (log, connection) = (Arc::new(self.handler.start_log()), activity.connection().clone());
+        let mut record = AccessLogGuard::open(method.clone(), id.clone(), log.clone());
         let context = RequestContext {
-            body: RequestBody::new(incoming, &head.headers, &self.limits, activity.clone()),
+            body: RequestBody::new(incoming, &head.headers, &self.limits, connection.clone()),
             head,
-            log: log.clone(),
-            connection: activity.clone(),
+            log,
+            connection,
             permits: self.permits.clone(),
             cancelled: server.stop.clone(),
+            permit: None,
         };
-        let (outcome, consumed) = self.process(context, &id, server).await;
-        let response = match outcome {
-            Ok(response) => {
-                guard.close(&response, None);
-                response
-            }
-            Err(rejection) => {
-                let response = self.handler.reject(&rejection);
-                guard.close(&response, Some(&rejection));
-                response
-            }
+        let Outcome { response, consumed, permit } = self.process(context, &id, server).await;
+        let (response, rejection) = match response {
+            Ok(response) => (response, None),
+            Err(rejection) => (self.handler.reject(&rejection), Some(rejection)),
         };
         let mut response = finished(response, &id, method == Method::HEAD);
         if !consumed && version <= Version::HTTP_11 {
@@ -116,7 +119,9 @@ impl<L: AccessLog> HttpService<L> {
             // 9112, 9.6).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, consumed)
+        record.answered(response.status(), response.body().len(), rejection);
+        let request = OpenRequest::new(permit, activity, record);
+        (response.map(|body| TrackedBody::new(body, request)), consumed)
     }
 
     async fn process(
@@ -126,12 +131,13 @@ impl<L: AccessLog> HttpService<L> {
         server: &ServerHandle,
     ) -> Outcome {
         if let Some(reason) = host_fault(&context.head) {
-            return (Err(Rejection::InvalidHost { reason }), context.body.is_consumed().await);
+            let consumed = context.body.is_consumed().await;
+            return Outcome { consumed, ..Outcome::rejected(Rejection::InvalidHost { reason }) };
         }
         let outcome = if is_safe(&context.head.method) {
             let response = AssertUnwindSafe(self.handler.handle(&mut context)).catch_unwind();
             match timeout(self.limits.request_time, response).await {
-                Ok(outcome) => Ok((outcome.map_err(panicked), context.body.is_consumed().await)),
+                Ok(response) => Ok(Outcome::of(response, context).await),
                 Err(elapsed) => Err(elapsed),
             }
         } else {
@@ -142,15 +148,15 @@ impl<L: AccessLog> HttpService<L> {
             let (handler, span) =
                 (self.handler.clone(), tracing::info_span!("request", id = id.as_str()));
             let work = async move {
-                let outcome = AssertUnwindSafe(handler.handle(&mut context)).catch_unwind().await;
-                (outcome.map_err(panicked), context.body.is_consumed().await)
+                let response = AssertUnwindSafe(handler.handle(&mut context)).catch_unwind().await;
+                Outcome::of(response, context).await
             };
             let task = server.tasks.spawn(work.instrument(span));
             let outcome = timeout(self.limits.request_time, task).await;
             // A task that neither ended nor panicked was cancelled with its runtime.
-            outcome.map(|outcome| outcome.unwrap_or((Err(Rejection::Aborted), false)))
+            outcome.map(|done| done.unwrap_or_else(|_| Outcome::rejected(Rejection::Aborted)))
         };
-        outcome.unwrap_or((Err(Rejection::DeadlineExceeded), false))
+        outcome.unwrap_or_else(|_| Outcome::rejected(Rejection::DeadlineExceeded))
     }
 
     /// Returns the text of the response to a request that hyper could not read.
@@ -158,6 +164,22 @@ impl<L: AccessLog> HttpService<L> {
         let id = RequestId::from_bits((self.new_id_bits)());
         tracing::info!(status = status.as_u16(), request_id = id.as_str(), "unreadable request");
         raw_error::render(self.handler.reject(&Rejection::Unreadable { status }), &id)
+    }
+}
+
+impl Outcome {
+    /// Returns the outcome of a request whose handler has ended. Reads a small unread body, so that
+    /// the connection can take another request.
+    async fn of<L>(
+        response: Result<Response<Bytes>, Box<dyn Any + Send>>,
+        mut context: RequestContext<L>,
+    ) -> Self {
+        let consumed = context.body.is_consumed().await;
+        Self { response: response.map_err(panicked), consumed, permit: context.permit }
+    }
+
+    fn rejected(rejection: Rejection) -> Self {
+        Self { response: Err(rejection), consumed: false, permit: None }
     }
 }
 

@@ -15,9 +15,8 @@ use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
-    environment::SystemEnvironment, metrics::Metrics, notifier::TokioNotifier,
+    environment::SystemEnvironment, metrics::Metrics, notifier::RouterNotifier,
     organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
-    session_watcher::SessionWatcher,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -66,11 +65,10 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     let store = Arc::new(database.clone());
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
-        change_notifier: Arc::new(SessionWatcher::new(store.clone())),
+        notifier: Arc::new(RouterNotifier::new(store.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),
-        work: Arc::new(TokioNotifier::default()),
         leases: Arc::default(),
         organization_tags: Arc::new(HmacOrganizationTags::new(&tag_secret)),
         deadlines,
@@ -110,8 +108,7 @@ struct Adapters {
     key_cache: Arc<KeyCache>,
     gateway: Arc<Client>,
     environment: Arc<SystemEnvironment>,
-    work: Arc<TokioNotifier>,
-    change_notifier: Arc<SessionWatcher>,
+    notifier: Arc<RouterNotifier>,
     leases: Arc<Leases>,
     organization_tags: Arc<HmacOrganizationTags>,
     deadlines: Deadlines,
@@ -125,8 +122,7 @@ impl Adapters {
             nodes: self.store.clone(),
             session_control: self.gateway.clone(),
             environment: self.environment.clone(),
-            worker_notifier: self.work.clone(),
-            change_notifier: self.change_notifier.clone(),
+            notifier: self.notifier.clone(),
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
@@ -154,8 +150,7 @@ impl Adapters {
             self.store.clone(),
             self.store.clone(),
             self.environment.clone(),
-            self.work.clone(),
-            self.change_notifier.clone(),
+            self.notifier.clone(),
             self.deadlines.clone(),
         )
     }
@@ -167,8 +162,7 @@ impl Adapters {
             nodes: self.store.clone(),
             gateway: self.gateway.clone(),
             environment: self.environment.clone(),
-            work: self.work.clone(),
-            change_notifier: self.change_notifier.clone(),
+            notifier: self.notifier.clone(),
             leases: self.leases.clone(),
             organization_tags: self.organization_tags.clone(),
         };

@@ -47,7 +47,7 @@ async fn create(command: CreateKey) -> Result<()> {
         expires_at: expires.map(|when| expiry(&when, environment.now())).transpose()?,
         sessions: (!sessions.is_empty()).then(|| sessions.clone()),
     };
-    let made = open(database_location, environment).await?.create(&caller, spec).await;
+    let made = open(database_location, environment).await?.create(&caller, spec, None).await;
     let new = made.map_err(|error| cli_error(error, &sessions))?;
     let NewApiKey { key, text } = new;
     writeln!(stdout(), "{text}")?;
@@ -248,7 +248,7 @@ mod tests {
                 expires_at: None,
                 sessions: None,
             };
-            made.insert(0, keys.create(&caller, spec).await.unwrap().key);
+            made.insert(0, keys.create(&caller, spec, None).await.unwrap().key);
         }
         for limit in [1, 2, 5, 500] {
             assert_eq!(all_of(&keys, &caller, limit).await.unwrap(), made, "{limit}");

@@ -1,22 +1,54 @@
-//! [`TokioNotifier`]: wakes the worker.
+//! [`RouterNotifier`]: wakes the worker of this router and the requests that wait for a session.
+//!
+//! Decision: ADR 0023.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::ports::Notifier;
+use domain::{
+    Version,
+    ports::{Notification, Notifier, Subscription, Topic, VersionLookup},
+};
 use tokio::sync::Notify;
 
-/// A notifier for one waiter. A notification without a waiter wakes the next wait.
-#[derive(Debug, Default)]
-pub(crate) struct TokioNotifier(Notify);
+use crate::session_watcher::SessionWatcher;
 
-#[async_trait]
-impl Notifier for TokioNotifier {
-    fn notify(&self) {
-        self.0.notify_one();
+/// The notifier of a router. A notification of the worker that is not waiting ends its next wait.
+pub(crate) struct RouterNotifier {
+    work: Arc<Notify>,
+    sessions: Arc<SessionWatcher>,
+}
+
+impl RouterNotifier {
+    /// Creates a notifier. `versions` is polled for changes by other routers.
+    pub(crate) fn new(versions: Arc<dyn VersionLookup>) -> Self {
+        Self { work: Arc::default(), sessions: Arc::new(SessionWatcher::new(versions)) }
+    }
+}
+
+impl Notifier for RouterNotifier {
+    fn notify(&self, notification: Notification<'_>) {
+        match notification {
+            Notification::WorkDue => self.work.notify_one(),
+            Notification::SessionChanged { session, version } => {
+                self.sessions.publish(session, version);
+            }
+        }
     }
 
-    async fn wait(&self, at_most: Duration) {
+    fn subscribe(self: Arc<Self>, topic: Topic<'_>) -> Box<dyn Subscription> {
+        match topic {
+            Topic::WorkDue => Box::new(WorkSubscription(self.work.clone())),
+            Topic::Session(session) => self.sessions.clone().subscribe(session),
+        }
+    }
+}
+
+struct WorkSubscription(Arc<Notify>);
+
+#[async_trait]
+impl Subscription for WorkSubscription {
+    async fn wait(&mut self, _: Option<Version>, at_most: Duration) {
         // A timeout and a notification are handled alike.
         let _ = tokio::time::timeout(at_most, self.0.notified()).await;
     }
@@ -24,18 +56,21 @@ impl Notifier for TokioNotifier {
 
 #[cfg(test)]
 mod tests {
+    use domain::testing::Memory;
+
     use super::*;
 
     #[tokio::test]
-    async fn notification_before_the_wait_is_not_lost() {
-        let notifier = TokioNotifier::default();
+    async fn work_notification_before_the_wait_is_not_lost() {
+        let notifier = Arc::new(RouterNotifier::new(Arc::new(Memory::new())));
+        let mut work = notifier.clone().subscribe(Topic::WorkDue);
         for _ in 0..3 {
-            notifier.notify();
-            notifier.notify();
+            notifier.notify(Notification::WorkDue);
+            notifier.notify(Notification::WorkDue);
             let limit = Duration::from_secs(20);
-            let woken = tokio::time::timeout(limit, notifier.wait(Duration::from_secs(3600)));
+            let woken = tokio::time::timeout(limit, work.wait(None, Duration::from_secs(3600)));
             woken.await.expect("the notification was lost");
         }
-        notifier.wait(Duration::from_millis(5)).await;
+        work.wait(None, Duration::from_millis(5)).await;
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     SessionId, Version,
-    ports::{ChangeNotifier, Subscription, VersionLookup},
+    ports::{Subscription, VersionLookup},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -59,6 +59,32 @@ impl SessionWatcher {
         Self { store, watched: Mutex::default() }
     }
 
+    /// Wakes the subscriptions of a session that read an older version; with `None`, all.
+    pub(crate) fn publish(&self, session: &SessionId, version: Option<Version>) {
+        if let Some(changes) = self.lock().sessions.get(session) {
+            changes.send_if_modified(|changes| changes.apply(version));
+        }
+    }
+
+    /// Subscribes to changes of a session from now on.
+    pub(crate) fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
+        let mut watched = self.lock();
+        let changes = watched.sessions.entry(session.clone()).or_default().subscribe();
+        // A task that is finished but still stored has panicked.
+        if watched.poll_task.as_ref().is_none_or(JoinHandle::is_finished) {
+            watched.poll_task = Some(tokio::spawn(self.clone().poll_loop()));
+        }
+        drop(watched);
+        // A version that is already known wakes a subscriber that has read an older version.
+        let last_wake = ObservedVersion { version: None, ..*changes.borrow() };
+        Box::new(SessionSubscription {
+            session: session.clone(),
+            changes,
+            last_wake,
+            watcher: self,
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, WatchedSessions> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,32 +120,6 @@ impl SessionWatcher {
     }
 }
 
-impl ChangeNotifier for SessionWatcher {
-    fn publish(&self, session: &SessionId, version: Option<Version>) {
-        if let Some(changes) = self.lock().sessions.get(session) {
-            changes.send_if_modified(|changes| changes.apply(version));
-        }
-    }
-
-    fn subscribe(self: Arc<Self>, session: &SessionId) -> Box<dyn Subscription> {
-        let mut watched = self.lock();
-        let changes = watched.sessions.entry(session.clone()).or_default().subscribe();
-        // A task that is finished but still stored has panicked.
-        if watched.poll_task.as_ref().is_none_or(JoinHandle::is_finished) {
-            watched.poll_task = Some(tokio::spawn(self.clone().poll_loop()));
-        }
-        drop(watched);
-        // A version that is already known wakes a subscriber that has read an older version.
-        let last_wake = ObservedVersion { version: None, ..*changes.borrow() };
-        Box::new(SessionSubscription {
-            session: session.clone(),
-            changes,
-            last_wake,
-            watcher: self,
-        })
-    }
-}
-
 /// A subscription. When the last subscription of a session is dropped, the session is no longer
 /// watched.
 struct SessionSubscription {
@@ -133,11 +133,11 @@ struct SessionSubscription {
 
 #[async_trait]
 impl Subscription for SessionSubscription {
-    async fn changed_since(&mut self, version: Version, at_most: Duration) {
+    async fn wait(&mut self, known: Option<Version>, at_most: Duration) {
         let last_wake = self.last_wake;
         let is_newer = |changes: &ObservedVersion| {
             changes.generic_changes != last_wake.generic_changes
-                || (changes.version > Some(version) && changes.version != last_wake.version)
+                || (changes.version > known && changes.version != last_wake.version)
         };
         // A timeout and a change are handled alike.
         let _ = tokio::time::timeout(at_most, self.changes.wait_for(is_newer)).await;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
-use domain::ports::{BoxError, PortError, Refusal};
+use domain::ports::{BoxError, PortError, Rejection};
 
 use crate::engine::postgres::sqlstate;
 
@@ -73,14 +73,10 @@ pub enum StoreError {
     /// The task that used the database panicked.
     #[error("the database task panicked")]
     Died(#[source] tokio::task::JoinError),
-    /// Another request holds the idempotency key, so the transaction was rolled back. The error
-    /// never leaves this crate.
-    #[error("the idempotency key is in use")]
-    Repeated,
-    /// The write exceeds a quota of the organization, so the transaction was rolled back. The error
-    /// never leaves this crate.
-    #[error("a quota is exceeded")]
-    Refused(Refusal),
+    /// Another request holds the idempotency key, or a quota is exceeded, so the transaction was
+    /// rolled back. The error never leaves this crate.
+    #[error("the commit is rejected")]
+    Rejected(Rejection),
     /// A value does not fit its column.
     #[error("a value does not fit column {column}")]
     Unfit {
@@ -98,7 +94,9 @@ impl StoreError {
         }
     }
 
-    /// Returns an error that several callers share as an error of this crate.
+    /// Returns the error of a whole batch as an error of one of its writes. Errors of single writes
+    /// are not shared, so that a shared error says nothing about the write itself: for its caller,
+    /// the write is *unavailable*, and a node sends its report again.
     pub(crate) fn shared(self: &Arc<Self>) -> Self {
         Self::Unavailable(self.clone().into())
     }

@@ -156,3 +156,5 @@ diesel::table! {
         told -> Bool,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(events, sessions);

@@ -83,17 +83,16 @@ pub(crate) fn session_at<'a>(scoped_id: &'a ScopedSessionId, expected: ExpectedR
         .filter(sessions::due.eq(due).or(sessions::due.is_null().and(never).nullable()))
 }
 
-/// Selects the events of one session. For a session out of reach the statement runs too, and finds
-/// no row.
+/// Returns the highest sequence number of the events of a session, in a statement that selects the
+/// session: the scope of that statement holds for the events too.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_of_session<'a>(scoped_id: &'a ScopedSessionId) -> _ {
-    let organization: &'a str = scoped_id.organization.as_str();
-    let id: &'a str = scoped_id.id.as_str();
-    let in_reach: Flag = flag(scoped_id.in_reach);
+pub(crate) fn last_event_sequence() -> _ {
     events::table
-        .filter(events::organization.eq(organization))
-        .filter(events::session.eq(id))
-        .filter(in_reach)
+        .filter(events::organization.eq(sessions::organization))
+        .filter(events::session.eq(sessions::id.nullable()))
+        .order(events::sequence.desc())
+        .select(events::sequence)
+        .single_value()
 }
 
 /// Selects the events after an id, oldest first: ids sort by creation time. A reach restricts
@@ -326,7 +325,7 @@ pub(crate) fn any_event<'a>(organization: &'a str, id: &'a str) -> _ {
 
 /// Events with codes after a position and up to a time, oldest first. Parameters: time and id of
 /// the position, the time, the number of rows.
-pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, payload FROM events
+pub(crate) const EVENTS_WITH_CODES: &str = "SELECT organization, id, at, name, payload FROM events
     WHERE name IN ('auth.qr', 'auth.code') AND (at, id) > ($1, $2) AND at <= $3
     ORDER BY at, id LIMIT $4";
 

@@ -11,7 +11,7 @@
 //!
 //! The crate knows no other crate of this workspace.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0039.
 
 mod address;
 mod attempt;

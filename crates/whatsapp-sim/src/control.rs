@@ -6,29 +6,19 @@ use crate::error::{PhoneError, StartError};
 use crate::kick::Kick;
 use crate::phone::Phone;
 use crate::simulator::{self, Simulator};
+use async_trait::async_trait;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_listener::{BodyError, Handler, HttpService, Limits, Rejection, RequestContext};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Response, StatusCode};
 use matchit::{Params, Router};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-const MAX_BODY: usize = 64 * 1024;
-const MAX_CONNECTIONS: usize = 256;
-const HEADERS_DEADLINE: Duration = Duration::from_secs(30);
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The control interface of a simulator. Dropping the value stops it.
 #[derive(Debug)]
@@ -47,8 +37,8 @@ impl Control {
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let routes = routes().map_err(|e| StartError::Keys(e.to_string()))?;
         let stopping = CancellationToken::new();
-        let service = Arc::new(ControlService { simulator, routes });
-        tokio::spawn(accept(service, listener, stopping.clone()));
+        let service = HttpService::new(Arc::new(ControlService { simulator, routes }), limits());
+        tokio::spawn(http_listener::serve(listener, service, stopping.clone()));
         Ok(Self { address, _stop: stopping.drop_guard() })
     }
 
@@ -95,45 +85,36 @@ struct ControlService {
     routes: Router<Route>,
 }
 
-async fn accept(service: Arc<ControlService>, listener: TcpListener, stopping: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let (service, stopping) = (Arc::clone(&service), stopping.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = serve(service, stream) => {}
-                () = stopping.cancelled() => {}
-            }
-            drop(permit);
-        });
+/// The limits of the control interface.
+fn limits() -> Limits {
+    Limits {
+        connections: 256,
+        idle: Duration::from_secs(30),
+        // Longer than every action of a phone.
+        request_time: Duration::from_secs(120),
+        drain: Duration::from_secs(1),
+        ..Limits::default()
     }
 }
 
-async fn serve(service: Arc<ControlService>, stream: TcpStream) {
-    let service = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move {
-            Ok::<_, Infallible>(
-                service.handle(request).await.unwrap_or_else(ControlError::response),
-            )
-        }
-    });
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_DEADLINE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "control connection ended");
+#[async_trait]
+impl Handler for ControlService {
+    type Log = ();
+
+    fn start_log(&self) {}
+
+    async fn handle(&self, request: &mut RequestContext) -> Response<Bytes> {
+        self.respond(request).await.unwrap_or_else(ControlError::response)
+    }
+
+    fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
+        let message = match rejection {
+            Rejection::InvalidHost { reason } => format!("the header Host {reason}"),
+            Rejection::Unreadable { .. } => "the request cannot be read".to_owned(),
+            Rejection::DeadlineExceeded | Rejection::Aborted => "no answer in time".to_owned(),
+            Rejection::Panicked { message } => message.clone(),
+        };
+        ControlError::Plain(rejection.status(), "rejected", message).response()
     }
 }
 
@@ -151,7 +132,7 @@ impl From<PhoneError> for ControlError {
 }
 
 impl ControlError {
-    fn response(self) -> Response<Full<Bytes>> {
+    fn response(self) -> Response<Bytes> {
         let (status, code, message) = match &self {
             Self::Phone(error) => {
                 let status = StatusCode::from_u16(error.status());
@@ -179,8 +160,8 @@ impl ControlError {
     }
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(serde_json::to_vec(body).unwrap_or_default()));
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(serde_json::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     let value = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, value);
@@ -234,11 +215,11 @@ impl From<Phone> for PhoneView {
     }
 }
 
-type ControlResult = Result<Response<Full<Bytes>>, ControlError>;
+type ControlResult = Result<Response<Bytes>, ControlError>;
 
 impl ControlService {
-    async fn handle(&self, request: Request<Incoming>) -> ControlResult {
-        let path = request.uri().path().to_owned();
+    async fn respond(&self, request: &mut RequestContext) -> ControlResult {
+        let path = request.head.uri.path().to_owned();
         let unknown =
             || ControlError::Plain(StatusCode::NOT_FOUND, "not_found", "no such path".into());
         let matched = self.routes.at(&path).map_err(|_| unknown())?;
@@ -247,7 +228,7 @@ impl ControlService {
         if params.get("number").is_some_and(|number| number.contains(':')) {
             return Err(unknown());
         }
-        if *request.method() != route.method() {
+        if request.head.method != route.method() {
             return Err(ControlError::Method(route.method()));
         }
         match route {
@@ -278,7 +259,7 @@ impl ControlService {
         }
     }
 
-    fn anchor(&self) -> Response<Full<Bytes>> {
+    fn anchor(&self) -> Response<Bytes> {
         let hex = self.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
         json(StatusCode::OK, &serde_json::json!({ "publicKey": hex }))
     }
@@ -294,7 +275,7 @@ impl ControlService {
     }
 }
 
-fn phone_response(phone: Phone) -> Response<Full<Bytes>> {
+fn phone_response(phone: Phone) -> Response<Bytes> {
     json(StatusCode::OK, &PhoneView::from(phone))
 }
 
@@ -306,13 +287,20 @@ fn device(params: &Params<'_, '_>) -> Result<u32, PhoneError> {
     decoded(params, "id").parse().map_err(|_| PhoneError::NoSuchDevice)
 }
 
-async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ControlError> {
-    let plain = |status, code, message: &str| ControlError::Plain(status, code, message.to_owned());
-    let late = || plain(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long");
-    let large = |_| plain(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body cannot be read");
-    let body = Limited::new(request.into_body(), MAX_BODY).collect();
-    let body = tokio::time::timeout(BODY_DEADLINE, body).await.map_err(|_| late())?;
-    let body = body.map_err(large)?.to_bytes();
-    serde_json::from_slice(&body)
-        .map_err(|error| plain(StatusCode::BAD_REQUEST, "bad_body", &error.to_string()))
+async fn read<T: DeserializeOwned>(request: &mut RequestContext) -> Result<T, ControlError> {
+    let (permits, holder) = (request.permits.clone(), request.connection.permit_holder());
+    let body = request.body.read(|| permits.waiting(holder)).await.map_err(body_error)?;
+    serde_json::from_slice(&body).map_err(|error| {
+        ControlError::Plain(StatusCode::BAD_REQUEST, "bad_body", error.to_string())
+    })
+}
+
+fn body_error(error: BodyError) -> ControlError {
+    let (status, code) = match error {
+        BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
+        BodyError::Incomplete => (StatusCode::BAD_REQUEST, "bad_body"),
+        BodyError::NoPermit(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+    };
+    ControlError::Plain(status, code, error.to_string())
 }

@@ -84,11 +84,11 @@ fn greeting_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         _ => 0,
     };
     let Some(rest) = bytes.get(skipped..) else { return Ok(None) };
-    let seen = rest.len().min(WA_CONN_HEADER.len());
-    if rest[..seen] != WA_CONN_HEADER[..seen] {
+    let received = rest.len().min(WA_CONN_HEADER.len());
+    if rest[..received] != WA_CONN_HEADER[..received] {
         return Err(FrameError::Greeting);
     }
-    Ok((seen == WA_CONN_HEADER.len()).then_some(skipped + seen))
+    Ok((received == WA_CONN_HEADER.len()).then_some(skipped + received))
 }
 
 /// Encodes a payload as a WebSocket message.
@@ -105,11 +105,11 @@ mod tests {
         let messages: Vec<_> =
             chunks.iter().map(|c| Ok(Message::Binary(c.to_vec().into()))).collect();
         let mut reader = FrameReader::new(stream::iter(messages), 1000);
-        let mut seen = Vec::new();
+        let mut received = Vec::new();
         loop {
             match reader.next().await {
-                Ok(frame) => seen.push(frame.to_vec()),
-                Err(error) => return (seen, error),
+                Ok(frame) => received.push(frame.to_vec()),
+                Err(error) => return (received, error),
             }
         }
     }
@@ -123,8 +123,8 @@ mod tests {
         let bytes = greeted(&[0, 0, 2, 7, 8, 0, 0, 1, 9]);
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
         for chunks in [vec![&bytes[..]], one_by_one] {
-            let (seen, end) = frames(&chunks).await;
-            assert_eq!(seen, [vec![7, 8], vec![9]]);
+            let (received, end) = frames(&chunks).await;
+            assert_eq!(received, [vec![7, 8], vec![9]]);
             assert!(matches!(end, FrameError::Closed));
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     async fn connection_without_the_header_is_rejected() {
         for bytes in [&b"GET / HTTP/1.1"[..], b"WA\x05\x03", b"W?"] {
             assert!(
-                matches!(frames(&[bytes]).await, (seen, FrameError::Greeting) if seen.is_empty())
+                matches!(frames(&[bytes]).await, (received, FrameError::Greeting) if received.is_empty())
             );
         }
     }

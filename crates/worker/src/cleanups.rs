@@ -6,8 +6,9 @@
 //! Decision: ADR 0006.
 
 use domain::{
-    Cleanup, LogoutOutcome, Node, back_off,
-    ports::{GatewayError, PortResult},
+    Cleanup, Event, LogoutOutcome, Node, Result, SystemCommit, back_off,
+    commit::commit_once,
+    ports::{GatewayError, SystemWrite},
     reconcile::NodeLiveness,
 };
 
@@ -15,7 +16,7 @@ use crate::Worker;
 
 impl Worker {
     /// Performs the next step of a cleanup.
-    pub(crate) async fn clean_up(&self, cleanup: Cleanup) -> PortResult<()> {
+    pub(crate) async fn clean_up(&self, cleanup: Cleanup) -> Result<()> {
         let Some(gateway) = &cleanup.gateway else {
             // A row of an older version. This version creates no cleanup for a session that never
             // had a node.
@@ -35,7 +36,7 @@ impl Worker {
         }
     }
 
-    async fn log_out(&self, mut cleanup: Cleanup, node: &Node) -> PortResult<()> {
+    async fn log_out(&self, mut cleanup: Cleanup, node: &Node) -> Result<()> {
         let (epoch, linked) = (cleanup.epoch, cleanup.linked);
         let (gateway, deadline) = (&self.ports.gateway, self.deadlines.logout);
         match gateway.logout(node, &cleanup.session, epoch, linked, deadline).await {
@@ -54,7 +55,7 @@ impl Worker {
         mut cleanup: Cleanup,
         node: &Node,
         outcome: LogoutOutcome,
-    ) -> PortResult<()> {
+    ) -> Result<()> {
         // Before the deadline, the node must not wipe keys that may still link a device.
         let given_up = self.ports.environment.now() >= cleanup.deadline;
         let (session, epoch) = (&cleanup.session, cleanup.epoch);
@@ -85,16 +86,16 @@ impl Worker {
         }
     }
 
-    async fn finish(&self, mut cleanup: Cleanup, outcome: LogoutOutcome) -> PortResult<()> {
+    async fn finish(&self, mut cleanup: Cleanup, outcome: LogoutOutcome) -> Result<()> {
         let events = cleanup.report_outcome(outcome, &*self.ports.environment);
-        self.ports.worker_store.finish(&cleanup, &events).await?;
-        let unlink = outcome.as_str();
-        tracing::info!(session = %cleanup.session, unlink, "session cleanup finished");
+        let (session, unlink) = (cleanup.session.clone(), outcome.as_str());
+        self.write_cleanup(SystemWrite::Finish(cleanup), events).await?;
+        tracing::info!(%session, unlink, "session cleanup finished");
         Ok(())
     }
 
     /// Postpones the cleanup. After the deadline, records that WhatsApp did not confirm the unlink.
-    async fn retry_later(&self, mut cleanup: Cleanup) -> PortResult<()> {
+    async fn retry_later(&self, mut cleanup: Cleanup) -> Result<()> {
         let environment = &*self.ports.environment;
         let events = if environment.now() >= cleanup.deadline {
             cleanup.report_outcome(LogoutOutcome::Unconfirmed, environment)
@@ -104,11 +105,16 @@ impl Worker {
         self.postpone(cleanup, events).await
     }
 
-    async fn postpone(&self, mut cleanup: Cleanup, events: Vec<domain::Event>) -> PortResult<()> {
+    async fn postpone(&self, mut cleanup: Cleanup, events: Vec<Event>) -> Result<()> {
         let due = self.ports.environment.now().plus(back_off(cleanup.attempts));
         cleanup.due = if cleanup.outcome_reported { due } else { due.min(cleanup.deadline) };
         cleanup.attempts += 1;
-        self.ports.worker_store.postpone(&cleanup, &events).await
+        self.write_cleanup(SystemWrite::Postpone(cleanup), events).await
+    }
+
+    /// Writes a cleanup. A cleanup that is gone was finished by another router.
+    async fn write_cleanup(&self, change: SystemWrite, events: Vec<Event>) -> Result<()> {
+        commit_once(self, &SystemCommit { change, events, idempotency: () }).await.map(drop)
     }
 }
 

@@ -21,8 +21,8 @@ use std::{
 use domain::{
     Cleanup, Deadlines, Leases, OrganizationId, Session, Timestamp,
     ports::{
-        ChangeNotifier, Claim, Environment, NodeStore, Notifier, OrganizationTags, PortResult,
-        SessionControl, WorkerStore,
+        Claim, Environment, NodeStore, Notification, Notifier, OrganizationTags, PortResult,
+        SessionControl, Topic, WorkerStore,
     },
 };
 use futures_util::future::join_all;
@@ -42,10 +42,9 @@ pub struct Ports {
     pub gateway: Arc<dyn SessionControl>,
     /// The clock and the source of new ids.
     pub environment: Arc<dyn Environment>,
-    /// Wakes the worker when rows become due on this router.
-    pub work: Arc<dyn Notifier>,
-    /// Notified after each change of a session.
-    pub change_notifier: Arc<dyn ChangeNotifier>,
+    /// Wakes the worker when rows become due on this router, and the requests that wait for a
+    /// session.
+    pub notifier: Arc<dyn Notifier>,
     /// The known leases of nodes. The worker refreshes them in each round; reads of sessions use
     /// them.
     pub leases: Arc<Leases>,
@@ -106,6 +105,7 @@ impl Worker {
     /// Runs until `stop` is cancelled, then waits up to 3 s for the jobs in flight.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
+        let mut work = self.ports.notifier.clone().subscribe(Topic::WorkDue);
         let mut failing = false;
         while !stop.is_cancelled() {
             let rest = match self.start_due_jobs(&tasks).await {
@@ -124,7 +124,7 @@ impl Worker {
                 }
             };
             tokio::select! {
-                () = self.ports.work.wait(rest) => {}
+                () = work.wait(None, rest) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -164,7 +164,7 @@ impl Worker {
                 this.perform(job).await;
                 drop((permit, counted));
                 // More rows may be due than there were permits.
-                this.ports.work.notify();
+                this.ports.notifier.notify(Notification::WorkDue);
             });
         }
         if self.job_permits.available_permits() == 0 {

@@ -3,8 +3,10 @@
 use std::error::Error;
 
 use domain::{
-    Actor, Change, Declaration, LogoutOutcome, Node, Session, SessionId, Snapshot, back_off,
-    ports::{GatewayError, PortResult, Written},
+    Actor, Change, Declaration, LogoutOutcome, Node, Result, Session, SessionId, Snapshot,
+    SystemCommit, back_off,
+    commit::{CommitTarget, Decision, commit_once, execute},
+    ports::{GatewayError, Notification, SystemWrite, Written},
     reconcile::{NodeLiveness, Step, plan},
 };
 
@@ -23,7 +25,7 @@ enum Progress {
 
 impl Worker {
     /// Performs up to [`MAX_STEPS`] steps of a session.
-    pub(crate) async fn reconcile(&self, mut session: Session) -> PortResult<()> {
+    pub(crate) async fn reconcile(&self, mut session: Session) -> Result<()> {
         for _ in 0..MAX_STEPS {
             let node = match &session.gateway {
                 Some(id) => self.ports.nodes.find(id).await?,
@@ -49,7 +51,7 @@ impl Worker {
         step: Step,
         session: Session,
         node: Option<Node>,
-    ) -> PortResult<Progress> {
+    ) -> Result<Progress> {
         let now = self.ports.environment.now();
         match (step, node) {
             (Step::Rest(until), _) => {
@@ -75,7 +77,7 @@ impl Worker {
         }
     }
 
-    async fn assign_node(&self, session: Session) -> PortResult<Progress> {
+    async fn assign_node(&self, session: Session) -> Result<Progress> {
         let now = self.ports.environment.now();
         let nodes = self.ports.nodes.list().await?;
         if let Some(node) = self.capacity.choose(&nodes, now, self.deadlines.lease) {
@@ -88,7 +90,7 @@ impl Worker {
         self.done_unless_raced(written, id).await
     }
 
-    async fn declare(&self, session: Session, node: &Node) -> PortResult<Progress> {
+    async fn declare(&self, session: Session, node: &Node) -> Result<Progress> {
         let group = Some(self.ports.organization_tags.tag(&session.organization));
         let declaration = Declaration { group, ..session.declaration() };
         let answer = self.ports.gateway.declare(node, &session.id, &declaration).await;
@@ -122,7 +124,7 @@ impl Worker {
         }
     }
 
-    async fn unlink(&self, session: Session, node: &Node) -> PortResult<Progress> {
+    async fn unlink(&self, session: Session, node: &Node) -> Result<Progress> {
         let (epoch, deadline) = (session.spec.epoch, self.deadlines.logout);
         let linked = session.is_paired();
         match self.ports.gateway.logout(node, &session.id, epoch, linked, deadline).await {
@@ -140,7 +142,7 @@ impl Worker {
     }
 
     /// Stores the observed state, which shows why the unlink takes long, and retries later.
-    async fn unconfirmed(&self, session: Session, observed: Snapshot) -> PortResult<Progress> {
+    async fn unconfirmed(&self, session: Session, observed: Snapshot) -> Result<Progress> {
         let now = self.ports.environment.now();
         let Some(change) = session.clone().observe(observed, now, &self.deadlines) else {
             return self.postpone_session(session).await;
@@ -151,7 +153,7 @@ impl Worker {
         }
     }
 
-    async fn give_up_unlink(&self, session: Session, node: &Node) -> PortResult<Progress> {
+    async fn give_up_unlink(&self, session: Session, node: &Node) -> Result<Progress> {
         match self.ports.gateway.forget(node, &session.id, session.spec.epoch, true).await {
             Ok(()) => {
                 tracing::warn!(
@@ -174,26 +176,23 @@ impl Worker {
         id: &SessionId,
         outcome: LogoutOutcome,
         last: Option<Snapshot>,
-    ) -> PortResult<Progress> {
-        loop {
-            let Some(session) = self.ports.worker_store.find(id).await? else {
-                return Ok(Progress::Done);
-            };
+    ) -> Result<Progress> {
+        let decide = |session: Option<Session>| {
+            let Some(session) = session else { return Ok(Decision::Keep(Progress::Done)) };
             let now = self.ports.environment.now();
-            let Some(change) = session.complete_unlink(outcome, last.as_ref(), now) else {
-                return self.reload(id).await;
-            };
-            let (next, expected, events) =
-                change.into_commit(&Actor::System, &*self.ports.environment);
-            if self.ports.worker_store.update(&next, expected, &events).await? == Written::Done {
-                self.ports.change_notifier.publish(&next.id, Some(next.version));
-                return Ok(Progress::Continue(Box::new(next)));
-            }
-        }
+            Ok(match session.clone().complete_unlink(outcome, last.as_ref(), now) {
+                None => Decision::Keep(Progress::Continue(Box::new(session))),
+                Some(change) => {
+                    let (commit, next) = self.commit_of(change);
+                    Decision::Write(commit, next)
+                }
+            })
+        };
+        execute(self, || self.find(id), decide).await
     }
 
     /// Schedules a retry with an increasing delay.
-    async fn postpone_session(&self, session: Session) -> PortResult<Progress> {
+    async fn postpone_session(&self, session: Session) -> Result<Progress> {
         let now = self.ports.environment.now();
         let due = now.plus(back_off(session.failures));
         // A deadline of the session may come before the retry.
@@ -206,28 +205,54 @@ impl Worker {
         self.done_unless_raced(written, &session.id).await
     }
 
-    async fn write(&self, change: Change) -> PortResult<Progress> {
-        let (next, expected, events) = change.into_commit(&Actor::System, &*self.ports.environment);
-        match self.ports.worker_store.update(&next, expected, &events).await? {
-            Written::Done => {
-                self.ports.change_notifier.publish(&next.id, Some(next.version));
-                Ok(Progress::Continue(Box::new(next)))
-            }
-            Written::Raced | Written::Repeated | Written::Refused(_) => self.reload(&next.id).await,
+    /// Writes a change of a session as read. After a lost race, continues with the current session.
+    async fn write(&self, change: Change) -> Result<Progress> {
+        let id = change.session.id.clone();
+        let (commit, next) = self.commit_of(change);
+        match commit_once(self, &commit).await? {
+            Written::Done => Ok(next),
+            Written::Raced => self.reload(&id).await,
         }
     }
 
-    async fn done_unless_raced(&self, written: Written, id: &SessionId) -> PortResult<Progress> {
+    /// Returns the commit of a change, and the progress after the commit.
+    fn commit_of(&self, change: Change) -> (SystemCommit<SystemWrite>, Progress) {
+        let commit = change.into_commit(&Actor::System, &*self.ports.environment);
+        let next = Progress::Continue(Box::new(commit.change.session.clone()));
+        (commit.map(SystemWrite::Update), next)
+    }
+
+    async fn done_unless_raced(&self, written: Written, id: &SessionId) -> Result<Progress> {
         match written {
             Written::Done => Ok(Progress::Done),
-            Written::Raced | Written::Repeated | Written::Refused(_) => self.reload(id).await,
+            Written::Raced => self.reload(id).await,
         }
     }
 
     /// Continues with the current session; the job is done when the session is deleted.
-    async fn reload(&self, id: &SessionId) -> PortResult<Progress> {
-        let session = self.ports.worker_store.find(id).await?;
+    async fn reload(&self, id: &SessionId) -> Result<Progress> {
+        let session = self.find(id).await?;
         Ok(session.map_or(Progress::Done, |session| Progress::Continue(Box::new(session))))
+    }
+
+    async fn find(&self, id: &SessionId) -> Result<Option<Session>> {
+        Ok(self.ports.worker_store.find(id).await?)
+    }
+}
+
+/// System transitions and cleanups. The worker itself needs no notification: the end of a job wakes
+/// it.
+impl CommitTarget for Worker {
+    type Commit = SystemCommit<SystemWrite>;
+
+    async fn write(&self, commit: &SystemCommit<SystemWrite>) -> Result<Written> {
+        Ok(self.ports.worker_store.commit(commit).await?)
+    }
+
+    fn notify(&self, commit: &SystemCommit<SystemWrite>) {
+        let Some(next) = commit.change.updated() else { return };
+        let (session, version) = (&next.id, Some(next.version));
+        self.ports.notifier.notify(Notification::SessionChanged { session, version });
     }
 }
 

@@ -78,7 +78,7 @@ fn sorted(reply: &Reply) -> (Vec<&str>, &[u8]) {
 
 /// Returns an answer in the form that the server process reads.
 fn written(reply: &Reply) -> Result<Value> {
-    let headers = reply.head.iter().skip(1).filter_map(|connection| connection.split_once(": "));
+    let headers = reply.head.iter().skip(1).filter_map(|line| line.split_once(": "));
     let headers = headers.filter(|(name, _)| !BY_HYPER.contains(name));
     Ok(json!({
         "headers": headers.collect::<Vec<_>>(),

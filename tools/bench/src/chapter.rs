@@ -72,8 +72,8 @@ impl Table {
                 let padding = " ".repeat(width - cell.chars().count());
                 if column == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") }
             });
-            let connection = cells.collect::<Vec<_>>().join("   ");
-            let _ = writeln!(text, "{}", connection.trim_end());
+            let line = cells.collect::<Vec<_>>().join("   ");
+            let _ = writeln!(text, "{}", line.trim_end());
         }
         text
     }
@@ -87,12 +87,12 @@ impl Table {
     }
 
     fn as_markdown(&self) -> String {
-        let connection = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = connection(&self.head);
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut text = line(&self.head);
         text.push_str("| --- |");
         text.push_str(&" ---: |".repeat(self.head.len().saturating_sub(1)));
         text.push('\n');
-        text.extend(self.rows.iter().map(|row| connection(row)));
+        text.extend(self.rows.iter().map(|row| line(row)));
         text
     }
 }

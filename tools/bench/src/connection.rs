@@ -102,7 +102,7 @@ pub(crate) fn request_with(
 pub(crate) fn whole(answer: &[u8]) -> Result<Option<usize>> {
     let Some(head) = head_of(answer) else { return Ok(None) };
     let text = std::str::from_utf8(&answer[..head]).context("the head is not text")?;
-    let mut lines = text.split("\r\n").filter_map(|connection| connection.split_once(':'));
+    let mut lines = text.split("\r\n").filter_map(|line| line.split_once(':'));
     let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.map_or(Ok(0), |(_, value)| value.trim().parse::<usize>());
     Ok(Some(head + length.context("the content length is not a number")?))

@@ -74,7 +74,7 @@ fn memory_kb() -> Result<u64> {
 /// Returns a field of a file with lines of `name: value`.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
-    let values = text.lines().filter_map(|connection| connection.split_once(':'));
+    let values = text.lines().filter_map(|line| line.split_once(':'));
     let mut values = values.filter(|(key, _)| key.trim() == name);
     values.next().map(|(_, value)| value.trim().to_owned())
 }

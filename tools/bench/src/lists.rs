@@ -256,14 +256,14 @@ impl Took {
 
 /// Sends all requests; the sides take turns.
 fn ask_all(large: &Side, small: &Side) -> Result<Vec<(ListRequest, [Took; 2])>> {
-    let mut lines = [Connection::open(large.address)?, Connection::open(small.address)?];
+    let mut connections = [Connection::open(large.address)?, Connection::open(small.address)?];
     let mut random = Random::new()?;
     let mut all = Vec::new();
     for kind in requests_of(large, small) {
         println!("    {}", kind.name);
         let mut took = [Vec::new(), Vec::new()];
         for turn in 0..TURNS {
-            for (side, connection) in lines.iter_mut().enumerate() {
+            for (side, connection) in connections.iter_mut().enumerate() {
                 for _ in 0..TURN {
                     let request: &Vec<u8> = random.choose(&kind.requests[side]);
                     let reply = connection.ask(request).context(kind.name)?;

@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::connection::request;
+use crate::connection::{request, whole};
 
 /// Time after its end within which a load must stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ const VERSION: &[u8] = b"HTTP/1.1 ";
 pub(crate) struct Load {
     /// Address of the server.
     pub(crate) address: SocketAddr,
-    /// The requests in turn; each connection starts at another one.
+    /// The requests in turn; the connections start evenly spaced.
     pub(crate) asks: Vec<Ask>,
     /// Status of every answer.
     pub(crate) status: u16,
@@ -54,8 +54,35 @@ pub(crate) struct Load {
 pub(crate) struct Ask {
     /// A complete request that leaves the connection open.
     pub(crate) request: Vec<u8>,
-    /// Body of the answer.
-    pub(crate) body: Vec<u8>,
+    /// The body of the answer.
+    pub(crate) body: ExpectedBody,
+}
+
+/// The body that an answer must have.
+#[derive(Clone, Debug)]
+pub(crate) enum ExpectedBody {
+    /// These bytes.
+    Whole(Vec<u8>),
+    /// A body that begins with these bytes, for an object that changes during the load.
+    Start(Vec<u8>),
+}
+
+impl ExpectedBody {
+    /// Returns whether a complete body is the expected one.
+    pub(crate) fn matches(&self, body: &[u8]) -> bool {
+        match self {
+            Self::Whole(whole) => body == whole,
+            Self::Start(start) => body.starts_with(start),
+        }
+    }
+
+    /// Returns the same check for a server that answers with `body`.
+    fn of(&self, body: &[u8]) -> Self {
+        match self {
+            Self::Whole(_) => Self::Whole(body.to_vec()),
+            Self::Start(start) => Self::Start(body[..start.len().min(body.len())].to_vec()),
+        }
+    }
 }
 
 /// The result of a load.
@@ -81,10 +108,15 @@ impl Load {
             let first = *status.get_or_insert(reply.status);
             ensure!(first == reply.status, "{first}, then {}", reply.status);
             let request = request("GET", address, &path, api.credential());
-            asks.push(Ask { request, body: reply.body });
+            asks.push(Ask { request, body: ExpectedBody::Whole(reply.body) });
         }
         let status = status.context("no requests")?;
         Ok(Self { address, asks, status, connections, pause: Duration::ZERO })
+    }
+
+    /// Creates a load of requests that are answered with 200, over one connection without a pause.
+    pub(crate) fn of_changing(address: SocketAddr, asks: Vec<Ask>) -> Self {
+        Self { address, asks, status: 200, connections: 1, pause: Duration::ZERO }
     }
 
     /// Runs the load for this duration. A wrong answer is an error of the whole load.
@@ -100,7 +132,7 @@ impl Load {
 
     /// Returns the same requests for another server that answers all of them with this body.
     pub(crate) fn answered_by(&self, address: SocketAddr, body: &[u8]) -> Self {
-        let asks = self.asks.iter().map(|ask| Ask { body: body.to_vec(), ..ask.clone() });
+        let asks = self.asks.iter().map(|ask| Ask { body: ask.body.of(body), ..ask.clone() });
         Self { address, asks: asks.collect(), ..self.clone() }
     }
 
@@ -115,12 +147,15 @@ impl Load {
             return Ok(false);
         };
         let body = &answer[end + 4..];
-        ensure!(
-            body.len() <= ask.body.len() && ask.body.starts_with(body),
-            "another body: {:?}",
-            String::from_utf8_lossy(body)
-        );
-        Ok(body.len() == ask.body.len())
+        let (right, complete) = match &ask.body {
+            ExpectedBody::Whole(whole) => (whole.starts_with(body), body.len() == whole.len()),
+            ExpectedBody::Start(_) => {
+                let complete = whole(answer)? == Some(answer.len());
+                (!complete || ask.body.matches(body), complete)
+            }
+        };
+        ensure!(right, "another body: {:?}", String::from_utf8_lossy(body));
+        Ok(complete)
     }
 }
 
@@ -197,7 +232,8 @@ async fn ask_again(
     end: Instant,
 ) -> Result<Vec<Duration>> {
     let (mut latencies, mut buffer) = (Vec::new(), vec![0; MAX_ANSWER]);
-    let mut asks = load.asks.iter().cycle().skip(which % load.asks.len().max(1));
+    // Evenly spaced, so that the connections do not ask for the same object at the same time.
+    let mut asks = load.asks.iter().cycle().skip(which * load.asks.len() / load.connections);
     loop {
         let ask = asks.next().context("no requests")?;
         let began = Instant::now();
@@ -235,6 +271,14 @@ mod tests {
     /// Runs a load against a server that gives these answers in turn, and then repeats the last
     /// one.
     fn asked(answers: &'static [&'static str], connections: usize) -> Result<Outcome> {
+        asked_for(ExpectedBody::Whole(b"yes".to_vec()), answers, connections)
+    }
+
+    fn asked_for(
+        body: ExpectedBody,
+        answers: &'static [&'static str],
+        connections: usize,
+    ) -> Result<Outcome> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -249,8 +293,7 @@ mod tests {
                 });
             }
         });
-        let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        let asks = vec![Ask { request, body }];
+        let asks = vec![Ask { request: b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), body }];
         let load = Load { address, asks, status: 200, connections, pause: Duration::ZERO };
         load.run(Duration::from_millis(300))
     }
@@ -270,6 +313,16 @@ mod tests {
         assert!(refused.unwrap_err().to_string().contains("4 of 4 connections failed"));
         let other = asked(&[GOOD, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nnot", GOOD], 1);
         assert!(other.unwrap_err().to_string().contains("another body"));
+    }
+
+    #[test]
+    fn changing_answers_need_the_expected_start() {
+        const LONGER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nyeah";
+        const OTHER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnope";
+        let start = || ExpectedBody::Start(b"ye".to_vec());
+        assert!(asked_for(start(), &[GOOD, LONGER], 2).unwrap().count() > 1);
+        let refused = asked_for(start(), &[GOOD, OTHER], 1).unwrap_err();
+        assert!(refused.to_string().contains("another body"), "{refused}");
     }
 
     #[test]

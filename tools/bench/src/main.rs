@@ -21,6 +21,7 @@ mod lists;
 mod load;
 mod loaded_memory;
 mod memory;
+mod mixed;
 mod options;
 mod page;
 mod paired_requests;
@@ -59,6 +60,8 @@ use crate::{
 #[derive(Debug)]
 struct Setup {
     programs: Programs,
+    /// Another build, for measurements that compare two builds in one run.
+    against: Option<Programs>,
     /// Folder for logs, removed afterwards: an access log grows long.
     scratch: Folder,
     size: Size,
@@ -68,11 +71,12 @@ struct Setup {
 type Measurement = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement in the order of the page.
-const ALL: [(Measure, Measurement); 10] = [
+const ALL: [(Measure, Measurement); 11] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
     (Measure::Get, get::measure),
+    (Measure::Mixed, mixed::measure),
     (Measure::Latency, latency::measure),
     (Measure::Waits, waits::measure),
     (Measure::Fairness, fairness::measure),
@@ -103,10 +107,11 @@ fn run(asked: &Bench) -> Result<ExitCode> {
 fn measure(workspace: &Workspace, asked: &Bench) -> Result<ExitCode> {
     ensure!(!cfg!(debug_assertions), "this is a debug build of `bench`; use `cargo xtask bench`");
     // The commit of prebuilt programs is unknown.
-    let dry = asked.dry || asked.programs.is_some();
-    let folder = asked.programs.clone().or_else(|| asked.built.clone());
-    let programs = Programs::find(workspace, &Prebuilt { programs: folder })?;
-    let setup = Setup { programs, scratch: Folder::new("bench")?, size: asked.size };
+    let dry = asked.dry || asked.programs.is_some() || asked.against.is_some();
+    let find = |folder| Programs::find(workspace, &Prebuilt { programs: folder });
+    let programs = find(asked.programs.clone().or_else(|| asked.built.clone()))?;
+    let against = asked.against.clone().map(|folder| find(Some(folder))).transpose()?;
+    let setup = Setup { programs, against, scratch: Folder::new("bench")?, size: asked.size };
     let mut broken = Vec::new();
     for (name, measure_chapter) in ALL.iter().filter(|(name, _)| asked.measures(*name)) {
         let environment = Environment::read(workspace)?;

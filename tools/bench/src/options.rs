@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::rounds::ROUNDS;
+
 /// Measures the speed and the memory of release builds.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
@@ -21,6 +23,10 @@ pub(crate) struct Bench {
     /// folder, and write nothing; `start` and `lists` also need store-diesel's example `seed`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
+    /// For `mixed` and `writes`: compare with the release builds in this folder in the same run, and
+    /// write nothing.
+    #[arg(long)]
+    pub(crate) against: Option<PathBuf>,
     /// The programs that `cargo xtask bench` has built from these sources.
     #[arg(long, hide = true, conflicts_with = "programs")]
     pub(crate) built: Option<PathBuf>,
@@ -53,6 +59,9 @@ pub(crate) struct Size {
     /// one node, by default a thousand.
     #[arg(long)]
     pub(crate) sessions: Option<usize>,
+    /// For `mixed`: rounds of each server.
+    #[arg(long, default_value_t = ROUNDS, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) rounds: usize,
 }
 
 /// The measurements.
@@ -66,6 +75,8 @@ pub(crate) enum Measure {
     Fleet,
     /// Rate of `GET` of a session, beside hyper alone.
     Get,
+    /// Rate of `GET` while lists are read and sessions are changed, beside hyper alone.
+    Mixed,
     /// Latency at half of the load, beside hyper alone.
     Latency,
     /// Effect of waiting requests on other requests.
@@ -89,6 +100,7 @@ impl Measure {
             Self::Memory => "memory",
             Self::Fleet => "fleet",
             Self::Get => "get",
+            Self::Mixed => "mixed",
             Self::Latency => "latency",
             Self::Waits => "waits",
             Self::Fairness => "fairness",

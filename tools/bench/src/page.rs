@@ -18,6 +18,8 @@ const HEAD: &str = "\
 Figures of release builds over real sockets on loopback. `cargo xtask bench` measures all of them, and
 `cargo xtask bench NAME` one of them. Each figure of speed stands beside a reference that the same run
 measured; compare the ratios rather than the figures. Load and server share the cores of the machine.
+`cargo xtask bench mixed writes --programs FOLDER --against FOLDER` compares two builds in one run and leaves this page
+unchanged.
 ";
 
 /// Replaces a chapter of the page.

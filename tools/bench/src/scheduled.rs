@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Time to open every connection before the first request.
-const HEAD_START: Duration = Duration::from_millis(200);
+pub(crate) const HEAD_START: Duration = Duration::from_millis(200);
 /// A server that is later does not keep up; its latency is that of the queue.
-const MAX_DELAY: Duration = Duration::from_secs(5);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Sends `rate` requests per second over the connections of `load` in turn.
 pub(crate) fn run(load: &Load, rate: f64, duration: Duration) -> Result<Outcome> {
@@ -43,8 +43,7 @@ fn ask(
     start: Instant,
     duration: Duration,
 ) -> Result<Vec<Duration>> {
-    // By default the kernel delays timers by up to 50 µs.
-    set_current_timer_slack(NonZeroU64::new(1)).context("the timers' slack")?;
+    reduce_timer_slack()?;
     let mut connection = Connection::open(load.address)?;
     let mut latencies = Vec::new();
     for number in (which..).step_by(load.connections) {
@@ -56,15 +55,23 @@ fn ask(
         let ask = &load.asks[number % load.asks.len()];
         let reply = connection.ask(&ask.request)?;
         let late = start.elapsed().saturating_sub(after);
-        ensure!(reply.status == load.status && reply.body == ask.body, "an unexpected answer");
+        ensure!(
+            reply.status == load.status && ask.body.matches(reply.body),
+            "an unexpected answer"
+        );
         ensure!(late < MAX_DELAY, "the server does not keep up with {rate:.0} requests per second");
         latencies.push(late);
     }
     Ok(latencies)
 }
 
+/// Makes timers of this thread exact: by default the kernel delays timers by up to 50 µs.
+pub(crate) fn reduce_timer_slack() -> Result<()> {
+    set_current_timer_slack(NonZeroU64::new(1)).context("the timers' slack")
+}
+
 /// Returns the planned time of a request after the start.
-fn due(number: usize, rate: f64) -> Duration {
+pub(crate) fn due(number: usize, rate: f64) -> Duration {
     Duration::from_secs_f64(float(number as u64) / rate)
 }
 
@@ -76,7 +83,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::load::Ask;
+    use crate::load::{Ask, ExpectedBody};
 
     /// Duration of the single pause before the second answer.
     const STOP: Duration = Duration::from_millis(300);
@@ -97,8 +104,8 @@ mod tests {
             }
             answered
         });
-        let (request, body) = (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), b"yes".to_vec());
-        let asks = vec![Ask { request, body }];
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec();
+        let asks = vec![Ask { request, body: ExpectedBody::Whole(b"yes".to_vec()) }];
         let load = Load { address, asks, status: 200, connections: 1, pause: Duration::ZERO };
         let outcome = run(&load, 100.0, Duration::from_millis(400)).unwrap();
         // All planned requests, most of them late by the rest of the pause.

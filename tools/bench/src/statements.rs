@@ -129,8 +129,8 @@ impl Statements {
 
 /// `tps = 12345.678901 (without initial connection time)`
 fn rate(told: &str) -> Option<f64> {
-    let connection = told.lines().find_map(|connection| connection.strip_prefix("tps = "))?;
-    connection.split(' ').next()?.parse().ok()
+    let line = told.lines().find_map(|line| line.strip_prefix("tps = "))?;
+    line.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

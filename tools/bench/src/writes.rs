@@ -1,7 +1,7 @@
 //! The rate of created and deleted sessions, beside the commits that the disk allows.
 
-use anyhow::{Context as _, Result};
-use testbed::{client::Api, postgres::Cluster, stack::Stack};
+use anyhow::{Context as _, Result, bail};
+use testbed::{client::Api, postgres::Cluster, programs::Programs, stack::Stack};
 
 use crate::{
     Setup,
@@ -23,35 +23,51 @@ const AIM: Aim = Aim::AtLeast(0.5);
 /// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     let cluster = Cluster::start_durable()?;
-    let berth = |name: &str, database: Option<String>| {
-        let logs = setup.scratch.path();
-        let stack = Stack::start(&setup.programs, name, logs, database, &[])?;
-        let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
-        Ok::<_, anyhow::Error>((stack, api))
-    };
-    let (sqlite, sqlite_api) = berth("bench-sqlite", None)?;
-    let (postgres, postgres_api) =
-        berth("bench-postgres", Some(cluster.create_database("berth")?))?;
+    let sqlite = berth(setup, &setup.programs, "bench-sqlite", None)?;
+    let url = cluster.create_database("berth")?;
+    let postgres = berth(setup, &setup.programs, "bench-postgres", Some(url))?;
     cluster.create_database("alone")?;
     let statements = Statements::one_row(setup, &cluster, "alone", ROW, CONNECTIONS)?;
     let sessions = Statements::written_sessions(setup, &cluster, "berth", CONNECTIONS)?;
     let file = Sqlite::one_row(&setup.scratch.path().join("alone.db"), ROW)?;
-    let target = |name, stack: &Stack, api: &Api| {
-        let pid = stack.berth_id().context("berth does not run")?;
-        Ok::<_, anyhow::Error>(Target::writes(name, pid, Writes::by(api, CONNECTIONS)?))
-    };
-    let mut targets = [
+    let mut targets = vec![
         Target::file("SQLite alone", file),
-        target("berth on SQLite", &sqlite, &sqlite_api)?,
+        target("berth on SQLite", &sqlite)?,
         Target::database("PostgreSQL alone", statements),
         Target::database("PostgreSQL alone, berth's tables", sessions),
-        target("berth on PostgreSQL", &postgres, &postgres_api)?,
+        target("berth on PostgreSQL", &postgres)?,
     ];
+    let others = setup.against.as_ref().map(|programs| {
+        let url = cluster.create_database("other")?;
+        let sqlite = berth(setup, programs, "bench-other-sqlite", None)?;
+        let postgres = berth(setup, programs, "bench-other-postgres", Some(url))?;
+        targets.push(target("other build on SQLite", &sqlite)?);
+        targets.push(target("other build on PostgreSQL", &postgres)?);
+        Ok::<_, anyhow::Error>([sqlite, postgres])
+    });
+    let _running = others.transpose()?;
     target::ask_in_turn(&mut targets)?;
     chapter(&targets)
 }
 
-fn chapter(targets: &[Target; 5]) -> Result<Chapter> {
+/// Starts these programs and creates the key of the writes.
+fn berth(
+    setup: &Setup,
+    programs: &Programs,
+    name: &str,
+    database: Option<String>,
+) -> Result<(Stack, Api)> {
+    let stack = Stack::start(programs, name, setup.scratch.path(), database, &[])?;
+    let api = stack.api.with_credential(Some(stack.key("bench", &["manage"])?));
+    Ok((stack, api))
+}
+
+fn target(name: &str, (stack, api): &(Stack, Api)) -> Result<Target> {
+    let pid = stack.berth_id().context("berth does not run")?;
+    Ok(Target::writes(name, pid, Writes::by(api, CONNECTIONS)?))
+}
+
+fn chapter(targets: &[Target]) -> Result<Chapter> {
     let mut table = Table::new([
         "commits",
         "a second",
@@ -61,14 +77,17 @@ fn chapter(targets: &[Target; 5]) -> Result<Chapter> {
         "processor, µs/commit",
     ]);
     let mut findings = Vec::new();
-    let [sqlite, on_sqlite, postgres, tables, on_postgres] = targets;
-    for (alone, target) in [
+    let [sqlite, on_sqlite, postgres, tables, on_postgres, others @ ..] = targets else {
+        bail!("the targets differ from those created");
+    };
+    let rows = [
         (sqlite, sqlite),
         (sqlite, on_sqlite),
         (postgres, postgres),
         (postgres, tables),
         (postgres, on_postgres),
-    ] {
+    ];
+    for (alone, target) in rows.into_iter().chain([sqlite, postgres].into_iter().zip(others)) {
         table.row(target.row(alone, 0)?);
     }
     for (alone, berth) in [(sqlite, on_sqlite), (postgres, on_postgres)] {
@@ -78,6 +97,11 @@ fn chapter(targets: &[Target; 5]) -> Result<Chapter> {
     }
     let ratio = on_postgres.rate_by(tables)?.median();
     findings.push(format!("{}: {ratio:.2} of {}.", on_postgres.name, tables.name));
+    for (berth, other) in [on_sqlite, on_postgres].into_iter().zip(others) {
+        let ratio = berth.rate_by(other)?;
+        let ratio = format!("{:.2} ({})", ratio.median(), ratio.range(2));
+        findings.push(format!("{} by {}: {ratio}.", berth.name, other.name));
+    }
     let title = "Creating and deleting sessions";
     Ok(Chapter { title, method: method(), table, findings, broken: Vec::new() })
 }

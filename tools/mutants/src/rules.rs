@@ -34,7 +34,7 @@ impl Kind {
     pub(crate) const MINIMUM: [(Self, usize); 5] = [
         (Self::Organization, 15),
         (Self::Reach, 8),
-        (Self::Ownership, 5),
+        (Self::Ownership, 2),
         (Self::Capability, 25),
         (Self::Permission, 18),
     ];

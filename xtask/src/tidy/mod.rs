@@ -19,7 +19,6 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use testbed::{checks::Checks, programs::Programs, workspace::Workspace};
 
-use self::packages::Packages;
 use crate::{bless, commands::Tidy};
 
 /// Checks the selected rules.
@@ -40,10 +39,7 @@ pub(crate) fn check(workspace: &Workspace, checks: &mut Checks) {
 /// Returns a text for each violation.
 type Rule = fn(&Workspace) -> Result<Vec<String>>;
 
-/// As [`Rule`], for these packages.
-type PackageRule = fn(&Workspace, Packages) -> Result<Vec<String>>;
-
-const RULES: [(&str, Rule); 15] = [
+const RULES: [(&str, Rule); 19] = [
     ("crates depend on `domain` only, and `server` on all", arrows::between_ours),
     ("`domain` has few dependencies", arrows::of_domain),
     ("`server` does not link the engine", quarantine::engine),
@@ -59,21 +55,16 @@ const RULES: [(&str, Rule); 15] = [
     ("fuzz targets and programs have the same locked versions", locks::agree),
     ("no registry except crates.io is named", portability::registries),
     ("no absolute path of a machine is named", portability::paths),
-];
-
-const PACKAGE_RULES: [(&str, PackageRule); 4] = [
     ("no import cycles between the files of a crate", packages::cyclic),
     ("no type name twice in a crate", packages::repeated),
     ("no forbidden words in names", packages::worded),
     ("no unused dependencies", packages::unused),
 ];
 
-/// Checks the rules whose names contain one of these texts; all rules without a text. A selected rule
-/// checks every package.
+/// Checks the rules whose names contain one of these texts; all rules without a text.
 fn check_only(workspace: &Workspace, only: &[String], checks: &mut Checks) {
     println!("\ntidy");
     let selected = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(&**part));
-    let packages = if only.is_empty() { Packages::HeldTo } else { Packages::All };
     let mut check = |name: &str, rule: &dyn Fn() -> Result<Vec<String>>| {
         if selected(name) {
             checks.check(&format!("tidy: {name}"), || {
@@ -85,8 +76,5 @@ fn check_only(workspace: &Workspace, only: &[String], checks: &mut Checks) {
     };
     for (name, rule) in RULES {
         check(name, &|| rule(workspace));
-    }
-    for (name, rule) in PACKAGE_RULES {
-        check(name, &|| rule(workspace, packages));
     }
 }

@@ -12,38 +12,21 @@ use testbed::workspace::Workspace;
 
 use super::{cycles, dependencies, modules, names};
 
-/// The packages that `cargo xtask tidy` holds to these rules. `--only` checks every package.
-// The other packages join the list as soon as they pass.
-pub(super) const HELD_TO: &[&str] =
-    &["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
-
-/// Which packages a rule checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packages {
-    HeldTo,
-    All,
-}
-
 /// A package with its folder relative to the workspace.
 struct Package<'a> {
     metadata: &'a Value,
     folder: PathBuf,
 }
 
-impl Packages {
-    fn of(self, workspace: &Workspace) -> Vec<Package<'_>> {
-        let held = |package: &&Value| {
-            self == Self::All
-                || package["name"].as_str().is_some_and(|name| HELD_TO.contains(&name))
-        };
-        let folder = |package: &Value| {
-            let manifest = Path::new(package["manifest_path"].as_str()?);
-            let folder = manifest.parent()?.strip_prefix(&workspace.root).ok()?;
-            Some(folder.to_owned())
-        };
-        let found = workspace.packages.iter().filter(held);
-        found.filter_map(|metadata| Some(Package { folder: folder(metadata)?, metadata })).collect()
-    }
+/// Returns every package of the workspace.
+fn packages(workspace: &Workspace) -> Vec<Package<'_>> {
+    let folder = |package: &Value| {
+        let manifest = Path::new(package["manifest_path"].as_str()?);
+        let folder = manifest.parent()?.strip_prefix(&workspace.root).ok()?;
+        Some(folder.to_owned())
+    };
+    let found = workspace.packages.iter();
+    found.filter_map(|metadata| Some(Package { folder: folder(metadata)?, metadata })).collect()
 }
 
 impl Package<'_> {
@@ -74,10 +57,10 @@ impl Package<'_> {
 }
 
 /// Import cycles between the files of each package.
-pub(super) fn cyclic(workspace: &Workspace, packages: Packages) -> Result<Vec<String>> {
+pub(super) fn cyclic(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let read = |path: &Path| fs::read_to_string(workspace.root.join(path)).ok();
-    for package in packages.of(workspace) {
+    for package in packages(workspace) {
         for root in package.roots() {
             findings.extend(cycles::find(&modules::read(&root, &read)?));
         }
@@ -86,9 +69,9 @@ pub(super) fn cyclic(workspace: &Workspace, packages: Packages) -> Result<Vec<St
 }
 
 /// Type names that stand twice in a package.
-pub(super) fn repeated(workspace: &Workspace, packages: Packages) -> Result<Vec<String>> {
+pub(super) fn repeated(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for package in packages.of(workspace) {
+    for package in packages(workspace) {
         let files = package.files(workspace, "src")?.into_iter();
         let read = |(file, text): (PathBuf, String)| Ok((file, Tokens::read(&text)?));
         let files = files.map(read).collect::<Result<Vec<_>>>()?;
@@ -98,9 +81,9 @@ pub(super) fn repeated(workspace: &Workspace, packages: Packages) -> Result<Vec<
 }
 
 /// Forbidden words in names.
-pub(super) fn worded(workspace: &Workspace, packages: Packages) -> Result<Vec<String>> {
+pub(super) fn worded(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for package in packages.of(workspace) {
+    for package in packages(workspace) {
         for (file, text) in package.files(workspace, "")? {
             let found = names::forbidden(&text).with_context(|| file.display().to_string())?;
             let found = found.iter();
@@ -113,9 +96,9 @@ pub(super) fn worded(workspace: &Workspace, packages: Packages) -> Result<Vec<St
 }
 
 /// Declared dependencies that no source names.
-pub(super) fn unused(workspace: &Workspace, packages: Packages) -> Result<Vec<String>> {
+pub(super) fn unused(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for package in packages.of(workspace) {
+    for package in packages(workspace) {
         let files = package.files(workspace, "")?;
         let parsed = files.iter().map(|(file, text)| {
             text.parse().map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
@@ -123,8 +106,6 @@ pub(super) fn unused(workspace: &Workspace, packages: Packages) -> Result<Vec<St
         let sources = parsed.collect::<Result<Vec<_>>>()?;
         findings.extend(dependencies::unused(package.metadata, &sources));
     }
-    if packages == Packages::All {
-        findings.extend(dependencies::unused_by_all(workspace)?);
-    }
+    findings.extend(dependencies::unused_by_all(workspace)?);
     Ok(findings)
 }

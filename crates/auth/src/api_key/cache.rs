@@ -7,35 +7,33 @@
 //!
 //! Concurrent requests with the same key share one lookup (single flight).
 //!
-//! The cache stores valid keys only, by key id and secret digest: a wrong secret is a different
-//! cache key. Wrong, revoked, expired and unknown keys cost one lookup for each request, so
-//! response times do not reveal which of the four applies, and guesses do not fill the memory. The
-//! directory behind this cache may skip its own lookup when it knows that nothing has changed since
-//! the last miss.
+//! The cache stores at most 10,000 keys, by key id and secret digest: a wrong secret is a different
+//! cache key. Only valid keys are stored. Wrong, revoked, expired and unknown keys cost one lookup
+//! for each request, so response times do not reveal which of the four applies, and guesses do not
+//! fill the memory. The directory behind this cache may skip its own lookup when it knows that
+//! nothing has changed since the last miss.
 //!
 //! Decision: ADR 0010.
 
-use std::{
-    collections::HashMap,
-    mem,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{
     ApiKey, KeyId, Timestamp,
     ports::{Environment, KeyDirectory, PortError, PortResult, PresentedKey},
 };
-use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::sync::watch;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use parking_lot::Mutex;
+use quick_cache::unsync::Cache;
 
 /// Entries of this age or more are never served (TTL).
 const MAX_AGE: Duration = Duration::from_millis(1000);
 /// Entries of this age or more are served and read again in the background.
 const REFRESH_AFTER: Duration = Duration::from_millis(500);
-/// Entries in one generation. Keys beyond that cost a lookup for each request.
+/// Maximum number of entries. Further keys replace keys that are not in use.
 const MAX_ENTRIES: usize = 10_000;
 
 /// A key directory that caches valid keys of another directory for up to 1 s.
@@ -55,23 +53,22 @@ type CacheKey = (u128, [u8; 32]);
 /// The result of one lookup, shared by all requests that wait for it.
 type LookupResult = Result<Option<Arc<ApiKey>>, Arc<PortError>>;
 
-/// Receives the result of a lookup; `None` until the lookup ends.
-type ResultReceiver = watch::Receiver<Option<LookupResult>>;
+/// An in-flight lookup. Every clone returns its result.
+type Lookup = Shared<BoxFuture<'static, LookupResult>>;
 
 /// Where the caller gets the key from.
 enum CacheAnswer {
     Hit(Arc<ApiKey>),
     /// Another request has started a lookup of the same key.
-    Pending(ResultReceiver),
-    /// This request has started the lookup and must drive the future.
-    Started(ResultReceiver, BoxFuture<'static, ()>),
+    Pending(Lookup),
+    /// This request has started the lookup, which must run to its end.
+    Started(Lookup),
 }
 
-/// An in-flight lookup. Requests for the same key share it.
 struct PendingLookup {
     number: u64,
     started_at: Timestamp,
-    result: ResultReceiver,
+    lookup: Lookup,
 }
 
 /// A valid key as the directory returned it.
@@ -83,14 +80,9 @@ struct Entry {
     refresh_failed: bool,
 }
 
-/// The cached keys in two generations. Eviction drops a whole generation, so that no write has to
-/// search for expired entries.
-#[derive(Default)]
+/// The cached keys and the lookups in flight.
 struct Entries {
-    /// The start of the recent generation.
-    started_at: Timestamp,
-    recent: HashMap<CacheKey, Entry>,
-    older: HashMap<CacheKey, Entry>,
+    valid: Cache<CacheKey, Entry>,
     pending: HashMap<CacheKey, PendingLookup>,
     /// The number of the newest lookup.
     newest_lookup: u64,
@@ -99,35 +91,33 @@ struct Entries {
 impl KeyCache {
     /// Creates an empty cache in front of `directory`.
     pub fn new(directory: Arc<dyn KeyDirectory>, environment: Arc<dyn Environment>) -> Self {
-        Self { inner: Arc::new(Inner { directory, environment, entries: Mutex::default() }) }
+        let entries = Mutex::new(Entries::new());
+        Self { inner: Arc::new(Inner { directory, environment, entries }) }
     }
 }
 
 #[async_trait]
 impl KeyDirectory for KeyCache {
     async fn find(&self, presented: &PresentedKey, now: Timestamp) -> PortResult<Option<ApiKey>> {
-        let receiver = match self.inner.get(presented, now) {
+        let lookup = match self.inner.get(presented, now) {
             CacheAnswer::Hit(key) => return Ok(Some((*key).clone())),
-            CacheAnswer::Pending(receiver) => receiver,
-            CacheAnswer::Started(receiver, mut lookup) => {
-                // Most lookups end at the first poll and need no task. When a lookup panics, its
-                // sender is dropped and all waiting requests get an error.
-                let outcome = AssertUnwindSafe(&mut lookup).catch_unwind().now_or_never();
-                if outcome.is_none() {
-                    tokio::spawn(lookup);
+            CacheAnswer::Pending(lookup) => lookup,
+            CacheAnswer::Started(lookup) => {
+                // Most lookups end at the first poll and need no task.
+                if lookup.clone().now_or_never().is_none() {
+                    tokio::spawn(lookup.clone());
                 }
-                receiver
+                lookup
             }
         };
-        match wait_for_result(receiver).await {
-            Some(Ok(key)) => Ok(key.map(|key| (*key).clone())),
-            Some(Err(error)) => Err(shared_error(&error)),
-            None => Err(PortError::Broken("the lookup of an API key panicked".into())),
+        match lookup.await {
+            Ok(key) => Ok(key.map(|key| (*key).clone())),
+            Err(error) => Err(shared_error(&error)),
         }
     }
 
     fn invalidate(&self, id: &KeyId) {
-        self.inner.entries().invalidate(id.bits());
+        self.inner.entries.lock().invalidate(id.bits());
         self.inner.directory.invalidate(id);
     }
 
@@ -139,77 +129,66 @@ impl KeyDirectory for KeyCache {
 impl Inner {
     fn get(self: &Arc<Self>, presented: &PresentedKey, now: Timestamp) -> CacheAnswer {
         let cache_key = cache_key(presented);
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if let Some((key, fresh)) = entries.get(&cache_key, now) {
             if !fresh && entries.pending(&cache_key, now).is_none() {
-                let (_, lookup) = self.start_lookup(&mut entries, presented, now);
-                tokio::spawn(lookup);
+                tokio::spawn(self.start_lookup(&mut entries, presented, now));
             }
             return CacheAnswer::Hit(key);
         }
-        if let Some(receiver) = entries.pending(&cache_key, now) {
-            return CacheAnswer::Pending(receiver);
+        match entries.pending(&cache_key, now) {
+            Some(lookup) => CacheAnswer::Pending(lookup),
+            None => CacheAnswer::Started(self.start_lookup(&mut entries, presented, now)),
         }
-        let (receiver, lookup) = self.start_lookup(&mut entries, presented, now);
-        CacheAnswer::Started(receiver, lookup)
     }
 
-    /// Registers a lookup and returns its future. Other requests may wait for the result, so the
-    /// future must run to its end.
+    /// Registers a lookup. A panic in the directory is an error of the lookup.
     fn start_lookup(
         self: &Arc<Self>,
         entries: &mut Entries,
         presented: &PresentedKey,
-        now: Timestamp,
-    ) -> (ResultReceiver, BoxFuture<'static, ()>) {
-        let (sender, receiver) = watch::channel(None);
-        let (cache_key, presented) = (cache_key(presented), presented.clone());
-        let number = entries.add_pending(cache_key, now, receiver.clone());
-        let inner = Arc::clone(self);
+        started_at: Timestamp,
+    ) -> Lookup {
+        entries.newest_lookup += 1;
+        let (number, cache_key) = (entries.newest_lookup, cache_key(presented));
+        let (inner, presented) = (Arc::clone(self), presented.clone());
         let lookup = async move {
-            let result = inner.directory.find(&presented, now).await;
+            let found = inner.directory.find(&presented, started_at);
+            let found = AssertUnwindSafe(found).catch_unwind().await;
+            let panicked = |_| Err(PortError::Broken("the lookup of an API key panicked".into()));
+            let result = found.unwrap_or_else(panicked);
             let result = result.map(|key| key.map(Arc::new)).map_err(Arc::new);
             let now = inner.environment.now();
-            inner.entries().complete(cache_key, number, &result, now);
-            sender.send_replace(Some(result));
+            inner.entries.lock().complete(cache_key, number, &result, now);
+            result
         };
-        (receiver, lookup.boxed())
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        let lookup = lookup.boxed().shared();
+        let pending = PendingLookup { number, started_at, lookup: lookup.clone() };
+        entries.pending.insert(cache_key, pending);
+        lookup
     }
 }
 
 impl Entries {
+    fn new() -> Self {
+        Self { valid: Cache::new(MAX_ENTRIES), pending: HashMap::new(), newest_lookup: 0 }
+    }
+
     /// Returns the key if its entry is young enough and the key is valid at `now`, and whether the
     /// entry needs no refresh.
     fn get(&self, cache_key: &CacheKey, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
-        let entry = self.recent.get(cache_key).or_else(|| self.older.get(cache_key))?;
+        let entry = self.valid.get(cache_key)?;
         let age = age(entry.read_at, now)?;
         let fresh = age < REFRESH_AFTER || entry.refresh_failed;
         // A key that has expired since its lookup is looked up, like every key that is not valid.
         (age < MAX_AGE && entry.key.is_valid(now)).then(|| (Arc::clone(&entry.key), fresh))
     }
 
-    /// Returns the in-flight lookup of a key, unless it started [`MAX_AGE`] or more ago (its result
-    /// would be too old) or has panicked.
-    fn pending(&self, cache_key: &CacheKey, now: Timestamp) -> Option<ResultReceiver> {
-        let lookup = self.pending.get(cache_key)?;
-        let young = age(lookup.started_at, now)? < MAX_AGE;
-        (young && lookup.result.has_changed().is_ok()).then(|| lookup.result.clone())
-    }
-
-    fn add_pending(
-        &mut self,
-        cache_key: CacheKey,
-        started_at: Timestamp,
-        result: ResultReceiver,
-    ) -> u64 {
-        self.newest_lookup += 1;
-        let number = self.newest_lookup;
-        self.pending.insert(cache_key, PendingLookup { number, started_at, result });
-        number
+    /// Returns the in-flight lookup of a key, unless it started [`MAX_AGE`] or more ago: its result
+    /// would be too old.
+    fn pending(&self, cache_key: &CacheKey, now: Timestamp) -> Option<Lookup> {
+        let pending = self.pending.get(cache_key)?;
+        (age(pending.started_at, now)? < MAX_AGE).then(|| pending.lookup.clone())
     }
 
     /// Stores the result of a lookup, unless a newer lookup of the key has started or the key was
@@ -228,45 +207,22 @@ impl Entries {
         }
         match result {
             Ok(Some(key)) if key.is_valid(now) => {
-                self.insert(cache_key, key, lookup.started_at, now);
+                let (key, read_at) = (Arc::clone(key), lookup.started_at);
+                self.valid.insert(cache_key, Entry { key, read_at, refresh_failed: false });
             }
-            Ok(_) => {
-                self.recent.remove(&cache_key);
-                self.older.remove(&cache_key);
-            }
+            Ok(_) => drop(self.valid.remove(&cache_key)),
             Err(_) => {
-                for generation in [&mut self.recent, &mut self.older] {
-                    if let Some(entry) = generation.get_mut(&cache_key) {
-                        entry.refresh_failed = true;
-                    }
+                if let Some(mut entry) = self.valid.get_mut(&cache_key) {
+                    entry.refresh_failed = true;
                 }
             }
-        }
-    }
-
-    fn insert(
-        &mut self,
-        cache_key: CacheKey,
-        key: &Arc<ApiKey>,
-        read_at: Timestamp,
-        now: Timestamp,
-    ) {
-        if age(self.started_at, now).is_none_or(|age| age >= MAX_AGE) {
-            self.started_at = now;
-            self.older = mem::take(&mut self.recent);
-        }
-        self.older.remove(&cache_key);
-        if self.recent.len() < MAX_ENTRIES || self.recent.contains_key(&cache_key) {
-            let entry = Entry { key: Arc::clone(key), read_at, refresh_failed: false };
-            self.recent.insert(cache_key, entry);
         }
     }
 
     /// Removes the entries and in-flight lookups of a key id, for all presented secrets. Scans all
     /// entries; revocations are rare.
     fn invalidate(&mut self, id: u128) {
-        self.recent.retain(|(cached, _), _| *cached != id);
-        self.older.retain(|(cached, _), _| *cached != id);
+        self.valid.retain(|(cached, _), _| *cached != id);
         self.pending.retain(|(cached, _), _| *cached != id);
     }
 }
@@ -279,12 +235,6 @@ fn cache_key(presented: &PresentedKey) -> CacheKey {
 /// then unknown.
 fn age(since: Timestamp, now: Timestamp) -> Option<Duration> {
     (since <= now).then(|| since.until(now))
-}
-
-/// Returns the result of a lookup; `None` when the lookup panicked.
-async fn wait_for_result(mut receiver: ResultReceiver) -> Option<LookupResult> {
-    let result = receiver.wait_for(Option::is_some).await.ok()?;
-    result.clone()
 }
 
 /// Returns the failure of a shared lookup as an error of one waiting request.
@@ -326,29 +276,29 @@ mod tests {
         (id, [0; 32])
     }
 
+    fn insert(entries: &mut Entries, id: u128, read_at: Timestamp) {
+        let entry = Entry { key: key(), read_at, refresh_failed: false };
+        entries.valid.insert(cache_key(id), entry);
+    }
+
     #[test]
-    fn memory_stays_bounded_under_many_keys() {
-        let (mut entries, key) = (Entries::default(), key());
-        for n in 0..MAX_ENTRIES as u128 * 3 {
-            entries.insert(cache_key(n), &key, at(0), at(0));
+    fn memory_stays_bounded_and_keys_in_use_stay_cached() {
+        let mut entries = Entries::new();
+        insert(&mut entries, 0, at(0));
+        for n in 1..MAX_ENTRIES as u128 * 3 {
+            assert!(entries.get(&cache_key(0), at(0)).is_some(), "in use at {n}");
+            insert(&mut entries, n, at(0));
+            assert!(entries.valid.len() <= MAX_ENTRIES);
         }
-        assert_eq!((entries.recent.len(), entries.older.len()), (MAX_ENTRIES, 0));
-        for n in 0..MAX_ENTRIES as u128 * 3 {
-            entries.insert(cache_key(n), &key, at(1000), at(1000));
-        }
-        assert_eq!(entries.recent.len(), MAX_ENTRIES);
-        assert!(entries.older.len() <= MAX_ENTRIES);
-        assert!(entries.get(&cache_key(0), at(1999)).is_some());
-        assert!(entries.get(&cache_key(MAX_ENTRIES as u128), at(1000)).is_none());
-        assert!(entries.get(&(0, [1; 32]), at(1000)).is_none(), "another secret");
+        assert!(entries.get(&(0, [1; 32]), at(0)).is_none(), "another secret");
         entries.invalidate(0);
-        assert!(entries.get(&cache_key(0), at(1000)).is_none());
+        assert!(entries.get(&cache_key(0), at(0)).is_none());
     }
 
     #[test]
     fn entries_of_a_second_or_from_the_future_are_not_served() {
-        let (mut entries, key) = (Entries::default(), key());
-        entries.insert(cache_key(1), &key, at(0), at(300));
+        let mut entries = Entries::new();
+        insert(&mut entries, 1, at(0));
         let fresh = |millis| entries.get(&cache_key(1), at(millis)).map(|(_, fresh)| fresh);
         assert_eq!(
             [0, 499, 500, 999].map(fresh),
@@ -358,10 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn key_in_constant_use_outlives_its_generation() {
-        let (mut entries, key) = (Entries::default(), key());
+    fn key_in_constant_use_stays_cached() {
+        let mut entries = Entries::new();
         for millis in (0..10_000).step_by(600) {
-            entries.insert(cache_key(1), &key, at(millis), at(millis));
+            insert(&mut entries, 1, at(millis));
             assert!(entries.get(&cache_key(1), at(millis + 599)).is_some(), "{millis}");
         }
     }

@@ -1,20 +1,18 @@
 //! Records when API keys were last used: in the background, at most once a minute for each key,
 //! with bounded memory and a bounded number of in-flight writes.
 
-use std::{
-    collections::HashMap,
-    mem,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{ApiKey, KeyId, Timestamp, ports::KeyDirectory};
+use parking_lot::Mutex;
+use quick_cache::unsync::Cache;
 use tokio::sync::Semaphore;
 
 /// The minimum time between two writes for one key.
 const MIN_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_WRITES_IN_FLIGHT: usize = 4;
-/// Keys in one generation. The use of a key beyond that is not recorded within the minute.
+/// Maximum number of keys whose last recorded use is known. A further key replaces one of them, whose
+/// next use is then recorded again.
 const MAX_KEYS: usize = 50_000;
 
 /// Writes the time of the last use of keys to the directory.
@@ -27,7 +25,7 @@ pub(crate) struct UsageRecorder {
 impl UsageRecorder {
     pub(crate) fn new(directory: Arc<dyn KeyDirectory>) -> Self {
         let writes = Arc::new(Semaphore::new(MAX_WRITES_IN_FLIGHT));
-        Self { directory, recorded: Mutex::default(), writes }
+        Self { directory, recorded: Mutex::new(RecordedUses::new()), writes }
     }
 
     /// Records the use of `key`, unless a use within the last minute is recorded. Never waits: when
@@ -37,7 +35,7 @@ impl UsageRecorder {
             return;
         }
         let Ok(permit) = Arc::clone(&self.writes).try_acquire_owned() else { return };
-        if !self.recorded.lock().unwrap_or_else(PoisonError::into_inner).insert(&key.id, now) {
+        if !self.recorded.lock().insert(&key.id, now) {
             return;
         }
         let (directory, id) = (Arc::clone(&self.directory), key.id.clone());
@@ -51,30 +49,21 @@ impl UsageRecorder {
     }
 }
 
-/// Recently recorded uses by the bits of the key id, in two generations. A whole generation is
-/// dropped at once, so that no write has to search for old entries.
-#[derive(Default)]
-struct RecordedUses {
-    /// The start of the recent generation.
-    started_at: Timestamp,
-    recent: HashMap<u128, Timestamp>,
-    older: HashMap<u128, Timestamp>,
-}
+/// Recently recorded uses by the bits of the key id.
+struct RecordedUses(Cache<u128, Timestamp>);
 
 impl RecordedUses {
-    /// Inserts a use. Returns false if a use within the last minute is recorded, or if there is no
-    /// room.
+    fn new() -> Self {
+        Self(Cache::new(MAX_KEYS))
+    }
+
+    /// Inserts a use. Returns false if a use within the last minute is recorded.
     fn insert(&mut self, id: &KeyId, now: Timestamp) -> bool {
-        if self.started_at.until(now) >= MIN_INTERVAL {
-            self.started_at = now;
-            self.older = mem::take(&mut self.recent);
-        }
-        let id = id.bits();
-        let last = self.recent.get(&id).or_else(|| self.older.get(&id));
-        if last.is_some_and(|at| at.until(now) < MIN_INTERVAL) || self.recent.len() >= MAX_KEYS {
+        let last = self.0.get(&id.bits());
+        if last.is_some_and(|at| at.until(now) < MIN_INTERVAL) {
             return false;
         }
-        self.recent.insert(id, now);
+        self.0.insert(id.bits(), now);
         true
     }
 }
@@ -89,14 +78,14 @@ mod tests {
 
     #[test]
     fn key_is_recorded_once_a_minute() {
-        let (mut recorded, id) = (RecordedUses::default(), KeyId::from_bits(1));
+        let (mut recorded, id) = (RecordedUses::new(), KeyId::from_bits(1));
         let seconds: Vec<_> = (0..240).filter(|s| recorded.insert(&id, second(*s))).collect();
         assert_eq!(seconds, [0, 60, 120, 180]);
     }
 
     #[test]
-    fn key_first_used_late_in_a_generation_is_not_recorded_twice_in_a_minute() {
-        let mut recorded = RecordedUses::default();
+    fn keys_are_recorded_independently() {
+        let mut recorded = RecordedUses::new();
         assert!(recorded.insert(&KeyId::from_bits(1), second(0)));
         assert!(recorded.insert(&KeyId::from_bits(2), second(50)));
         let seconds: Vec<_> =
@@ -106,14 +95,11 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded_under_many_keys() {
-        let mut recorded = RecordedUses::default();
-        for n in 0..MAX_KEYS as u128 * 3 {
+        let mut recorded = RecordedUses::new();
+        for n in 0..MAX_KEYS as u128 + 10_000 {
             recorded.insert(&KeyId::from_bits(n), second(1));
         }
-        assert!(recorded.recent.len() <= MAX_KEYS && recorded.older.len() <= MAX_KEYS);
-        assert!(
-            recorded.insert(&KeyId::from_bits(u128::MAX), second(61)),
-            "there is room again a minute later"
-        );
+        assert!(recorded.0.len() <= MAX_KEYS);
+        assert!(recorded.insert(&KeyId::from_bits(u128::MAX), second(1)), "a new key has room");
     }
 }

@@ -9,7 +9,7 @@
 //! - Roles: a string, with commas between roles (better-auth), or a list of strings (Keycloak). The
 //!   strongest known role counts.
 
-use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, UserId};
+use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, Timestamp, UserId};
 use serde_json::{Map, Value};
 
 use super::{pointer::Pointer, token::Cause};
@@ -94,7 +94,11 @@ impl ClaimPaths {
 
     /// Returns the caller that the claims describe. A token without `sub` is accepted, because
     /// organization and role decide about rights, and the subject does not.
-    pub(super) fn caller(&self, claims: &Value) -> Result<Caller, Cause> {
+    pub(super) fn caller(
+        &self,
+        claims: &Value,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Caller, Cause> {
         let organization = organization(self.organization.get(claims))?;
         let roles = roles(self.role.get(claims))?;
         let platform_roles = platform_roles(self.platform_role.get(claims))?;
@@ -110,6 +114,7 @@ impl ClaimPaths {
             capabilities,
             reach: Reach::Everything,
             platform_admin: platform_roles.contains(&SUPER_ADMIN),
+            expires_at,
         })
     }
 }

@@ -6,22 +6,16 @@ use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use domain::ports::BoxError;
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::{Request, Response, Uri, body::Incoming, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{Connect, HttpConnector},
-    },
-    rt::TokioExecutor,
+use http_client::{
+    ClientError, HttpClient, Limits, NoRoots, RootCertStore, TlsError, system_roots,
 };
+use hyper::{Request, Uri, header};
 use tokio::io::AsyncReadExt;
 
 use super::key_set::KeySetError;
 
 /// The maximum size of a key set in bytes. A key takes half a kilobyte, a few with certificates.
-const MAX_LENGTH: u64 = 512 * 1024;
+const MAX_LENGTH: usize = 512 * 1024;
 
 /// Why a key set was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +42,10 @@ pub enum FetchError {
     #[error(
         "https needs certificate authorities, and this machine has none: install them, or set SSL_CERT_FILE"
     )]
-    NoRoots(#[source] std::io::Error),
+    NoRoots(#[source] NoRoots),
+    /// TLS cannot be configured.
+    #[error(transparent)]
+    Tls(TlsError),
 }
 
 /// Fetches the text of a key set.
@@ -58,8 +55,7 @@ pub(super) struct Fetcher {
 }
 
 enum Origin {
-    Https(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, Uri),
-    Http(Client<HttpConnector, Empty<Bytes>>, Uri),
+    Url(Box<HttpClient>, Uri),
     File(PathBuf),
 }
 
@@ -67,23 +63,25 @@ impl Fetcher {
     /// Creates a fetcher for a URL. `https` uses the machine's certificate authorities.
     ///
     /// # Errors
-    /// [`FetchError::NoRoots`], for an `https` URL only.
+    /// [`FetchError::NoRoots`], for an `https` URL only; [`FetchError::Tls`].
     pub(super) fn of_url(uri: Uri, deadline: Duration) -> Result<Self, FetchError> {
-        if uri.scheme_str() != Some("https") {
-            let origin = Origin::Http(client(connector(deadline)), uri);
-            return Ok(Self { origin, deadline });
-        }
-        // The provider is explicit: with a second provider in the program the default is ambiguous.
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        Ok(Self::over_tls(tls.map_err(FetchError::NoRoots)?, uri, deadline))
+        let roots = match uri.scheme_str() {
+            Some("https") => system_roots().map_err(FetchError::NoRoots)?,
+            _ => RootCertStore::empty(),
+        };
+        Self::with_roots(roots, uri, deadline)
     }
 
-    fn over_tls(tls: HttpsConnectorBuilder<WantsSchemes>, uri: Uri, deadline: Duration) -> Self {
-        let mut http = connector(deadline);
-        http.enforce_http(false);
-        let tls = tls.https_only().enable_http1().wrap_connector(http);
-        Self { origin: Origin::Https(client(tls), uri), deadline }
+    fn with_roots(roots: RootCertStore, uri: Uri, deadline: Duration) -> Result<Self, FetchError> {
+        // No idle connections, because fetches are minutes apart.
+        let limits = Limits {
+            connect: deadline,
+            idle: Duration::ZERO,
+            idle_per_host: 0,
+            response_bytes: MAX_LENGTH,
+        };
+        let client = HttpClient::new(roots, limits).map_err(FetchError::Tls)?;
+        Ok(Self { origin: Origin::Url(Box::new(client), uri), deadline })
     }
 
     /// Creates a fetcher for a file.
@@ -94,62 +92,43 @@ impl Fetcher {
     /// Returns the current text of the key set.
     ///
     /// # Errors
-    /// All of [`FetchError`] but `Content` and `NoRoots`.
+    /// All of [`FetchError`] but `Content`, `NoRoots` and `Tls`.
     pub(super) async fn fetch(&self) -> Result<Bytes, FetchError> {
-        let fetch = async {
-            match &self.origin {
-                Origin::Https(client, uri) => body(client.request(get(uri)?).await).await,
-                Origin::Http(client, uri) => body(client.request(get(uri)?).await).await,
-                Origin::File(path) => read(path).await,
+        match &self.origin {
+            Origin::Url(client, uri) => {
+                let response = client.fetch(get(uri)?, self.deadline).await;
+                Ok(response.map_err(fetch_error)?.into_body())
             }
-        };
-        let timed_out = FetchError::TimedOut(self.deadline);
-        tokio::time::timeout(self.deadline, fetch).await.map_err(|_| timed_out)?
+            Origin::File(path) => {
+                let timed_out = |_| FetchError::TimedOut(self.deadline);
+                tokio::time::timeout(self.deadline, read(path)).await.map_err(timed_out)?
+            }
+        }
     }
 }
 
-fn connector(deadline: Duration) -> HttpConnector {
-    let mut http = HttpConnector::new();
-    http.set_connect_timeout(Some(deadline));
-    http
-}
-
-/// Returns a client that keeps no idle connections, because fetches are minutes apart.
-fn client<C: Connect + Clone>(connector: C) -> Client<C, Empty<Bytes>> {
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
-}
-
-fn get(uri: &Uri) -> Result<Request<Empty<Bytes>>, FetchError> {
+fn get(uri: &Uri) -> Result<Request<Bytes>, FetchError> {
     Request::get(uri)
         .header(header::ACCEPT, "application/jwk-set+json, application/json")
         .header(header::USER_AGENT, concat!("berth/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())
+        .body(Bytes::new())
         .map_err(|error| FetchError::Unreachable(error.into()))
 }
 
-async fn body<E: Into<BoxError>>(
-    response: Result<Response<Incoming>, E>,
-) -> Result<Bytes, FetchError> {
-    let response = response.map_err(|error| FetchError::Unreachable(error.into()))?;
-    if !response.status().is_success() {
-        return Err(FetchError::Status(response.status().as_u16()));
+fn fetch_error(error: ClientError) -> FetchError {
+    match error {
+        ClientError::DeadlineExceeded(deadline) => FetchError::TimedOut(deadline),
+        ClientError::ResponseTooLong(_) => FetchError::TooLong,
+        ClientError::Status(status) => FetchError::Status(status.as_u16()),
+        ClientError::Transport(source) => FetchError::Unreachable(source),
     }
-    let max_length = usize::try_from(MAX_LENGTH).unwrap_or(usize::MAX);
-    let body = Limited::new(response.into_body(), max_length).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            FetchError::TooLong
-        } else {
-            FetchError::Unreachable(error)
-        }
-    })
 }
 
 async fn read(path: &PathBuf) -> Result<Bytes, FetchError> {
     let file = tokio::fs::File::open(path).await.map_err(FetchError::File)?;
     let mut text = Vec::new();
-    file.take(MAX_LENGTH + 1).read_to_end(&mut text).await.map_err(FetchError::File)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_LENGTH) {
+    file.take(MAX_LENGTH as u64 + 1).read_to_end(&mut text).await.map_err(FetchError::File)?;
+    if text.len() > MAX_LENGTH {
         return Err(FetchError::TooLong);
     }
     Ok(text.into())
@@ -160,7 +139,7 @@ mod tests {
     use std::sync::Arc;
 
     use rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer},
     };
     use tokio::{
@@ -201,14 +180,7 @@ mod tests {
     fn trusting(certificate: CertificateDer<'static>, url: &str) -> Fetcher {
         let mut roots = RootCertStore::empty();
         roots.add(certificate).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = HttpsConnectorBuilder::new().with_tls_config(config);
-        Fetcher::over_tls(tls, url.parse().unwrap(), DEADLINE)
+        Fetcher::with_roots(roots, url.parse().unwrap(), DEADLINE).unwrap()
     }
 
     #[tokio::test]

@@ -3,15 +3,17 @@
 //!
 //! Decision: ADR 0003.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{Timestamp, ports::Environment};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
-use super::{config::Config, key_set::KeySet, token_cache::TokenCache};
+use super::{
+    config::Config,
+    key_set::KeySet,
+    token_cache::{self, TokenCache},
+};
 
 /// A key set with the cache of the tokens that its keys have signed. The cache is dropped with the
 /// set.
@@ -64,7 +66,7 @@ impl SharedKeySet {
 
     /// Returns the current set; `None` if there is no set or the set is older than `max_stale`.
     pub(super) fn current(&self) -> Option<Arc<CachedKeySet>> {
-        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        let set = self.set.read();
         let (keys, at) = set.as_ref()?;
         let fresh = self.fixed || at.until(self.environment.now()) <= self.max_stale;
         fresh.then(|| Arc::clone(keys))
@@ -72,14 +74,14 @@ impl SharedKeySet {
 
     /// Replaces the set, with an empty token cache.
     pub(super) fn replace(&self, keys: KeySet) {
-        let set = Arc::new(CachedKeySet { keys, tokens: TokenCache::default() });
+        let set = Arc::new(CachedKeySet { keys, tokens: token_cache::empty() });
         let set = Some((set, self.environment.now()));
-        *self.set.write().unwrap_or_else(PoisonError::into_inner) = set;
+        *self.set.write() = set;
     }
 
     /// Records that a fetch returned the current set again.
     pub(super) fn confirm(&self) {
-        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.set.write();
         if let Some((_, at)) = set.as_mut() {
             *at = self.environment.now();
         }
@@ -87,12 +89,12 @@ impl SharedKeySet {
 
     /// Returns true if any set was ever loaded, even if the set is stale now.
     pub(super) fn was_loaded(&self) -> bool {
-        self.set.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.set.read().is_some()
     }
 
     /// Returns the ticket of the newest requested fetch.
     pub(super) fn newest_ticket(&self) -> u64 {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).newest_ticket
+        self.requests.lock().newest_ticket
     }
 
     /// Requests a fetch, if the cool-down permits one. Returns the ticket of the fetch to wait for;
@@ -102,7 +104,7 @@ impl SharedKeySet {
             return None;
         }
         let now = self.environment.now();
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         // A clock that was set back must not extend the cool-down by hours.
         let cool =
             requests.requested_at.is_none_or(|at| now < at || at.until(now) >= self.cool_down);

@@ -6,19 +6,15 @@
 //! whether the token is valid now. Only tokens with a valid signature are cached, so only the
 //! issuer can fill the cache. Each key set has its own cache, which is dropped with the set.
 
-use std::{
-    collections::HashMap,
-    fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{Caller, Timestamp};
+use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
 use super::{token::Cause, validity::Validity};
 
-/// Tokens in one generation.
+/// Maximum number of tokens of one key set. Further tokens replace tokens that are not in use.
 const MAX_TOKENS: usize = 4096;
 
 /// The SHA-256 digest of a whole token, signature included.
@@ -45,53 +41,12 @@ impl VerifiedToken {
     }
 }
 
-/// The verified tokens of one key set, in two generations. Eviction drops a whole generation, so
-/// that no write has to search for old entries.
-#[derive(Default)]
-pub(super) struct TokenCache(Mutex<Generations>);
+/// The verified tokens of one key set.
+pub(super) type TokenCache = Cache<TokenDigest, Arc<VerifiedToken>>;
 
-#[derive(Default)]
-struct Generations {
-    recent: HashMap<TokenDigest, Arc<VerifiedToken>>,
-    older: HashMap<TokenDigest, Arc<VerifiedToken>>,
-}
-
-impl TokenCache {
-    pub(super) fn get(&self, digest: &TokenDigest) -> Option<Arc<VerifiedToken>> {
-        self.lock().get(digest)
-    }
-
-    pub(super) fn insert(&self, digest: TokenDigest, token: Arc<VerifiedToken>) {
-        self.lock().insert(digest, token);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Generations {
-    fn get(&mut self, digest: &TokenDigest) -> Option<Arc<VerifiedToken>> {
-        if let Some(token) = self.recent.get(digest) {
-            return Some(token.clone());
-        }
-        let token = self.older.remove(digest)?;
-        self.insert(*digest, token.clone());
-        Some(token)
-    }
-
-    fn insert(&mut self, digest: TokenDigest, token: Arc<VerifiedToken>) {
-        if self.recent.len() >= MAX_TOKENS {
-            self.older = mem::take(&mut self.recent);
-        }
-        self.recent.insert(digest, token);
-    }
-}
-
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache").finish_non_exhaustive()
-    }
+/// Returns an empty cache.
+pub(super) fn empty() -> TokenCache {
+    Cache::new(MAX_TOKENS)
 }
 
 #[cfg(test)]
@@ -100,16 +55,14 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded_and_tokens_in_use_stay_cached() {
-        let cache = TokenCache::default();
+        let cache = empty();
         let token = Arc::new(VerifiedToken { validity: Err("no times"), caller: Err("no caller") });
         cache.insert(digest("in use"), token.clone());
         for n in 0..MAX_TOKENS * 3 {
             cache.insert(digest(&n.to_string()), token.clone());
             assert!(cache.get(&digest("in use")).is_some(), "in use at {n}");
         }
-        assert!(cache.get(&digest("0")).is_none(), "evicted");
         assert!(cache.get(&digest("In use")).is_none(), "another token");
-        let generations = cache.lock();
-        assert!(generations.recent.len() <= MAX_TOKENS && generations.older.len() <= MAX_TOKENS);
+        assert!(cache.len() <= MAX_TOKENS);
     }
 }

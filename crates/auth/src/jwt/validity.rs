@@ -30,6 +30,11 @@ impl Validity {
         Ok(Self { not_before, expires })
     }
 
+    /// Returns the time of `exp`, without leeway.
+    pub(super) fn expires_at(self) -> Timestamp {
+        Timestamp::from_millis(self.expires)
+    }
+
     /// Rejects a token that has expired or is not valid yet, with `leeway` on both sides.
     pub(super) fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Cause> {
         let leeway = i64::try_from(leeway.as_millis()).unwrap_or(i64::MAX);

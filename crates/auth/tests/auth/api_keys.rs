@@ -11,6 +11,7 @@ use domain::{
         ApiKeyStore, Authenticator, Credential, Environment, KeyDirectory, KeyGenerator, KeyPage,
         PortResult, PresentedKey,
     },
+    testing::insert_key,
 };
 
 use crate::world::{NOW, World, denied, unavailable, until};
@@ -37,8 +38,8 @@ async fn add(world: &World, change: impl FnOnce(&mut ApiKey)) -> (KeyId, String)
         revoked_at: None,
     };
     change(&mut key);
-    let written = ApiKeyStore::insert(&world.directory.memory, &scope, &key, &[], None).await;
-    assert_eq!(written.unwrap(), domain::ports::Written::Done);
+    let written = insert_key(&world.directory.memory, &scope, &key, &[], None).await;
+    assert_eq!(written.unwrap(), Ok(domain::ports::Written::Done));
     (id, generated.key)
 }
 
@@ -50,7 +51,12 @@ async fn world() -> World {
 async fn key_authenticates_in_either_header() {
     let world = world().await;
     let mine = SessionId::from_bits(1);
-    let (id, text) = add(&world, |key| key.sessions = Some([mine.clone()].into())).await;
+    let expires_at = Some(Timestamp::from_millis(4_000_000_000_000));
+    let (id, text) = add(&world, |key| {
+        key.sessions = Some([mine.clone()].into());
+        key.expires_at = expires_at;
+    })
+    .await;
     for answer in [world.bearer(&text).await, world.api_key(&text).await] {
         let caller = answer.unwrap();
         assert_eq!(caller.actor, Actor::Key(id.clone()));
@@ -58,6 +64,7 @@ async fn key_authenticates_in_either_header() {
         assert_eq!(caller.capabilities, Capabilities::from_iter([Capability::Read]));
         assert_eq!(caller.reach, Reach::Only([mine.clone()].into()));
         assert!(!caller.platform_admin);
+        assert_eq!(caller.expires_at, expires_at);
     }
 }
 

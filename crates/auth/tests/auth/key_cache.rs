@@ -116,7 +116,7 @@ impl Fixture {
             expires_at,
             sessions: None,
         };
-        let domain::NewApiKey { key, text } = self.keys.create(&acme(), spec).await.unwrap();
+        let domain::NewApiKey { key, text } = self.keys.create(&acme(), spec, None).await.unwrap();
         (PresentedKey { id: key.id, digest: key.digest }, text)
     }
 

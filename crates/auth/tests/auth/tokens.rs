@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth::Config;
-use domain::{Actor, Capability, OrganizationId, Reach, UserId};
+use domain::{Actor, Capability, OrganizationId, Reach, Timestamp, UserId};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
@@ -30,6 +30,9 @@ async fn every_supported_algorithm_is_accepted() {
             assert!(caller.capabilities.contains(Capability::Manage));
             assert_eq!(caller.reach, Reach::Everything);
             assert!(!caller.platform_admin);
+            let expiry =
+                claims()["exp"].as_i64().map(|seconds| Timestamp::from_millis(seconds * 1000));
+            assert!(expiry.is_some() && caller.expires_at == expiry);
         }
     }
 }

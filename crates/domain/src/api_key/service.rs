@@ -1,15 +1,16 @@
 //! Use cases of API keys: create, list, view, revoke.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, future::ready, sync::Arc};
 
 use crate::{
     access::{Scope, or_not_found},
-    api_key::model::ApiKey,
+    api_key::{model::ApiKey, write::KeyWrite},
     caller::{Caller, Capabilities, Capability},
+    commit::{Commit, CommitTarget, Decision, commit_once, execute},
     error::{Error, Result},
-    event::{EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     id::{KeyId, SessionId},
-    idempotency::{self, RecordResponse},
+    idempotency::Recorder,
     ports::{
         authn::KeyGenerator,
         environment::Environment,
@@ -62,7 +63,6 @@ pub struct ApiKeys {
     directory: Arc<dyn KeyDirectory>,
     generator: Arc<dyn KeyGenerator>,
     environment: Arc<dyn Environment>,
-    recorder: Option<Arc<dyn RecordResponse<NewApiKey>>>,
 }
 
 impl ApiKeys {
@@ -74,14 +74,7 @@ impl ApiKeys {
         generator: Arc<dyn KeyGenerator>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { store, directory, generator, environment, recorder: None }
-    }
-
-    /// Returns the use cases for a request with an idempotency key. A new key is written with its
-    /// idempotency record.
-    #[must_use]
-    pub fn recording(&self, recorder: Arc<dyn RecordResponse<NewApiKey>>) -> Self {
-        Self { recorder: Some(recorder), ..self.clone() }
+        Self { store, directory, generator, environment }
     }
 
     /// Returns the indexes of the requested sessions that do not exist for the caller. Missing,
@@ -91,28 +84,37 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::Forbidden`] if the caller may not create such a key, and errors of the store.
     pub async fn unknown_sessions(&self, caller: &Caller, spec: &KeySpec) -> Result<Vec<usize>> {
-        let scope = caller.may_grant(&spec.capabilities)?;
+        self.unknown_in(&caller.may_grant(&spec.capabilities)?, spec).await
+    }
+
+    async fn unknown_in(&self, scope: &Scope, spec: &KeySpec) -> Result<Vec<usize>> {
         let Some(named) = spec.sessions.as_ref().filter(|named| named.len() <= MAX_KEY_SESSIONS)
         else {
             return Ok(Vec::new());
         };
         let ids: Vec<_> = named.iter().map(|name| SessionId::parse(name)).collect();
         let known = ids.iter().flatten().cloned().collect();
-        let known = self.store.sessions_within(&scope, &known).await?;
+        let known = self.store.sessions_within(scope, &known).await?;
         let unknown = |id: &Option<SessionId>| id.as_ref().is_none_or(|id| !known.contains(id));
         Ok(ids.iter().enumerate().filter(|(_, id)| unknown(id)).map(|(index, _)| index).collect())
     }
 
-    /// Creates a key. All sessions that it is confined to must exist for the caller.
+    /// Creates a key, together with the idempotency record of the request. All sessions that the key
+    /// is confined to must exist for the caller.
     ///
     /// # Errors
     /// [`Error::Forbidden`] if the caller may not grant these capabilities, [`Error::Validation`],
     /// [`Error::Full`], and errors of the store.
-    pub async fn create(&self, caller: &Caller, spec: KeySpec) -> Result<NewApiKey> {
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        spec: KeySpec,
+        recorder: Recorder<'_, NewApiKey>,
+    ) -> Result<NewApiKey> {
         let scope = caller.may_grant(&spec.capabilities)?;
         let now = self.environment.now();
         let mut violations = spec.violations(now);
-        let unknown = self.unknown_sessions(caller, &spec).await?;
+        let unknown = self.unknown_in(&scope, &spec).await?;
         violations.extend(
             unknown
                 .iter()
@@ -121,24 +123,21 @@ impl ApiKeys {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let new = self.generate(&scope, spec, now);
-        let key = &new.key;
-        let event = NewEvent::new(
-            EventName::ApiKeyCreated,
-            vec![("key", key.id.as_str().into()), ("name", key.name.as_str().into())],
-        );
-        let event = event.of_organization(&key.organization, scope.actor(), &*self.environment);
-        let record = self.recorder.as_ref().map(|recorder| recorder.record(&new)).transpose()?;
-        match self.store.insert(&scope, &new.key, &[event], record.as_ref()).await? {
-            Written::Repeated => Err(idempotency::duplicate_request()),
-            Written::Refused(refusal) => Err(refusal.into()),
-            Written::Done | Written::Raced => {
-                if let Some(recorder) = &self.recorder {
-                    recorder.committed();
-                }
-                Ok(new)
-            }
-        }
+        let decide = |()| {
+            let new = self.generate(&scope, spec.clone(), now);
+            let idempotency = recorder.map(|recorder| recorder.record(&new)).transpose()?;
+            let events = vec![self.created_event(&scope, &new.key)];
+            let change = KeyWrite::Insert(new.key.clone());
+            Ok(Decision::Write(Commit { change, events, idempotency }, new))
+        };
+        let target = OwnedKeys { store: &*self.store, scope: &scope, recorder };
+        execute(&target, || ready(Ok(())), decide).await
+    }
+
+    fn created_event(&self, scope: &Scope, key: &ApiKey) -> Event {
+        let (id, key_name) = (key.id.clone(), key.name.clone());
+        let payload = EventPayload::ApiKeyCreated { key: id, key_name };
+        Event::of_organization(payload, &key.organization, scope.actor(), &*self.environment)
     }
 
     fn generate(&self, scope: &Scope, spec: KeySpec, now: Timestamp) -> NewApiKey {
@@ -198,11 +197,38 @@ impl ApiKeys {
     pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<()> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let id = or_not_found("API key", KeyId::parse(id))?;
-        let event = NewEvent::new(EventName::ApiKeyRevoked, vec![("key", id.as_str().into())]);
-        let event = event.of_organization(scope.organization(), scope.actor(), &*self.environment);
-        let written = self.store.revoke(&scope, &id, self.environment.now(), &[event]).await?;
+        let (payload, organization) =
+            (EventPayload::ApiKeyRevoked { key: id.clone() }, scope.organization());
+        let event =
+            Event::of_organization(payload, organization, scope.actor(), &*self.environment);
+        let change = KeyWrite::Revoke { id: id.clone(), at: self.environment.now() };
+        let commit = Commit { change, events: vec![event], idempotency: None };
+        let target = OwnedKeys { store: &*self.store, scope: &scope, recorder: None };
+        // The statement decides whether the key exists, so that an unreadable key can be revoked.
+        let written = commit_once(&target, &commit).await?;
         self.directory.invalidate(&id);
         or_not_found("API key", (written == Written::Done).then_some(()))
+    }
+}
+
+/// The keys of a scope, as the destination of commits.
+struct OwnedKeys<'a> {
+    store: &'a dyn ApiKeyStore,
+    scope: &'a Scope,
+    recorder: Recorder<'a, NewApiKey>,
+}
+
+impl CommitTarget for OwnedKeys<'_> {
+    type Commit = Commit<KeyWrite>;
+
+    async fn write(&self, commit: &Commit<KeyWrite>) -> Result<Written> {
+        Ok(self.store.commit(self.scope, commit).await??)
+    }
+
+    fn notify(&self, _: &Commit<KeyWrite>) {
+        if let Some(recorder) = self.recorder {
+            recorder.committed();
+        }
     }
 }
 

@@ -8,17 +8,22 @@ use std::{
 
 use crate::{
     caller::Actor,
+    commit::{CommitTarget, Decision, SystemCommit, execute},
     deadlines::Deadlines,
     error::{Error, Result},
     gateway::node::{HeldSession, Node},
     id::{GatewayId, SessionId},
     ports::{
-        change_notifier::ChangeNotifier,
-        environment::{Environment, Notifier},
+        environment::Environment,
         error::BoxError,
-        store::{nodes::NodeStore, worker::WorkerStore, written::Written},
+        notify::{Notification, Notifier},
+        store::{
+            nodes::NodeStore,
+            worker::{SystemWrite, WorkerStore},
+            written::Written,
+        },
     },
-    session::observed::Snapshot,
+    session::{model::Session, observed::Snapshot},
     time::Timestamp,
 };
 
@@ -94,15 +99,12 @@ pub struct Nodes {
     store: Arc<dyn NodeStore>,
     worker_store: Arc<dyn WorkerStore>,
     environment: Arc<dyn Environment>,
-    worker_notifier: Arc<dyn Notifier>,
-    change_notifier: Arc<dyn ChangeNotifier>,
+    notifier: Arc<dyn Notifier>,
     deadlines: Deadlines,
 }
 
 /// Maximum number of orphans recorded per heartbeat of a node.
 const MAX_ORPHANS_PER_HEARTBEAT: usize = 1_000;
-/// Maximum number of attempts to write a report that races with other writers.
-const MAX_WRITE_ATTEMPTS: u32 = 16;
 
 impl Nodes {
     /// Creates the use cases over these ports.
@@ -110,11 +112,10 @@ impl Nodes {
         store: Arc<dyn NodeStore>,
         worker_store: Arc<dyn WorkerStore>,
         environment: Arc<dyn Environment>,
-        worker_notifier: Arc<dyn Notifier>,
-        change_notifier: Arc<dyn ChangeNotifier>,
+        notifier: Arc<dyn Notifier>,
         deadlines: Deadlines,
     ) -> Self {
-        Self { store, worker_store, environment, worker_notifier, change_notifier, deadlines }
+        Self { store, worker_store, environment, notifier, deadlines }
     }
 
     /// Registers a node and wakes every session and cleanup of the node.
@@ -137,7 +138,7 @@ impl Nodes {
         };
         let generation = self.store.register(&node).await?;
         self.worker_store.wake_node(&node.id, now).await?;
-        self.worker_notifier.notify();
+        self.notifier.notify(Notification::WorkDue);
         Ok(Lease {
             generation,
             length: self.deadlines.lease,
@@ -180,7 +181,7 @@ impl Nodes {
             // The node had closed its connections, and may have registered before its lease was
             // valid.
             self.worker_store.wake_node(id, now).await?;
-            self.worker_notifier.notify();
+            self.notifier.notify(Notification::WorkDue);
         }
         // A failure to record orphans must not end the lease. A later heartbeat records them.
         let noted = &lost[..lost.len().min(MAX_ORPHANS_PER_HEARTBEAT)];
@@ -216,7 +217,7 @@ impl Nodes {
             .collect();
         if !missing.is_empty() {
             self.worker_store.wake_sessions(&missing, now).await?;
-            self.worker_notifier.notify();
+            self.notifier.notify(Notification::WorkDue);
         }
         Ok(lost)
     }
@@ -255,27 +256,36 @@ impl Nodes {
         id: &SessionId,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        for _ in 0..MAX_WRITE_ATTEMPTS {
-            let Some(session) = self.worker_store.find(id).await? else { return Ok(()) };
-            if session.gateway.as_ref() != Some(node) {
-                return Ok(());
-            }
+        let decide = |session: Option<Session>| {
             let now = self.environment.now();
-            let Some(change) = session.observe(snapshot.clone(), now, &self.deadlines) else {
-                return Ok(());
-            };
-            let (next, expected, events) = change.into_commit(&Actor::System, &*self.environment);
-            match self.worker_store.update(&next, expected, &events).await? {
-                Written::Done => {
-                    self.change_notifier.publish(&next.id, Some(next.version));
-                    if next.due.is_some() {
-                        self.worker_notifier.notify();
-                    }
-                    return Ok(());
-                }
-                Written::Raced | Written::Repeated | Written::Refused(_) => {}
-            }
+            let observe = |own: Session| own.observe(snapshot.clone(), now, &self.deadlines);
+            let Some(change) = session.and_then(observe) else { return Ok(Decision::Keep(())) };
+            let commit = change.into_commit(&Actor::System, &*self.environment);
+            Ok(Decision::Write(commit.map(SystemWrite::Update), ()))
+        };
+        execute(self, || self.find_on_node(id, node), decide).await
+    }
+
+    async fn find_on_node(&self, id: &SessionId, node: &GatewayId) -> Result<Option<Session>> {
+        let session = self.worker_store.find(id).await?;
+        Ok(session.filter(|session| session.gateway.as_ref() == Some(node)))
+    }
+}
+
+/// Reports of nodes. A session that is due wakes the worker too.
+impl CommitTarget for Nodes {
+    type Commit = SystemCommit<SystemWrite>;
+
+    async fn write(&self, commit: &SystemCommit<SystemWrite>) -> Result<Written> {
+        Ok(self.worker_store.commit(commit).await?)
+    }
+
+    fn notify(&self, commit: &SystemCommit<SystemWrite>) {
+        let Some(next) = commit.change.updated() else { return };
+        let (session, version) = (&next.id, Some(next.version));
+        self.notifier.notify(Notification::SessionChanged { session, version });
+        if next.due.is_some() {
+            self.notifier.notify(Notification::WorkDue);
         }
-        Err(Error::unavailable("too many concurrent changes of the session"))
     }
 }

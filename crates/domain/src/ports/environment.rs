@@ -1,8 +1,4 @@
-//! Ports of the environment: clock, id generator, organization tags and notifier.
-
-use std::time::Duration;
-
-use async_trait::async_trait;
+//! Ports of the environment: clock, id generator and organization tags.
 
 use crate::{id::OrganizationId, time::Timestamp};
 
@@ -21,15 +17,4 @@ pub trait OrganizationTags: Send + Sync {
     /// Returns the tag of an organization: the same at every router with the same database, and not
     /// reversible without the database's secret.
     fn tag(&self, organization: &OrganizationId) -> String;
-}
-
-/// Wakes a waiter. A notification carries no payload, and a lost one only adds latency: every wait
-/// ends by itself, and waiters re-read the store.
-#[async_trait]
-pub trait Notifier: Send + Sync {
-    /// Wakes the waiter.
-    fn notify(&self);
-
-    /// Returns at the next notification, or after `at_most`.
-    async fn wait(&self, at_most: Duration);
 }

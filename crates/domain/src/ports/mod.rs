@@ -1,19 +1,19 @@
 //! Ports: the dependencies of the domain. One file describes one kind of dependency.
 //!
 //! A port fails only with [`PortError`]. Absence is an `Option`, and a lost race is a value of
-//! [`Written`].
+//! [`Written`], and a full quota a [`Rejection`].
 
 pub(crate) mod authn;
-pub(crate) mod change_notifier;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod notify;
 pub(crate) mod session_control;
 pub(crate) mod store;
 
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
-pub use change_notifier::{ChangeNotifier, Subscription, VersionLookup};
-pub use environment::{Environment, Notifier, OrganizationTags};
+pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
+pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     events::{EventFilter, EventLog, EventPage},
@@ -22,6 +22,6 @@ pub use store::{
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
-    worker::{Claim, WorkerStore},
-    written::{Refusal, Written},
+    worker::{Claim, SystemWrite, WorkerStore},
+    written::{CommitOutcome, Rejection, Written},
 };

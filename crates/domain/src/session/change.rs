@@ -4,13 +4,17 @@
 
 use crate::{
     caller::Actor,
-    event::{Event, NewEvent},
+    commit::{Commit, Decision, SystemCommit},
+    error::Result,
+    event::{Event, payload::EventPayload},
     id::EventId,
+    idempotency::Recorder,
     link_attempt::LinkAttempt,
     ports::environment::Environment,
     session::{
         model::Session,
-        version::{DueAsRead, ExpectedVersion, Version},
+        version::{DueAsRead, Version},
+        write::{SessionUpdate, SessionWrite},
     },
 };
 
@@ -21,7 +25,7 @@ pub struct Change {
     /// The next state.
     pub session: Session,
     /// Events of the change.
-    pub new_events: Vec<NewEvent>,
+    pub new_events: Vec<EventPayload>,
     /// The link attempt that the change begins. `None` if the change begins no attempt or attempts
     /// are unlimited.
     pub attempt: Option<LinkAttempt>,
@@ -34,17 +38,17 @@ impl Change {
     }
 
     /// Adds an event.
-    pub(crate) fn add_event(&mut self, event: NewEvent) {
+    pub(crate) fn add_event(&mut self, event: EventPayload) {
         self.new_events.push(event);
     }
 
-    /// Assigns version, time, actor and sequence numbers. Returns the state to store, the condition
-    /// on the stored row, and the events.
+    /// Assigns version, time, actor and sequence numbers. The link attempt is not a part of the
+    /// commit: system transitions begin none.
     pub fn into_commit(
         self,
         actor: &Actor,
         environment: &dyn Environment,
-    ) -> (Session, ExpectedVersion, Vec<Event>) {
+    ) -> SystemCommit<SessionUpdate> {
         let Self { mut session, new_events, attempt: _ } = self;
         let (expected, now) = (session.expected_version(), environment.now());
         session.version = Version(expected.version.0 + 1);
@@ -52,20 +56,60 @@ impl Change {
         session.updated_at = now;
         let events = new_events
             .into_iter()
-            .map(|event| {
+            .map(|payload| {
                 session.sequence += 1;
                 Event {
                     id: EventId::from_bits(environment.ulid()),
-                    name: event.name,
                     organization: session.organization.clone(),
                     session: Some(session.id.clone()),
                     sequence: session.sequence,
                     at: now,
                     actor: actor.clone(),
-                    payload: event.payload,
+                    payload,
                 }
             })
             .collect();
-        (session, expected, events)
+        Commit { change: SessionUpdate { session, expected }, events, idempotency: () }
+    }
+
+    /// Decides to insert the session for a caller.
+    ///
+    /// # Errors
+    /// Errors of the recorder.
+    pub(crate) fn into_insert(
+        self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        let insert = |update: SessionUpdate, attempt| SessionWrite::Insert(update.session, attempt);
+        self.into_decision(actor, environment, recorder, insert)
+    }
+
+    /// Decides to replace the session for a caller.
+    ///
+    /// # Errors
+    /// Errors of the recorder.
+    pub(crate) fn into_update(
+        self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        self.into_decision(actor, environment, recorder, SessionWrite::Update)
+    }
+
+    fn into_decision(
+        mut self,
+        actor: &Actor,
+        environment: &dyn Environment,
+        recorder: Recorder<'_, Session>,
+        write: impl FnOnce(SessionUpdate, Option<LinkAttempt>) -> SessionWrite,
+    ) -> Result<Decision<Commit<SessionWrite>, Session>> {
+        let attempt = self.attempt.take();
+        let commit = self.into_commit(actor, environment);
+        let next = commit.change.session.clone();
+        let record = recorder.map(|recorder| recorder.record(&next)).transpose()?;
+        Ok(Decision::Write(commit.map(|update| write(update, attempt)).recorded(record), next))
     }
 }

@@ -15,11 +15,9 @@
 use std::time::Duration;
 
 use crate::{
-    caller::Actor,
-    cleanup::Cleanup,
     deadlines::Deadlines,
     error::{Error, Result},
-    event::{EventName, NewEvent},
+    event::payload::EventPayload,
     link_attempt::LinkAttempt,
     session::{
         change::Change,
@@ -27,8 +25,7 @@ use crate::{
         observed::Observed,
         pairing::{PairingSpec, Phone},
         settings::SettingsPatch,
-        settings_field::SettingsField,
-        spec::Desired,
+        spec::{Desired, RequestedAction},
         status::{ReasonCode, Status, StatusReason},
         unlink::UnlinkRequest,
     },
@@ -38,9 +35,9 @@ use crate::{
 impl Session {
     /// Returns the change that inserts a new session.
     pub fn created(self) -> Change {
-        let label = self.settings.label.as_deref().into();
+        let label = self.settings.label.clone();
         let mut change = Change::of(self);
-        change.add_event(NewEvent::new(EventName::SessionCreated, vec![("label", label)]));
+        change.add_event(EventPayload::SessionCreated { label });
         change
     }
 
@@ -55,14 +52,12 @@ impl Session {
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let changed: Vec<_> =
-            self.settings.differing(&before).into_iter().map(SettingsField::event_name).collect();
+        let changed = self.settings.differing(&before);
         if changed.is_empty() {
             return Ok(None);
         }
         let mut change = Change::of(self);
-        let fields = vec![("fields", changed.join(" ").as_str().into())];
-        change.add_event(NewEvent::new(EventName::SessionUpdated, fields));
+        change.add_event(EventPayload::SessionUpdated { changed });
         Ok(Some(change))
     }
 
@@ -109,7 +104,7 @@ impl Session {
         }
         self.spec.desired = Desired::Running;
         let attempt = self.link_attempt(epoch, phone, now, deadlines);
-        Ok(Some(Change { attempt, ..self.requested("pair", now) }))
+        Ok(Some(Change { attempt, ..self.requested(RequestedAction::Pair, now) }))
     }
 
     /// Returns the link attempt to count, or `None` if the number of attempts is unlimited.
@@ -145,7 +140,7 @@ impl Session {
         // A node that gave up a connection connects again only for a new restart number.
         self.spec.restarts += u64::from(failed);
         self.observed.begin_starting(now, deadlines);
-        Ok(Some(self.requested("start", now)))
+        Ok(Some(self.requested(RequestedAction::Start, now)))
     }
 
     /// Closes the connection or ends the pairing attempt. The device stays linked. Returns `None`
@@ -161,7 +156,7 @@ impl Session {
         if self.gateway.is_none() {
             self.observed.settle(Status::Stopped, None);
         }
-        Some(self.requested("stop", now))
+        Some(self.requested(RequestedAction::Stop, now))
     }
 
     /// Closes the connection and opens a new one.
@@ -173,7 +168,7 @@ impl Session {
         self.spec.desired = Desired::Running;
         self.spec.restarts += 1;
         self.observed.begin_starting(now, deadlines);
-        Ok(self.requested("restart", now))
+        Ok(self.requested(RequestedAction::Restart, now))
     }
 
     /// Requests the unlink of the device. Returns `None` if certainly no device is linked or an
@@ -186,42 +181,17 @@ impl Session {
         self.spec.pairing = None;
         self.spec.unlink =
             Some(UnlinkRequest { since: now, deadline: now.plus(deadlines.cleanup) });
-        Some(self.requested("logout", now))
-    }
-
-    /// Deletes the session. Returns the change and the cleanup that remains.
-    pub fn delete(self, actor: &Actor, now: Timestamp, deadlines: &Deadlines) -> (Change, Cleanup) {
-        let mut cleanup = Cleanup {
-            session: self.id.clone(),
-            organization: self.organization.clone(),
-            gateway: self.gateway.clone(),
-            epoch: self.spec.epoch + 1,
-            linked: self.is_paired(),
-            requested_by: actor.clone(),
-            requested_at: now,
-            deadline: now.plus(deadlines.cleanup),
-            due: now,
-            attempts: 0,
-            sequence: self.sequence,
-            outcome_reported: false,
-        };
-        let mut change = Change::of(self);
-        change.add_event(NewEvent::new(EventName::SessionDeleted, Vec::new()));
-        cleanup.sequence += 1;
-        (change, cleanup)
+        Some(self.requested(RequestedAction::Logout, now))
     }
 
     /// Increments the epoch, wakes the reconciler and records the request.
-    fn requested(mut self, action: &'static str, now: Timestamp) -> Change {
+    fn requested(mut self, action: RequestedAction, now: Timestamp) -> Change {
         self.spec.epoch += 1;
         self.due = Some(now);
         self.failures = 0;
-        let desired = self.spec.desired.as_str().into();
+        let desired = self.spec.desired;
         let mut change = Change::of(self);
-        change.add_event(NewEvent::new(
-            EventName::SessionRequested,
-            vec![("action", action.into()), ("desired", desired)],
-        ));
+        change.add_event(EventPayload::SessionRequested { action, desired });
         change
     }
 

@@ -5,11 +5,12 @@
 
 use crate::{
     deadlines::Deadlines,
-    event::{EventName, NewEvent},
+    event::payload::EventPayload,
     session::{
         change::Change,
         model::Session,
         observed::{LinkState, Observed, Snapshot, SnapshotReason},
+        pairing::Identity,
         spec::Desired,
         status::{ReasonCode, Status, StatusReason},
     },
@@ -179,48 +180,36 @@ fn change_between(before: &Session, after: Session) -> Change {
         before.observed.status != after.observed.status || code(before) != code(&after);
     let paired = if before.is_paired() { None } else { after.observed.identity.clone() };
     let codes = code_events(before, &after);
-    let mut change = if status_changed { after.status_event() } else { Change::of(after) };
+    let mut change = if status_changed { after.status_event(None) } else { Change::of(after) };
     for event in codes {
         change.add_event(event);
     }
     if let Some(identity) = paired {
-        change.add_event(NewEvent::new(
-            EventName::AuthPaired,
-            vec![
-                ("phoneNumber", identity.phone.as_str().into()),
-                ("waJid", identity.jid.as_str().into()),
-                ("waLid", identity.lid.as_deref().into()),
-                ("deviceId", identity.device.into()),
-            ],
-        ));
+        let Identity { phone, jid, lid, device, push_name: _ } = identity;
+        change.add_event(EventPayload::AuthPaired { phone, jid, lid, device });
     }
     change
 }
 
 /// Returns events for QR codes and pairing codes that differ from the previous ones.
-fn code_events(before: &Session, after: &Session) -> Vec<NewEvent> {
+fn code_events(before: &Session, after: &Session) -> Vec<EventPayload> {
     let (was, is) = (before.observed.pairing.as_ref(), after.observed.pairing.as_ref());
     let mut new_events = Vec::new();
     if let Some(qr) = is.and_then(|attempt| attempt.qr.as_ref())
         && was.and_then(|attempt| attempt.qr.as_ref()).is_none_or(|old| old.text != qr.text)
     {
-        new_events.push(NewEvent::new(
-            EventName::AuthQr,
-            vec![
-                ("code", qr.text.as_str().into()),
-                ("expiresAt", qr.expires_at.into()),
-                ("attempt", qr.number.into()),
-                ("attempts", qr.of.into()),
-            ],
-        ));
+        new_events.push(EventPayload::AuthQr {
+            code: Some(qr.text.clone()),
+            expires_at: qr.expires_at,
+            number: qr.number,
+            of: qr.of,
+        });
     }
     if let Some(code) = is.and_then(|attempt| attempt.code.as_ref())
         && was.and_then(|attempt| attempt.code.as_ref()).is_none_or(|old| old.code != code.code)
     {
-        new_events.push(NewEvent::new(
-            EventName::AuthCode,
-            vec![("code", code.dashed().as_str().into()), ("expiresAt", code.expires_at.into())],
-        ));
+        let (expires_at, code) = (code.expires_at, Some(code.dashed()));
+        new_events.push(EventPayload::AuthCode { code, expires_at });
     }
     new_events
 }

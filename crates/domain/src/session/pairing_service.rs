@@ -8,6 +8,7 @@ use crate::{
     access::Scope,
     caller::{Caller, Capability},
     error::{Error, Result},
+    ports::notify::Topic,
     session::{
         model::Session,
         pairing::{PairingCode, Phone, QrCode},
@@ -63,7 +64,8 @@ impl Sessions {
     }
 
     async fn pair(&self, scope: &Scope, id: &str, phone: Option<&Phone>) -> Result<Session> {
-        self.change(scope, id, |session| session.pair(phone, self.now(), &self.deadlines)).await
+        let pair = |session: Session| session.pair(phone, self.now(), &self.deadlines);
+        self.change(scope, id, None, pair).await
     }
 
     /// Waits until `answer` returns a value, the pairing ends, or the time is over.
@@ -75,7 +77,7 @@ impl Sessions {
         answer: impl Fn(&Session, Timestamp) -> Option<T>,
     ) -> Result<Option<T>> {
         let until = self.now().plus(wait);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
+        let mut subscription = self.ports.notifier.clone().subscribe(Topic::Session(&session.id));
         loop {
             if let Some(answer) = answer(&session, self.now()) {
                 return Ok(Some(answer));
@@ -86,7 +88,7 @@ impl Sessions {
             if self.now() >= until {
                 return Ok(None);
             }
-            subscription.changed_since(session.version, self.now().until(until)).await;
+            subscription.wait(Some(session.version), self.now().until(until)).await;
             session = self.find(scope, session.id.as_str()).await?;
         }
     }

@@ -1,18 +1,11 @@
-//! Delete of a session whose row cannot be read completely.
+//! The part of a session that its delete needs.
 
 use crate::{
-    access::Scope,
-    caller::Actor,
-    cleanup::Cleanup,
-    deadlines::Deadlines,
-    event::{Event, EventName, NewEvent},
     id::{GatewayId, SessionId},
-    ports::environment::Environment,
-    session::unlink::LogoutOutcome,
-    time::Timestamp,
+    session::{model::Session, version::StoredVersion},
 };
 
-/// The readable part of a session whose row cannot be read completely.
+/// The part of a session that its delete needs, also of a row that cannot be read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialSession {
     /// Id of the session.
@@ -31,55 +24,16 @@ pub struct PartialSession {
     pub stored_version: i64,
 }
 
-/// Epoch of the cleanup if the epoch of the session cannot be read: higher than every epoch that a
-/// node can know. If a node knows a higher one, the cleanup advances its epoch like any other.
-const FALLBACK_EPOCH: u64 = 1 << 40;
-
-impl PartialSession {
-    /// Returns the cleanup that remains and the events of the delete.
-    pub(super) fn delete(
-        self,
-        scope: &Scope,
-        deadlines: &Deadlines,
-        environment: &dyn Environment,
-    ) -> (Cleanup, Vec<Event>) {
-        let now = environment.now();
-        let mut cleanup = Cleanup {
-            session: self.id,
-            organization: scope.organization().clone(),
-            gateway: self.gateway,
-            epoch: self.epoch.map_or(FALLBACK_EPOCH, |epoch| epoch + 1),
-            linked: self.linked,
-            requested_by: scope.actor().clone(),
-            requested_at: now,
-            deadline: now.plus(deadlines.cleanup),
-            due: now,
-            attempts: 0,
-            sequence: self.sequence + 1,
-            outcome_reported: false,
-        };
-        let mut events = vec![deletion_event(&cleanup, scope.actor(), now, environment)];
-        if cleanup.gateway.is_none() {
-            // Without the node, a linked device cannot be excluded.
-            let outcome = if self.is_on_unknown_node {
-                LogoutOutcome::Unconfirmed
-            } else {
-                LogoutOutcome::NotLinked
-            };
-            events.extend(cleanup.report_outcome(outcome, environment));
+impl From<&Session> for PartialSession {
+    fn from(session: &Session) -> Self {
+        Self {
+            id: session.id.clone(),
+            gateway: session.gateway.clone(),
+            is_on_unknown_node: false,
+            epoch: Some(session.spec.epoch),
+            linked: session.is_paired(),
+            sequence: session.sequence,
+            stored_version: StoredVersion::from(session.version).0,
         }
-        (cleanup, events)
     }
-}
-
-fn deletion_event(
-    cleanup: &Cleanup,
-    actor: &Actor,
-    now: Timestamp,
-    environment: &dyn Environment,
-) -> Event {
-    let event = NewEvent::new(EventName::SessionDeleted, Vec::new());
-    let event = event.of_organization(&cleanup.organization, actor, environment);
-    let session = Some(cleanup.session.clone());
-    Event { session, sequence: cleanup.sequence, at: now, ..event }
 }

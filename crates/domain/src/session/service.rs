@@ -1,30 +1,31 @@
 //! Use cases of sessions. Each use case gets a scope, finds the session, decides, writes once and
 //! notifies.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use crate::{
     access::{Scope, or_not_found},
     caller::{Caller, Capability},
+    commit::{Decision, execute},
     deadlines::Deadlines,
     error::{Error, Result},
     gateway::leases::Leases,
     id::SessionId,
-    idempotency::{self, IdempotencyRecord, RecordResponse},
+    idempotency::Recorder,
     ports::{
-        change_notifier::ChangeNotifier,
-        environment::{Environment, Notifier},
+        environment::Environment,
+        notify::{Notifier, Topic},
         session_control::SessionControl,
         store::{
             nodes::NodeStore,
             sessions::{SessionPage, SessionStore},
-            written::Written,
         },
     },
     session::{
         change::Change,
         model::Session,
         observed::LiveIdentity,
+        owned_sessions::OwnedSessions,
         pairing::Identity,
         settings::{Settings, SettingsPatch},
         status::Status,
@@ -44,20 +45,21 @@ pub struct SessionPorts {
     pub session_control: Arc<dyn SessionControl>,
     /// Clock and id generator.
     pub environment: Arc<dyn Environment>,
-    /// Wakes the worker.
-    pub worker_notifier: Arc<dyn Notifier>,
-    /// Wakes requests that wait for a change of a session.
-    pub change_notifier: Arc<dyn ChangeNotifier>,
+    /// Wakes the worker and the requests that wait for a session.
+    pub notifier: Arc<dyn Notifier>,
     /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
 }
 
 /// Use cases of sessions.
+///
+/// A use case with a recorder writes its change together with the idempotency record of the request.
+/// A request that changes nothing writes no record. Requests for a code have no recorder: the code
+/// does not exist at the time of the write, and a repeated request joins the same attempt.
 #[derive(Clone)]
 pub struct Sessions {
     pub(super) ports: SessionPorts,
     pub(super) deadlines: Deadlines,
-    recorder: Option<Arc<dyn RecordResponse<Session>>>,
 }
 
 /// The device that is linked to a session.
@@ -71,20 +73,10 @@ pub struct SessionIdentity {
     pub connected: bool,
 }
 
-/// Maximum number of attempts of a write that races with other writers of the session.
-pub(super) const MAX_WRITE_ATTEMPTS: u32 = 16;
 impl Sessions {
     /// Creates the use cases over these ports.
     pub fn new(ports: SessionPorts, deadlines: Deadlines) -> Self {
-        Self { ports, deadlines, recorder: None }
-    }
-
-    /// Returns the use cases for a request with an idempotency key. A change is written with its
-    /// idempotency record; a request without a change writes no record. Not for code requests: the
-    /// code does not exist at the time of the write, and a repeated request joins the same attempt.
-    #[must_use]
-    pub fn recording(&self, recorder: Arc<dyn RecordResponse<Session>>) -> Self {
-        Self { recorder: Some(recorder), ..self.clone() }
+        Self { ports, deadlines }
     }
 
     /// Returns a page of the caller's sessions, newest first.
@@ -107,33 +99,18 @@ impl Sessions {
         caller: &Caller,
         settings: Settings,
         start: bool,
+        recorder: Recorder<'_, Session>,
     ) -> Result<Session> {
         let scope = caller.may_throughout(Capability::Manage)?;
         let violations = settings.violations();
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let mut change = self.creation(&scope, settings, start)?;
-        let attempt = change.attempt.take();
-        let (session, _, events) = change.into_commit(scope.actor(), &*self.ports.environment);
-        let record = self.record(&session)?;
-        let (store, record) = (&self.ports.store, record.as_ref());
-        let written = match &attempt {
-            None => store.insert(&scope, &session, &events, record).await?,
-            Some(attempt) => {
-                store
-                    .write_with_link_attempt(&scope, &session, None, &events, record, attempt)
-                    .await?
-            }
+        let decide = |()| {
+            let change = self.creation(&scope, settings.clone(), start)?;
+            change.into_insert(scope.actor(), &*self.ports.environment, recorder)
         };
-        match written {
-            Written::Repeated => Err(idempotency::duplicate_request()),
-            Written::Refused(refusal) => Err(refusal.into()),
-            Written::Done | Written::Raced => {
-                self.after_commit(&session);
-                Ok(session)
-            }
-        }
+        execute(&self.owned_sessions(&scope, recorder), || ready(Ok(())), decide).await
     }
 
     /// Returns the change that inserts a session, and begins a pairing attempt if `start` is true.
@@ -176,8 +153,8 @@ impl Sessions {
         patch: SettingsPatch,
     ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.change(&scope, id, |session| session.require_version(expected)?.edit(patch.clone()))
-            .await
+        let edit = |session: Session| session.require_version(expected)?.edit(patch.clone());
+        self.change(&scope, id, None, edit).await
     }
 
     /// Returns the linked device: from the node if it answers in time, otherwise as last reported.
@@ -208,28 +185,44 @@ impl Sessions {
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::NotPaired`], a conflict if an unlink is
     /// in progress, and errors of the store.
-    pub async fn start(&self, caller: &Caller, id: &str) -> Result<Session> {
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        id: &str,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.change(&scope, id, |session| session.start(self.now(), &self.deadlines)).await
+        self.change(&scope, id, recorder, |session| session.start(self.now(), &self.deadlines))
+            .await
     }
 
     /// Disconnects a session or ends its pairing attempt. The device stays linked.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
-    pub async fn stop(&self, caller: &Caller, id: &str) -> Result<Session> {
+    pub async fn stop(
+        &self,
+        caller: &Caller,
+        id: &str,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.change(&scope, id, |session| Ok(session.stop(self.now()))).await
+        self.change(&scope, id, recorder, |session| Ok(session.stop(self.now()))).await
     }
 
     /// Closes the connection and opens a new one.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn restart(&self, caller: &Caller, id: &str) -> Result<Session> {
+    pub async fn restart(
+        &self,
+        caller: &Caller,
+        id: &str,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
-        self.change(&scope, id, |session| session.restart(self.now(), &self.deadlines).map(Some))
-            .await
+        let restart = |session: Session| session.restart(self.now(), &self.deadlines).map(Some);
+        self.change(&scope, id, recorder, restart).await
     }
 
     /// Unlinks the device and keeps the session. Waits for WhatsApp up to the logout deadline, then
@@ -237,14 +230,19 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], and errors of the store.
-    pub async fn logout(&self, caller: &Caller, id: &str) -> Result<Session> {
+    pub async fn logout(
+        &self,
+        caller: &Caller,
+        id: &str,
+        recorder: Recorder<'_, Session>,
+    ) -> Result<Session> {
         let scope = caller.may(Capability::Manage)?;
         let step = |session: Session| Ok(session.logout(self.now(), &self.deadlines));
-        let mut session = self.change(&scope, id, step).await?;
+        let mut session = self.change(&scope, id, recorder, step).await?;
         let until = self.now().plus(self.deadlines.logout);
-        let mut subscription = self.ports.change_notifier.clone().subscribe(&session.id);
+        let mut subscription = self.ports.notifier.clone().subscribe(Topic::Session(&session.id));
         while session.spec.unlink.is_some() && !session.is_unlink_blocked() && self.now() < until {
-            subscription.changed_since(session.version, self.now().until(until)).await;
+            subscription.wait(Some(session.version), self.now().until(until)).await;
             session = self.find(&scope, id).await?;
         }
         Ok(session)
@@ -263,57 +261,28 @@ impl Sessions {
         Ok(self.ports.session_control.identity(&node, &session.id).await.ok())
     }
 
-    /// Finds, decides and writes. Repeats if another writer changed the session. `None` from
-    /// `decide` writes no change.
+    /// Changes one session. `None` from `decide` writes no change.
     pub(super) async fn change(
         &self,
         scope: &Scope,
         id: &str,
+        recorder: Recorder<'_, Session>,
         decide: impl Fn(Session) -> Result<Option<Change>>,
     ) -> Result<Session> {
-        for _ in 0..MAX_WRITE_ATTEMPTS {
-            let session = self.find(scope, id).await?;
-            let Some(mut change) = decide(session.clone())? else { return Ok(session) };
-            let attempt = change.attempt.take();
-            let (next, expected, events) =
-                change.into_commit(scope.actor(), &*self.ports.environment);
-            let record = self.record(&next)?;
-            let (store, record) = (&self.ports.store, record.as_ref());
-            let written = match &attempt {
-                None => store.update(scope, &next, expected, &events, record).await?,
-                Some(attempt) => {
-                    let expected = Some(expected);
-                    store
-                        .write_with_link_attempt(scope, &next, expected, &events, record, attempt)
-                        .await?
-                }
-            };
-            match written {
-                Written::Done => {
-                    self.after_commit(&next);
-                    return Ok(next);
-                }
-                Written::Raced => {}
-                Written::Repeated => return Err(idempotency::duplicate_request()),
-                Written::Refused(refusal) => return Err(refusal.into()),
-            }
-        }
-        Err(write_contention())
+        let decide = |session: Session| match decide(session.clone())? {
+            None => Ok(Decision::Keep(session)),
+            Some(change) => change.into_update(scope.actor(), &*self.ports.environment, recorder),
+        };
+        execute(&self.owned_sessions(scope, recorder), || self.find(scope, id), decide).await
     }
 
-    fn record(&self, next: &Session) -> Result<Option<IdempotencyRecord>> {
-        self.recorder.as_ref().map(|recorder| recorder.record(next)).transpose()
-    }
-
-    fn after_commit(&self, session: &Session) {
-        if let Some(recorder) = &self.recorder {
-            recorder.committed();
-        }
-        // The reconciler processes due sessions only.
-        if session.due.is_some() {
-            self.ports.worker_notifier.notify();
-        }
-        self.ports.change_notifier.publish(&session.id, Some(session.version));
+    pub(super) fn owned_sessions<'a>(
+        &'a self,
+        scope: &'a Scope,
+        recorder: Recorder<'a, Session>,
+    ) -> OwnedSessions<'a> {
+        let (store, notifier) = (&*self.ports.store, Some(&*self.ports.notifier));
+        OwnedSessions { store, scope, notifier, recorder }
     }
 
     pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
@@ -343,8 +312,4 @@ impl Session {
             _ => Ok(self),
         }
     }
-}
-
-pub(super) fn write_contention() -> Error {
-    Error::unavailable("too many concurrent changes of the session")
 }

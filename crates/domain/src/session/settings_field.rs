@@ -18,9 +18,18 @@ pub enum SettingsField {
 }
 
 impl SettingsField {
-    /// Returns the name of the field in the payload of the event `session.updated`. Events are stored
-    /// with this name, so it never changes.
-    pub const fn event_name(self) -> &'static str {
+    /// Every setting.
+    pub const ALL: [Self; 6] = [
+        Self::Label,
+        Self::AutoRead,
+        Self::PresenceTyping,
+        Self::RatePerMin,
+        Self::RatePerHour,
+        Self::Metadata,
+    ];
+
+    /// Returns the stable name, as stored in events.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Label => "label",
             Self::AutoRead => "autoRead",
@@ -29,5 +38,10 @@ impl SettingsField {
             Self::RatePerHour => "ratePerHour",
             Self::Metadata => "metadata",
         }
+    }
+
+    /// Returns the setting with this name, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.as_str() == text)
     }
 }

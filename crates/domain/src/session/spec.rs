@@ -26,6 +26,42 @@ impl Desired {
     }
 }
 
+/// A request of an owner that changes the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestedAction {
+    /// Begin a pairing attempt, or request a pairing code.
+    Pair,
+    /// Connect.
+    Start,
+    /// Disconnect, or end the pairing attempt.
+    Stop,
+    /// Close the connection and open a new one.
+    Restart,
+    /// Unlink the device.
+    Logout,
+}
+
+impl RequestedAction {
+    /// Every action.
+    pub const ALL: [Self; 5] = [Self::Pair, Self::Start, Self::Stop, Self::Restart, Self::Logout];
+
+    /// Returns the stable name, as stored in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Logout => "logout",
+        }
+    }
+
+    /// Returns the action with this name, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
+}
+
 /// The state that the owner asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {

@@ -5,7 +5,7 @@
 
 use crate::{
     deadlines::Deadlines,
-    event::{EventName, EventValue, NewEvent},
+    event::{fields::Omittable, payload::EventPayload},
     id::GatewayId,
     session::{
         change::Change,
@@ -48,11 +48,7 @@ impl Session {
         self.observed.settle(Status::Stopped, Some(reason));
         self.due = None;
         self.leave_node_when_unlinked();
-        let mut change = self.status_event();
-        if let Some(last) = change.new_events.last_mut() {
-            last.payload.push(("unlink".into(), outcome.as_str().into()));
-        }
-        Some(change)
+        Some(self.status_event(Some(outcome)))
     }
 
     /// Ends a transitional status whose deadline is over.
@@ -78,7 +74,7 @@ impl Session {
         };
         self.observed.settle(Status::Failed, Some(reason));
         self.due = Some(now);
-        self.status_event()
+        self.status_event(None)
     }
 
     /// Ends a pairing attempt without a link, and sets the spec to `stopped`.
@@ -90,11 +86,8 @@ impl Session {
             if code == ReasonCode::PairingExpired { Status::Stopped } else { Status::Failed };
         let reason = StatusReason { code, message: message.to_owned(), since: now, retry_at: None };
         self.observed.settle(status, Some(reason));
-        let mut change = self.status_event();
-        change.add_event(NewEvent::new(
-            EventName::AuthExpired,
-            vec![("reason", code.as_str().into())],
-        ));
+        let mut change = self.status_event(None);
+        change.add_event(EventPayload::AuthExpired { reason: code });
         change
     }
 
@@ -109,7 +102,7 @@ impl Session {
         let status = if reason.is_some() { Status::Failed } else { Status::Stopped };
         self.observed.settle(status, reason);
         self.due = None;
-        self.status_event()
+        self.status_event(None)
     }
 
     /// Assigns a node. The device keys will be stored on this node.
@@ -146,7 +139,7 @@ impl Session {
         self.spec.epoch += 1;
         self.due = Some(now);
         self.observed.begin_starting(now, deadlines);
-        self.status_event()
+        self.status_event(None)
     }
 
     /// Releases the node of an unlinked session that is stopped, so that the node has room for
@@ -169,18 +162,18 @@ impl Session {
         [self.observed.deadline, retry, unlink].into_iter().flatten().min()
     }
 
-    /// Adds the event with the present status.
-    pub(super) fn status_event(self) -> Change {
-        let payload = vec![
-            ("status", self.observed.status.as_str().into()),
-            (
-                "reason",
-                self.observed.reason.as_ref().map_or(EventValue::Null, |r| r.code.as_str().into()),
-            ),
-            ("message", self.observed.reason.as_ref().map(|r| r.message.as_str()).into()),
-        ];
+    /// Adds the event with the present status. `unlink` is the outcome of the unlink that the change
+    /// completes.
+    pub(super) fn status_event(self, unlink: Option<LogoutOutcome>) -> Change {
+        let reason = self.observed.reason.as_ref();
+        let payload = EventPayload::SessionStatus {
+            status: self.observed.status,
+            reason: reason.map(|reason| reason.code),
+            message: reason.map(|reason| reason.message.clone()),
+            unlink: Omittable(unlink),
+        };
         let mut change = Change::of(self);
-        change.add_event(NewEvent::new(EventName::SessionStatus, payload));
+        change.add_event(payload);
         change
     }
 }

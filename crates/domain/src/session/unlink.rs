@@ -31,4 +31,11 @@ impl LogoutOutcome {
             Self::NotLinked => "not_linked",
         }
     }
+
+    /// Returns the outcome with this name, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Confirmed, Self::Unconfirmed, Self::NotLinked]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
 }

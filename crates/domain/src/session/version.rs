@@ -28,6 +28,17 @@ pub struct ExpectedVersion {
     pub due: Option<Timestamp>,
 }
 
+/// Version of a stored row, valid or not. Guards a delete, also of a row that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredVersion(pub i64);
+
+/// A version above the maximum of the column matches no row.
+impl From<Version> for StoredVersion {
+    fn from(version: Version) -> Self {
+        Self(i64::try_from(version.0).unwrap_or(i64::MAX))
+    }
+}
+
 /// Due time of a row when it was read. Not a part of the session's state: two values always compare
 /// equal.
 #[derive(Clone, Copy, Debug, Default)]

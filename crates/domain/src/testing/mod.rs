@@ -15,11 +15,18 @@ mod fake_session_control;
 mod keys;
 mod life;
 mod memory;
+mod notifier;
 mod world;
+mod writes;
 
-pub use environment::{TestEnvironment, TestNotifier};
+pub use environment::TestEnvironment;
 pub use fake_session_control::FakeSessionControl;
 pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
 pub use life::check_lifecycle;
 pub use memory::state::Memory;
+pub use notifier::{TestNotifier, TestPause};
 pub use world::{CANARY, World};
+pub use writes::{
+    cleanup_of, commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,
+    update_by_system, update_session, write_by_system, write_session,
+};

@@ -12,17 +12,18 @@ use crate::{
         service::{Nodes, Registration},
     },
     id::{GatewayId, OrganizationId, UserId},
-    ports::{change_notifier::ChangeNotifier, environment::Environment},
+    ports::environment::Environment,
     session::{
         model::Session,
         service::{SessionPorts, Sessions},
         settings::Settings,
     },
     testing::{
-        environment::{TestEnvironment, TestNotifier},
+        environment::TestEnvironment,
         fake_session_control::FakeSessionControl,
         keys::PlainKeyGenerator,
         memory::state::Memory,
+        notifier::{TestNotifier, TestPause},
     },
 };
 
@@ -38,10 +39,8 @@ pub struct World {
     pub gateway: FakeSessionControl,
     /// The clock.
     pub environment: Arc<TestEnvironment>,
-    /// Notifier of the worker.
-    pub worker_notifier: Arc<TestNotifier>,
-    /// Notifier of waiting requests.
-    pub change_notifier: Arc<TestNotifier>,
+    /// The notifier of the use cases.
+    pub notifier: Arc<TestNotifier>,
     /// The deadlines in force.
     pub deadlines: Deadlines,
     /// Leases of the nodes, as the worker last read them.
@@ -55,59 +54,36 @@ pub struct World {
 }
 
 impl World {
-    /// Creates a world with a registered node.
+    /// Creates a world with a registered node. A wait of a use case advances the clock.
     pub async fn new() -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
-        let notifier = TestNotifier::new(environment.clone());
-        Self::with(environment, gateway, notifier).await
+        Self::with_pause(environment.clone(), gateway, Memory::new(), environment).await
     }
 
-    /// Creates a world with this notifier for waiting requests. A test can run the reconciler
-    /// during each wait.
-    pub async fn with_changes(
+    /// Creates a world with a registered node. A wait of a use case is this pause, in which a test
+    /// can run the reconciler.
+    pub async fn with_pause(
         environment: Arc<TestEnvironment>,
         gateway: FakeSessionControl,
         memory: Memory,
-        change_notifier: Arc<dyn ChangeNotifier>,
-    ) -> Self {
-        let silent = TestNotifier::new(environment.clone());
-        Self::build(environment, gateway, memory, silent, change_notifier).await
-    }
-
-    async fn with(
-        environment: Arc<TestEnvironment>,
-        gateway: FakeSessionControl,
-        notifier: Arc<TestNotifier>,
-    ) -> Self {
-        Self::build(environment, gateway, Memory::new(), notifier.clone(), notifier).await
-    }
-
-    async fn build(
-        environment: Arc<TestEnvironment>,
-        gateway: FakeSessionControl,
-        memory: Memory,
-        notifier: Arc<TestNotifier>,
-        change_notifier: Arc<dyn ChangeNotifier>,
+        pause: Arc<dyn TestPause>,
     ) -> Self {
         let (store, deadlines) = (Arc::new(memory.clone()), Deadlines::default());
-        let (worker_notifier, leases) =
-            (TestNotifier::new(environment.clone()), Arc::<Leases>::default());
+        let (notifier, leases) = (TestNotifier::new(pause), Arc::<Leases>::default());
         let ports = SessionPorts {
             store: store.clone(),
             nodes: store.clone(),
             session_control: Arc::new(gateway.clone()),
             environment: environment.clone(),
-            worker_notifier: worker_notifier.clone(),
-            change_notifier: change_notifier.clone(),
+            notifier: notifier.clone(),
             leases: leases.clone(),
         };
         let nodes = Nodes::new(
             store.clone(),
             store.clone(),
             environment.clone(),
-            worker_notifier.clone(),
-            change_notifier,
+            notifier.clone(),
             deadlines.clone(),
         );
         let world = Self {
@@ -122,8 +98,7 @@ impl World {
             memory,
             gateway,
             environment,
-            worker_notifier,
-            change_notifier: notifier,
+            notifier,
             deadlines,
             leases,
         };
@@ -167,7 +142,7 @@ impl World {
             metadata: [(format!("{CANARY}-key"), format!("{CANARY} value"))].into(),
             ..Settings::default()
         };
-        self.sessions.create(&Self::acme(), settings, false).await.expect("a valid session")
+        self.sessions.create(&Self::acme(), settings, false, None).await.expect("a valid session")
     }
 }
 
@@ -178,5 +153,6 @@ fn person(organization: &str, role: &str) -> Caller {
         capabilities: Capabilities::of_role(role),
         reach: Reach::Everything,
         platform_admin: false,
+        expires_at: None,
     }
 }

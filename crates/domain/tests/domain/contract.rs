@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use domain::{
     Node,
-    ports::{Environment, NodeStore, Notifier, SessionControl},
-    testing::{Memory, World, contract},
+    ports::{Environment, NodeStore, SessionControl},
+    testing::{Memory, TestPause, World, contract},
 };
 
 macro_rules! memory_passes {
@@ -24,6 +24,8 @@ memory_passes!(
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
+    existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
     filter_conditions_are_combined_with_and,
     delete_replaces_session_with_cleanup,
     complete_cleanup_leaves_events_only,
@@ -73,6 +75,12 @@ memory_with_quotas_passes!(
 );
 
 #[tokio::test]
+async fn adopted_orphan_continues_the_events_of_its_id() {
+    let environment: std::sync::Arc<dyn Environment> = domain::testing::TestEnvironment::new();
+    contract::adopted_orphan_continues_the_events_of_its_id(&Memory::new(), &environment).await;
+}
+
+#[tokio::test]
 async fn session_pages_cover_every_session_once() {
     contract::session_pages_cover_every_session_once(&Memory::new()).await;
 }
@@ -109,8 +117,8 @@ impl contract::GatewayUnderTest for Fake {
         &*self.world.environment
     }
 
-    fn pause(&self) -> &dyn Notifier {
-        &*self.world.change_notifier
+    fn time(&self) -> &dyn TestPause {
+        &*self.world.environment
     }
 
     async fn scan(&self, qr: &str) {

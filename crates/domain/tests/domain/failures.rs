@@ -4,7 +4,7 @@
 use domain::{
     Error, EventName, GatewayId, HeldSession, Node, ReportOutcome, Session, Snapshot, Status,
     ports::{Environment, NodeStore, SessionFilter, SessionPage, WorkerStore},
-    testing::World,
+    testing::{World, commit_parts, update_by_system},
 };
 
 const PAGE: SessionPage = SessionPage {
@@ -16,12 +16,12 @@ const PAGE: SessionPage = SessionPage {
 /// Returns a session that is assigned to its node.
 async fn on_its_node(world: &World) -> Session {
     let settings = domain::Settings::default();
-    let session = world.sessions.create(&World::acme(), settings, true).await.unwrap();
+    let session = world.sessions.create(&World::acme(), settings, true, None).await.unwrap();
     let read = WorkerStore::find(&world.memory, &session.id).await.unwrap().unwrap();
     let placed = read.assign_node(GatewayId::parse("gw-test").unwrap(), world.environment.now());
     let (placed, expected_version, _) =
-        placed.into_commit(&domain::Actor::System, &*world.environment);
-    let written = WorkerStore::update(&world.memory, &placed, expected_version, &[]).await.unwrap();
+        commit_parts(placed, &domain::Actor::System, &*world.environment);
+    let written = update_by_system(&world.memory, &placed, expected_version, &[]).await.unwrap();
     assert_eq!(written, domain::ports::Written::Done);
     placed
 }
@@ -63,7 +63,7 @@ async fn unreadable_session_is_unlisted_and_deletable() {
     assert_eq!((&cleanup.session, &cleanup.gateway), (&bad.id, &bad.gateway));
     assert!(cleanup.epoch > bad.spec.epoch);
     let last = world.memory.events().pop().unwrap();
-    assert_eq!((last.name, last.session), (EventName::SessionDeleted, Some(bad.id)));
+    assert_eq!((last.name(), last.session), (EventName::SessionDeleted, Some(bad.id)));
     assert_eq!((last.sequence, cleanup.sequence), (bad.sequence + 1, bad.sequence + 1));
 }
 

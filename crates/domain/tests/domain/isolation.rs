@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Audit, Caller, Error, KeyId, Operators, Reach, SessionId, Settings, SettingsPatch,
-    ports::{EventFilter, EventPage, SessionFilter, SessionPage},
+    Actor, Audit, Caller, Capability, Error, KeyId, KeySpec, Operators, Orphans, Reach, SessionId,
+    Settings, SettingsPatch,
+    ports::{EventFilter, EventPage, KeyPage, SessionFilter, SessionPage},
     testing::{CANARY, World},
 };
 
@@ -34,10 +35,10 @@ async fn answers(world: &World, caller: &Caller, id: &str) -> Vec<Result<(), Err
             "identity" => sessions.identity(caller, id).await.map(drop),
             "qr" => sessions.qr(caller, id, Duration::ZERO).await.map(drop),
             "pairing code" => sessions.pairing_code(caller, id, "4915112345678").await.map(drop),
-            "start" => sessions.start(caller, id).await.map(drop),
-            "stop" => sessions.stop(caller, id).await.map(drop),
-            "restart" => sessions.restart(caller, id).await.map(drop),
-            _ => sessions.logout(caller, id).await.map(drop),
+            "start" => sessions.start(caller, id, None).await.map(drop),
+            "stop" => sessions.stop(caller, id, None).await.map(drop),
+            "restart" => sessions.restart(caller, id, None).await.map(drop),
+            _ => sessions.logout(caller, id, None).await.map(drop),
         });
     }
     answers
@@ -57,7 +58,7 @@ async fn hidden_session_equals_missing_session() {
     let hidden = world.acme_session().await.id;
     let missing = SessionId::from_bits(42);
     let before =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
         let of_hidden = answers(&world, &outsider, hidden.as_str()).await;
         let of_missing = answers(&world, &outsider, missing.as_str()).await;
@@ -72,7 +73,7 @@ async fn hidden_session_equals_missing_session() {
         assert_eq!(world.sessions.list(&outsider, &page).await.unwrap(), []);
     }
     let after =
-        (world.memory.fingerprint(), world.gateway.calls(), world.worker_notifier.notifications());
+        (world.memory.fingerprint(), world.gateway.calls(), world.notifier.work_notifications());
     assert_eq!(before, after, "a rejection changes no state");
 }
 
@@ -91,8 +92,48 @@ async fn missing_capability_is_rejected_before_lookup() {
         }
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 1 };
         assert!(matches!(world.sessions.list(&caller, &page).await, Err(Error::Forbidden)));
-        let created = world.sessions.create(&caller, Settings::default(), false).await;
+        let created = world.sessions.create(&caller, Settings::default(), false, None).await;
         assert!(matches!(created, Err(Error::Forbidden)));
+    }
+}
+
+/// Keys require the reach of a whole organization and every granted capability, and orphans the reach
+/// of a whole organization.
+#[tokio::test]
+async fn keys_and_orphans_reject_other_callers_before_lookup() {
+    let world = World::new().await;
+    let id = world.acme_session().await.id;
+    let store = Arc::new(world.memory.clone());
+    let (clock, deadlines) = (world.environment.clone(), world.deadlines.clone());
+    let orphans = Orphans::new(store.clone(), store.clone(), store, clock, deadlines);
+    let spec = KeySpec {
+        name: "key".to_owned(),
+        capabilities: [Capability::Read].into_iter().collect(),
+        expires_at: None,
+        sessions: Some(vec![id.to_string()]),
+    };
+    // A lookup would fail with another error.
+    world.memory.set_down(true);
+    let nowhere = Caller { organization: None, ..World::acme() };
+    let weaker =
+        Caller { capabilities: [Capability::Manage].into_iter().collect(), ..World::acme() };
+    for caller in [World::acme_member(), nowhere.clone(), confined(&id), weaker] {
+        let scope = caller.may_grant(&spec.capabilities);
+        assert!(matches!(scope, Err(Error::Forbidden)), "{caller:?}: {scope:?}");
+        let created = world.keys.create(&caller, spec.clone(), None).await;
+        assert!(matches!(created, Err(Error::Forbidden)), "{caller:?}: {created:?}");
+    }
+    let (page, key) = (KeyPage { after: None, limit: 9 }, KeyId::from_bits(1));
+    for caller in [World::acme_member(), nowhere, confined(&id)] {
+        for (action, answer) in [
+            ("list keys", world.keys.list(&caller, &page).await.map(drop)),
+            ("view key", world.keys.view(&caller, key.as_str()).await.map(drop)),
+            ("revoke key", world.keys.revoke(&caller, key.as_str()).await),
+            ("adopt", orphans.adopt(&caller, id.as_str()).await.map(drop)),
+            ("unlink", orphans.unlink(&caller, id.as_str()).await),
+        ] {
+            assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
+        }
     }
 }
 
@@ -133,7 +174,7 @@ async fn confined_caller_uses_named_sessions_and_creates_nothing() {
     let id = world.acme_session().await.id;
     let caller = confined(&id);
     assert!(world.sessions.view(&caller, id.as_str()).await.is_ok());
-    let created = world.sessions.create(&caller, Settings::default(), false).await;
+    let created = world.sessions.create(&caller, Settings::default(), false, None).await;
     assert!(matches!(created, Err(Error::Forbidden)));
 }
 

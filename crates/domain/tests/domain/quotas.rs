@@ -15,7 +15,7 @@ async fn limited(limits: ResourceLimits) -> World {
 }
 
 async fn create(world: &World, caller: &Caller, settings: Settings) -> Result<Session, Error> {
-    world.sessions.create(caller, settings, false).await
+    world.sessions.create(caller, settings, false, None).await
 }
 
 fn noted(note: &str) -> Settings {
@@ -29,7 +29,7 @@ async fn full_quota_rejects_its_organization_only() {
     create(&world, &World::acme(), Settings::default()).await.unwrap();
     for start in [false, true] {
         let before = world.memory.fingerprint();
-        let third = world.sessions.create(&World::acme(), Settings::default(), start).await;
+        let third = world.sessions.create(&World::acme(), Settings::default(), start, None).await;
         let Err(Error::Full(full)) = third else { panic!("{third:?}") };
         assert_eq!(full, ResourceLimitReached { resource: Resource::Sessions, limit: 2, used: 2 });
         assert_eq!(world.memory.fingerprint(), before, "no attempt is counted");
@@ -72,12 +72,12 @@ async fn keys_have_a_quota() {
         expires_at: None,
         sessions: None,
     };
-    let first = world.keys.create(&World::acme(), spec()).await.unwrap();
-    let second = world.keys.create(&World::acme(), spec()).await;
+    let first = world.keys.create(&World::acme(), spec(), None).await.unwrap();
+    let second = world.keys.create(&World::acme(), spec(), None).await;
     let full = ResourceLimitReached { resource: Resource::ApiKeys, limit: 1, used: 1 };
     assert!(matches!(second, Err(Error::Full(f)) if f == full));
     world.keys.revoke(&World::acme(), first.key.id.as_str()).await.unwrap();
-    assert!(world.keys.create(&World::acme(), spec()).await.is_ok());
+    assert!(world.keys.create(&World::acme(), spec(), None).await.is_ok());
 }
 
 /// Requests a pairing code. No node answers here, so that an attempt that begins ends without a
@@ -104,7 +104,7 @@ async fn attempts_per_phone_are_limited_across_sessions() {
     }
     assert_eq!(begun, 10, "deleted sessions count");
     let settings = Settings::default();
-    let other = world.sessions.create(&World::zeta(), settings, false).await.unwrap();
+    let other = world.sessions.create(&World::zeta(), settings, false, None).await.unwrap();
     assert_eq!(ask(&world, &World::zeta(), &other.id, "15551234567").await, Ok(()));
     let session = world.acme_session().await;
     assert_eq!(ask(&world, &World::acme(), &session.id, "15557654321").await, Ok(()));
@@ -117,7 +117,7 @@ async fn attempts_per_phone_are_limited_across_sessions() {
 async fn attempts_per_organization_are_limited_per_hour() {
     let world = World::new().await;
     let start = async |caller: &Caller| {
-        world.sessions.create(caller, Settings::default(), true).await.map(drop)
+        world.sessions.create(caller, Settings::default(), true, None).await.map(drop)
     };
     for _ in 0..1_000 {
         start(&World::acme()).await.unwrap();

@@ -99,9 +99,9 @@ async fn invalid_response_is_broken() {
     let another = snapshot(&SessionId::from_bits(43)).to_string();
     let mut huge = snapshot(&session());
     huge["epoch"] = json!(u64::MAX);
-    let mut odd = snapshot(&session());
-    odd["status"] = json!("dancing");
-    for body in ["", "nonsense", "{}", &another, &huge.to_string(), &odd.to_string()] {
+    let mut invalid = snapshot(&session());
+    invalid["status"] = json!("dancing");
+    for body in ["", "nonsense", "{}", &another, &huge.to_string(), &invalid.to_string()] {
         let script = Script::Respond(StatusCode::OK, body.into());
         assert_eq!(kind(&failure(script, TIMEOUT).await), "broken", "{body}");
     }

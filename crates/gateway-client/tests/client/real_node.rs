@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Node,
-    ports::{Environment, Notifier, SessionControl},
-    testing::{TestEnvironment, contract::GatewayUnderTest},
+    ports::{Environment, SessionControl},
+    testing::{TestEnvironment, TestPause, contract::GatewayUnderTest},
 };
 use gateway_client::Client;
 use http_body_util::{BodyExt, Full};
@@ -102,8 +102,8 @@ impl GatewayUnderTest for RealNode {
         &*self.environment
     }
 
-    fn pause(&self) -> &dyn Notifier {
-        &RealTimeNotifier
+    fn time(&self) -> &dyn TestPause {
+        &RealTime
     }
 
     async fn scan(&self, qr: &str) {
@@ -116,15 +116,13 @@ impl GatewayUnderTest for RealNode {
     }
 }
 
-/// A notifier that waits in real time, because the node is a process of its own.
-struct RealTimeNotifier;
+/// Waits in real time, because the node is a process of its own.
+struct RealTime;
 
 #[async_trait]
-impl Notifier for RealTimeNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
-        tokio::time::sleep(at_most).await;
+impl TestPause for RealTime {
+    async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 
@@ -176,9 +174,9 @@ async fn answer_router_call(
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let answer = if path.ends_with(":enlist") {
-        let enlist: Value = serde_json::from_slice(&body).unwrap();
+        let registration: Value = serde_json::from_slice(&body).unwrap();
         // The test waits for the first registration only.
-        let _ = addresses.try_send(enlist["address"].as_str().unwrap().to_owned());
+        let _ = addresses.try_send(registration["address"].as_str().unwrap().to_owned());
         json!({ "boot": 1, "leaseMs": 30_000, "beatMs": 1_000 }).to_string()
     } else if path.ends_with(":beat") {
         json!({ "leaseMs": 30_000, "lost": [] }).to_string()

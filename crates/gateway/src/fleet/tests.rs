@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    fair_permits::FairPermits, http_client::EngineHttpClient, keys::KeyStore, outbox::Outbox,
-    whatsapp_transport::WebSocketProvider,
+    engine_http_client::EngineHttpClient, fair_permits::FairPermits, keys::KeyStore,
+    outbox::Outbox, whatsapp_transport::WebSocketProvider,
 };
 use tokio::sync::{Semaphore, watch};
 

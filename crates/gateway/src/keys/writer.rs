@@ -90,8 +90,8 @@ fn apply_batch(connection: &mut Connection, batch: &mut [Box<dyn WriteRequest>])
 
 /// Answers committed writes, after clearing the log if one of them requires it.
 fn respond(connection: &Connection, batch: Vec<Box<dyn WriteRequest>>) {
-    let wanted = batch.iter().any(|request| request.clears_wal());
-    let cleared = !wanted || clear_wal(connection);
+    let is_requested = batch.iter().any(|request| request.clears_wal());
+    let cleared = !is_requested || clear_wal(connection);
     for request in batch {
         let outcome = if request.clears_wal() && !cleared {
             Err(database_error("the write-ahead log still holds deleted data"))

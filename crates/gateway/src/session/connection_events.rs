@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway_protocol::{PairingWanted, Reason, Status};
+use gateway_protocol::{PairingSpec, Reason, Status};
 use rand::RngExt as _;
 use tokio::time::Instant;
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -100,7 +100,7 @@ impl SessionActor {
     }
 
     /// Requests the pairing code of the spec, unless it was requested before.
-    pub(super) fn request_pairing_code(&mut self, spec: &PairingWanted) {
+    pub(super) fn request_pairing_code(&mut self, spec: &PairingSpec) {
         let (Some(pairing), Some(handle)) = (&mut self.pairing, &mut self.connection) else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::{sync::Weak, time::Duration};
 
-use gateway_protocol::{Identity, LoggedOut, PairingWanted, Reason};
+use gateway_protocol::{Identity, LoggedOut, PairingSpec, Reason};
 use tokio::time::Instant;
 use whatsapp_rust::Client;
 
@@ -18,7 +18,7 @@ pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) enum Goal {
     Closed,
     Connected,
-    Pairing(PairingWanted),
+    Pairing(PairingSpec),
 }
 
 /// Why a session stays closed although its spec says running.

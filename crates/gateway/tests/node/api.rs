@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use gateway_protocol::{Declaration, LogoutOutcome, PairingWanted, RefusalCode, Status};
+use gateway_protocol::{Declaration, LogoutOutcome, PairingSpec, RefusalCode, Status};
 use hyper::{Method, StatusCode};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use whatsapp_sim::{Config, Simulator};
 
 use crate::{
@@ -29,7 +33,7 @@ async fn calls_without_the_token_are_unauthorized() {
 async fn invalid_calls_are_rejected() {
     let fixture = NodeFixture::new().await;
     let long = "a".repeat(65);
-    let wanted = serde_json::to_vec(&running(1)).unwrap();
+    let declaration = serde_json::to_vec(&running(1)).unwrap();
     let refused = [
         (Method::GET, "/nothing", 404, ""),
         (Method::POST, "/sessions/s1", 405, ""),
@@ -46,35 +50,55 @@ async fn invalid_calls_are_rejected() {
         (Method::GET, "/sessions/s1/identity", 404, ""),
     ];
     for (method, path, status, body) in refused {
-        let (got, said) = fixture.api.raw(method.clone(), path, TOKEN, body.into()).await;
-        assert_eq!(got.as_u16(), status, "{method} {path} {said:?}");
-        serde_json::from_slice::<gateway_protocol::Refusal>(&said).unwrap();
+        let (got, answer) = fixture.api.raw(method.clone(), path, TOKEN, body.into()).await;
+        assert_eq!(got.as_u16(), status, "{method} {path} {answer:?}");
+        serde_json::from_slice::<gateway_protocol::Refusal>(&answer).unwrap();
     }
     let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s1", TOKEN, vec![b' '; 70_000]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s-1", TOKEN, wanted).await;
+    let (status, _) = fixture.api.raw(Method::PUT, "/sessions/s-1", TOKEN, declaration).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let phone = PairingWanted { attempt: 1, phone: Some("+1555".into()), request: 1 };
-    let odd = Declaration { pairing: Some(phone), ..running(1) };
-    let refusal = fixture.api.declare("s1", &odd).await.unwrap_err();
+    let phone = PairingSpec { attempt: 1, phone: Some("+1555".into()), request: 1 };
+    let invalid = Declaration { pairing: Some(phone), ..running(1) };
+    let refusal = fixture.api.declare("s1", &invalid).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Malformed);
     assert!(fixture.api.list().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_requests_are_refused_in_the_format_of_the_protocol() {
+    let fixture = NodeFixture::new().await;
+    let long = "x".repeat(100_000);
+    for (request, status) in [
+        ("GET /node/v1/health HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), "400"),
+        (format!("GET / HTTP/1.1\r\nhost: node\r\nx: {long}\r\n\r\n"), "431"),
+    ] {
+        let node = fixture.node.as_ref().unwrap().address();
+        let mut stream = TcpStream::connect(node).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let refusal: gateway_protocol::Refusal = serde_json::from_str(body).unwrap();
+        assert_eq!(refusal.code, RefusalCode::Malformed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn older_epoch_is_rejected_and_equal_epoch_changes_nothing() {
     let fixture = NodeFixture::new().await;
     let api = &fixture.api;
-    let seen = api.declare("s1", &stopped(5)).await.unwrap();
-    for wanted in [running(4), stopped(4), pairing(1, 9, None)] {
-        let refusal = api.declare("s1", &wanted).await.unwrap_err();
+    let observed = api.declare("s1", &stopped(5)).await.unwrap();
+    for declaration in [running(4), stopped(4), pairing(1, 9, None)] {
+        let refusal = api.declare("s1", &declaration).await.unwrap_err();
         assert_eq!(refusal.code, RefusalCode::StaleEpoch);
     }
     let stale = |refusal: gateway_protocol::Refusal| refusal.code == RefusalCode::StaleEpoch;
     assert!(api.logout("s1", 4, PATIENCE).await.is_err_and(stale));
     assert!(api.forget("s1", 4).await.is_err_and(stale));
-    assert_eq!(api.declare("s1", &stopped(5)).await.unwrap(), seen);
-    assert_eq!(api.view("s1").await.unwrap(), seen);
+    assert_eq!(api.declare("s1", &stopped(5)).await.unwrap(), observed);
+    assert_eq!(api.view("s1").await.unwrap(), observed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,11 +155,11 @@ async fn commands_before_registration_are_refused() {
         assert_eq!(refusal.code, RefusalCode::Unavailable);
     }
     router.state().away = false;
-    router.until("registered", |state| state.boot > 0 && !state.heartbeats.is_empty()).await;
-    assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().boot, 1);
-    let enlisted = router.state().registrations[0].clone();
-    assert_eq!(enlisted.address, format!("http://{}", node.address()));
-    assert_eq!(enlisted.capacity, 10);
+    router.until("registered", |state| state.generation > 0 && !state.heartbeats.is_empty()).await;
+    assert_eq!(api.declare("s1", &stopped(1)).await.unwrap().generation, 1);
+    let registered = router.state().registrations[0].clone();
+    assert_eq!(registered.address, format!("http://{}", node.address()));
+    assert_eq!(registered.capacity, 10);
     node.stop().await;
 }
 

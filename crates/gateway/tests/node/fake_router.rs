@@ -6,7 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use gateway_protocol::{Beat, Beaten, Enlist, Enlisted, Refusal, RefusalCode, Reports, Snapshot};
+use gateway_protocol::{
+    Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports, Snapshot,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -17,16 +19,16 @@ use crate::wait::{TOKEN, until};
 
 #[derive(Default)]
 pub(crate) struct RouterState {
-    pub(crate) boot: u64,
+    pub(crate) generation: u64,
     pub(crate) lease_ms: u64,
-    pub(crate) beat_ms: u64,
+    pub(crate) heartbeat_ms: u64,
     /// Answers every call with 503.
     pub(crate) away: bool,
     /// The registered incarnation; calls with another one are refused.
     pub(crate) known_incarnation: Option<String>,
     pub(crate) lost: Vec<String>,
-    pub(crate) registrations: Vec<Enlist>,
-    pub(crate) heartbeats: Vec<Beat>,
+    pub(crate) registrations: Vec<Register>,
+    pub(crate) heartbeats: Vec<Heartbeat>,
     pub(crate) reports: Vec<Snapshot>,
     pub(crate) unauthorized_calls: usize,
 }
@@ -40,7 +42,7 @@ impl FakeRouter {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = RouterState { lease_ms: 60_000, beat_ms: 50, ..RouterState::default() };
+        let state = RouterState { lease_ms: 60_000, heartbeat_ms: 50, ..RouterState::default() };
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         tokio::spawn(async move {
@@ -91,27 +93,28 @@ async fn answer(
         state.unauthorized_calls += 1;
         return Ok(json(StatusCode::UNAUTHORIZED, &"no"));
     }
-    let unknown = Refusal { code: RefusalCode::NotEnlisted, message: "enlist first".into() };
+    let unknown = Refusal { code: RefusalCode::NotRegistered, message: "enlist first".into() };
     let knows = |state: &RouterState, incarnation: &str| {
         state.known_incarnation.as_deref() == Some(incarnation)
     };
     Ok(match path.as_str() {
         "/node/v1/gateways/gw-test:enlist" => {
-            let enlist: Enlist = serde_json::from_slice(&body).unwrap();
-            state.boot += 1;
-            state.known_incarnation = Some(enlist.incarnation.clone());
-            state.registrations.push(enlist);
-            let (boot, lease_ms, beat_ms) = (state.boot, state.lease_ms, state.beat_ms);
-            json(StatusCode::OK, &Enlisted { boot, lease_ms, beat_ms })
+            let registration: Register = serde_json::from_slice(&body).unwrap();
+            state.generation += 1;
+            state.known_incarnation = Some(registration.incarnation.clone());
+            state.registrations.push(registration);
+            let (generation, lease_ms, heartbeat_ms) =
+                (state.generation, state.lease_ms, state.heartbeat_ms);
+            json(StatusCode::OK, &Registered { generation, lease_ms, heartbeat_ms })
         }
         "/node/v1/gateways/gw-test:beat" => {
-            let beat: Beat = serde_json::from_slice(&body).unwrap();
-            if !knows(&state, &beat.incarnation) {
+            let heartbeat: Heartbeat = serde_json::from_slice(&body).unwrap();
+            if !knows(&state, &heartbeat.incarnation) {
                 return Ok(json(StatusCode::CONFLICT, &unknown));
             }
-            state.heartbeats.push(beat);
+            state.heartbeats.push(heartbeat);
             let lost = std::mem::take(&mut state.lost);
-            json(StatusCode::OK, &Beaten { lease_ms: state.lease_ms, lost })
+            json(StatusCode::OK, &HeartbeatAnswer { lease_ms: state.lease_ms, lost })
         }
         "/node/v1/gateways/gw-test:report" => {
             let reports: Reports = serde_json::from_slice(&body).unwrap();

@@ -177,7 +177,7 @@ async fn restarted_node_holds_its_sessions_and_connects_when_declared() {
     assert!(!phone.devices()[0].connected);
 
     let reports = api.declare("s1", &running(2)).await.unwrap();
-    assert_eq!(reports.boot, 2);
+    assert_eq!(reports.generation, 2);
     let works = api.working("s1").await;
     assert_eq!(works.identity, before.identity);
     assert!(phone.wait_connected(1, PATIENCE).await);
@@ -216,17 +216,17 @@ struct Process {
 
 impl Process {
     async fn start(fixture: &NodeFixture) -> Self {
-        let boot = fixture.router.state().boot;
+        let generation = fixture.router.state().generation;
         let url = fixture.whatsapp.url();
         let mut child =
             program::program(fixture.data.path(), &fixture.router.url, Some(&url)).spawn().unwrap();
-        fixture.router.until("registered", |state| state.boot > boot).await;
+        fixture.router.until("registered", |state| state.generation > generation).await;
         let address = fixture.router.state().registrations.last().unwrap().address.clone();
         let address: SocketAddr = address.strip_prefix("http://").unwrap().parse().unwrap();
         let api = Api::new(address);
         // Reads standard error, so that the program does not block on writing.
-        let mut said = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        let mut output = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         until_registered(&api).await;
         Self { child, api }
     }

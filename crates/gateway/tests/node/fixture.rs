@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
-    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingWanted, Refusal, Snapshot,
+    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingSpec, Refusal, Snapshot,
     Snapshots, Status,
 };
 use http_body_util::{BodyExt, Full};
@@ -106,7 +106,7 @@ pub(crate) fn stopped(epoch: u64) -> Declaration {
 /// A declaration of a pairing session; by code if a phone number is given.
 pub(crate) fn pairing(epoch: u64, attempt: u64, phone: Option<&str>) -> Declaration {
     let phone = phone.map(str::to_owned);
-    let pairing = PairingWanted { attempt, phone, request: epoch };
+    let pairing = PairingSpec { attempt, phone, request: epoch };
     Declaration { pairing: Some(pairing), ..running(epoch) }
 }
 
@@ -160,9 +160,9 @@ impl Api {
     pub(crate) async fn declare(
         &self,
         session: &str,
-        wanted: &Declaration,
+        declaration: &Declaration,
     ) -> Result<Snapshot, Refusal> {
-        self.call(Method::PUT, &format!("/sessions/{session}"), Some(wanted)).await
+        self.call(Method::PUT, &format!("/sessions/{session}"), Some(declaration)).await
     }
 
     pub(crate) async fn logout(
@@ -206,11 +206,11 @@ impl Api {
         is_so: impl Fn(&Snapshot) -> bool,
     ) -> Snapshot {
         let last = std::sync::Mutex::new(String::new());
-        let seen = tokio::time::timeout(PATIENCE, async {
+        let observed = tokio::time::timeout(PATIENCE, async {
             loop {
-                let seen = self.view(session).await;
-                *last.lock().unwrap() = format!("{seen:?}");
-                if let Ok(snapshot) = seen
+                let observed = self.view(session).await;
+                *last.lock().unwrap() = format!("{observed:?}");
+                if let Ok(snapshot) = observed
                     && is_so(&snapshot)
                 {
                     return snapshot;
@@ -218,7 +218,7 @@ impl Api {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
-        seen.await.unwrap_or_else(|_| {
+        observed.await.unwrap_or_else(|_| {
             panic!("timed out before {session} {what}; last {}", last.lock().unwrap())
         })
     }

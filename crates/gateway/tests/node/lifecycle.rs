@@ -64,7 +64,7 @@ async fn session_passes_through_its_whole_lifecycle() {
     assert!(api.view("s1").await.is_err());
     assert_eq!(fixture.sessions_with_keys(), Vec::<String>::new());
     let reports = fixture.router.reports_of("s1");
-    assert!(reports.is_sorted_by_key(|s| (s.boot, s.seq)), "{reports:?}");
+    assert!(reports.is_sorted_by_key(|s| (s.generation, s.seq)), "{reports:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,8 @@ async fn node_without_its_router_closes_at_lease_end_and_waits_for_declarations(
     fixture.linked("s1", &phone).await;
     api.declare("idle", &stopped(1)).await.unwrap();
     fixture.router.state().lease_ms = 400;
-    let beats = fixture.router.state().heartbeats.len();
-    fixture.router.until("a short lease", |state| state.heartbeats.len() > beats + 1).await;
+    let heartbeats = fixture.router.state().heartbeats.len();
+    fixture.router.until("a short lease", |state| state.heartbeats.len() > heartbeats + 1).await;
     assert_eq!(api.view("s1").await.unwrap().status, Status::Working);
 
     fixture.router.state().away = true;
@@ -27,10 +27,10 @@ async fn node_without_its_router_closes_at_lease_end_and_waits_for_declarations(
     assert_eq!(late.unwrap_err().code, RefusalCode::Unavailable, "commands need a lease");
 
     fixture.router.state().lease_ms = 60_000;
-    let enlisted = fixture.router.state().registrations.len();
+    let registered = fixture.router.state().registrations.len();
     fixture.router.state().away = false;
     let again = "the node registers again, so that the router examines its sessions";
-    fixture.router.until(again, |state| state.registrations.len() > enlisted).await;
+    fixture.router.until(again, |state| state.registrations.len() > registered).await;
     assert_eq!(api.view("s1").await.unwrap().status, Status::Starting, "a declaration is required");
     api.declare("s1", &pairing(1, 1, None)).await.unwrap();
     api.working("s1").await;
@@ -65,20 +65,20 @@ async fn router_that_forgot_the_node_gets_all_reports_and_connections_stay() {
     let (api, phone) = (&fixture.api, fixture.whatsapp.add_phone("15550000041", "Fo").unwrap());
     let before = fixture.linked("s1", &phone).await;
     fixture.router.state().known_incarnation = None;
-    fixture.router.until("registered again", |state| state.boot == 2).await;
+    fixture.router.until("registered again", |state| state.generation == 2).await;
     fixture
         .router
         .until("all sessions reported", |state| {
             state
                 .reports
                 .iter()
-                .any(|s| (s.boot, s.seq, s.status) == (2, before.seq, Status::Working))
+                .any(|s| (s.generation, s.seq, s.status) == (2, before.seq, Status::Working))
         })
         .await;
-    let enlisted = fixture.router.state().registrations.clone();
-    assert_eq!(enlisted[0].incarnation, enlisted[1].incarnation);
+    let registered = fixture.router.state().registrations.clone();
+    assert_eq!(registered[0].incarnation, registered[1].incarnation);
     let now = api.view("s1").await.unwrap();
-    assert_eq!((now.boot, now.seq), (2, before.seq));
+    assert_eq!((now.generation, now.seq), (2, before.seq));
     assert!(phone.devices()[0].connected);
 }
 

@@ -125,9 +125,9 @@ fn missing_token_or_wrong_whatsapp_address_prevents_the_start() {
 
 #[test]
 fn simulator_build_is_marked_in_the_version() {
-    let said = Command::new(PROGRAM).arg("--version").output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    assert_eq!(said.contains("+sim"), cfg!(feature = "sim"), "{said}");
+    let output = Command::new(PROGRAM).arg("--version").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.contains("+sim"), cfg!(feature = "sim"), "{output}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ApiKeys, Caller, Error, NewApiKey, Session, Sessions};
+use domain::{Caller, Error, RecordResponse};
 use hyper::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
@@ -33,25 +33,14 @@ pub(crate) struct OperationContext {
 }
 
 impl OperationContext {
-    /// Returns the use cases of sessions. For a request with an `Idempotency-Key`, each change is
-    /// committed together with the response that `show` renders of it.
-    pub(crate) fn sessions(&self, show: fn(&Session) -> Result<Reply>) -> Sessions {
-        let sessions = &self.resources.sessions;
-        match &self.idempotent_request {
-            None => sessions.clone(),
-            Some(request) => {
-                sessions.recording(Arc::new(ResponseRecorder::new(request.clone(), show)))
-            }
-        }
-    }
-
-    /// Returns the use cases of API keys, as [`Self::sessions`].
-    pub(crate) fn keys(&self, show: fn(&ApiKeys, &NewApiKey) -> Result<Reply>) -> ApiKeys {
-        let keys = self.resources.keys.clone();
-        let Some(request) = &self.idempotent_request else { return keys };
-        let shown = keys.clone();
-        let show = move |new: &NewApiKey| show(&shown, new);
-        keys.recording(Arc::new(ResponseRecorder::new(request.clone(), show)))
+    /// Returns the recorder of the response that `show` renders of a changed object; `None` for a
+    /// request without an `Idempotency-Key`.
+    pub(crate) fn recorder<'a, T>(
+        &'a self,
+        show: impl Fn(&T) -> Result<Reply> + Send + Sync + 'a,
+    ) -> Option<Box<dyn RecordResponse<T> + 'a>> {
+        let request = self.idempotent_request.as_deref()?;
+        Some(Box::new(ResponseRecorder::new(request, show)))
     }
 
     /// Returns the caller.

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::Caller;
-use http_listener::{Handler, NoPermit, PermitHolder, Rejection, RequestContext};
+use domain::{
+    Caller, Error,
+    ports::{Authenticator, Refused},
+};
+use http_listener::{
+    Handler, NoPermit, PermitHolder, Rejection, RequestContext, with_permit_if_pending,
+};
 use hyper::{Method, Response, header, http::request::Parts};
 
 use super::{
-    authorize::Authorizer, context::OperationContext, input::Input, operation::Operation,
-    requires::Requires,
+    context::OperationContext, credential, input::Input, operation::Operation, requires::Requires,
+    throttle::Throttle,
 };
 use crate::{
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
@@ -28,7 +33,8 @@ use crate::{
 /// Answers the operations of one listener.
 pub(super) struct ApiHandler {
     pub(super) routes: Routes<&'static Operation>,
-    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) throttle: Arc<Throttle>,
     pub(super) idempotency: Arc<IdempotencyLayer>,
     pub(super) resources: Arc<Resources>,
     pub(super) metrics: Arc<RequestMetrics>,
@@ -70,7 +76,10 @@ impl ApiHandler {
         // 400, 408, 413, 415, 429
         let mut input = Input::read(&row.input_spec(), &head, &mut request.body, permit).await?;
         let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
-        let _permit = holder.map(take).transpose()?; // 429
+        // 429
+        if let Some(permit) = holder.map(take).transpose()? {
+            request.hold(permit);
+        }
         let idempotent = self.idempotent_request(row, &head, caller.as_ref(), &mut input)?;
         let if_none_match = IfNoneMatch::read(&head.headers);
         let work = row.handler.call(OperationContext {
@@ -91,18 +100,44 @@ impl ApiHandler {
 
     /// Returns the caller and the holder of its permits; `None` for an operation that requires
     /// nothing.
+    ///
+    /// # Errors
+    /// 401 and 503 as [`Self::authenticate`]; 429 above the request rate; 403 without the
+    /// permission.
     async fn authorize(
         &self,
         row: &Operation,
         request: &RequestContext<RequestLog>,
     ) -> Result<(Option<Caller>, Option<PermitHolder>)> {
-        let permit = || request.permits.authentication(request.connection.permit_holder());
-        let (headers, log) = (&request.head.headers, &request.log);
-        let admitted = self.authorizer.authorize(row.requires, headers, log, permit).await?;
-        if admitted.is_some() {
-            request.connection.mark_authenticated();
+        if row.requires == Requires::Nothing {
+            return Ok((None, None));
         }
-        Ok(admitted.unzip())
+        let caller = self.authenticate(request).await?;
+        request.log.set_caller(&caller);
+        let holder = self.throttle.count(&caller)?;
+        row.requires.authorize(&caller)?;
+        request.connection.mark_authenticated();
+        Ok((Some(caller), Some(holder)))
+    }
+
+    /// Returns the caller of a request. A permit is held while the credential is looked up.
+    ///
+    /// # Errors
+    /// 401, the same for every cause; 503 when the credential cannot be checked now, or without a
+    /// permit.
+    async fn authenticate(&self, request: &RequestContext<RequestLog>) -> Result<Caller> {
+        let refuse = |cause| {
+            request.log.set_refused(cause);
+            Error::Unauthorized
+        };
+        let credential = credential::read(&request.head.headers).map_err(refuse)?;
+        let permit = || request.permits.authentication(request.connection.permit_holder());
+        let authentication = self.authenticator.authenticate(&credential);
+        match with_permit_if_pending(authentication, permit).await? {
+            Ok(caller) => Ok(caller),
+            Err(Refused::Denied(cause)) => Err(refuse(cause).into()),
+            Err(Refused::Unavailable(source)) => Err(Error::unavailable(source).into()),
+        }
     }
 
     /// Returns the identity of a request with an `Idempotency-Key`; `None` without a key, and for

@@ -12,7 +12,10 @@ use crate::{
         media_type::{self, JSON, MERGE_PATCH},
         query::Query,
     },
-    response::problem::{Problem, Result},
+    response::{
+        problem::{Problem, Result},
+        violation::Violation,
+    },
 };
 
 /// The body that an operation accepts.
@@ -65,13 +68,7 @@ impl Input {
             None => Query::default(),
             Some(names) => Query::parse(head.uri.query().unwrap_or_default(), names),
         };
-        let if_match = match *spec.method {
-            Method::PATCH | Method::DELETE => IfMatch::read(&head.headers).unwrap_or_else(|| {
-                query.fault("If-Match", "must be * or a list of entity tags");
-                IfMatch::Any
-            }),
-            _ => IfMatch::Any,
-        };
+        let if_match = read_if_match(spec.method, head, &mut query);
         let key = match *spec.method {
             Method::POST => IdempotencyKey::read(&head.headers),
             _ => IdempotencyKey::Absent,
@@ -105,8 +102,25 @@ impl Input {
     /// # Errors
     /// Every fault of query and body, unknown parameters and fields included.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let mut faults = std::mem::take(&mut self.query).finish();
-        faults.extend(std::mem::take(&mut self.body).finish());
+        let faults = self.take_faults();
         if faults.is_empty() { Ok(()) } else { Err(Problem::Invalid(faults)) }
     }
+
+    /// Ends the reading of query and body, and returns their faults as [`Self::finish`].
+    pub(crate) fn take_faults(&mut self) -> Vec<Violation> {
+        let mut faults = std::mem::take(&mut self.query).finish();
+        faults.extend(std::mem::take(&mut self.body).finish());
+        faults
+    }
+}
+
+/// Reads `If-Match`, which other methods than PATCH and DELETE ignore.
+fn read_if_match(method: &Method, head: &Parts, query: &mut Query) -> IfMatch {
+    if !matches!(*method, Method::PATCH | Method::DELETE) {
+        return IfMatch::Any;
+    }
+    IfMatch::read(&head.headers).unwrap_or_else(|| {
+        query.fault("If-Match", "must be * or a list of entity tags");
+        IfMatch::Any
+    })
 }

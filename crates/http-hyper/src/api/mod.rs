@@ -1,7 +1,7 @@
 //! The operations of the API: the table of operations, and the steps from a request to its handler.
 
-mod authorize;
 mod context;
+mod credential;
 mod handler;
 mod input;
 mod operation;

@@ -10,6 +10,8 @@ use domain::{Caller, Capability, Scope};
 pub enum Requires {
     /// No permission. The credential is not read.
     Nothing,
+    /// An accepted credential of any kind; any capability, or none, is enough.
+    Credential,
     /// The capability `manage`.
     Manage,
     /// The capability `manage` with a reach over the whole organization. For operations that create
@@ -28,7 +30,7 @@ impl Requires {
     /// The caller lacks the permission.
     pub(crate) fn authorize(self, caller: &Caller) -> domain::Result<Option<Scope>> {
         match self {
-            Self::Nothing => Ok(None),
+            Self::Nothing | Self::Credential => Ok(None),
             Self::Manage => caller.may(Capability::Manage).map(Some),
             Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
             Self::Platform => caller.may_operate().map(|()| None),

@@ -12,11 +12,10 @@ use domain::{
 use http_listener::{HttpService, Limits};
 
 use super::{
-    authorize::Authorizer,
     handler::ApiHandler,
     operation::Operation,
     table::{HEALTH, OPERATIONS, operations},
-    throttle::Rates,
+    throttle::{Rates, Throttle},
 };
 use crate::{
     idempotency::IdempotencyLayer,
@@ -57,7 +56,8 @@ pub struct ApiDependencies {
 #[derive(Clone)]
 pub struct Api {
     resources: Arc<Resources>,
-    authorizer: Arc<Authorizer>,
+    authenticator: Arc<dyn Authenticator>,
+    throttle: Arc<Throttle>,
     idempotency: Arc<IdempotencyLayer>,
 }
 
@@ -68,7 +68,8 @@ impl Api {
         let idempotency =
             IdempotencyLayer::new(dependencies.idempotency_records, environment.clone());
         Self {
-            authorizer: Arc::new(Authorizer::new(dependencies.authenticator, dependencies.rates)),
+            authenticator: dependencies.authenticator,
+            throttle: Arc::new(Throttle::new(dependencies.rates)),
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
@@ -102,7 +103,8 @@ impl Api {
         let environment = self.resources.environment.clone();
         let handler = ApiHandler {
             routes: Routes::of(rows.map(|row| (row.method.clone(), row.path, row))),
-            authorizer: self.authorizer.clone(),
+            authenticator: self.authenticator.clone(),
+            throttle: self.throttle.clone(),
             idempotency: self.idempotency.clone(),
             resources: self.resources.clone(),
             metrics: Arc::default(),

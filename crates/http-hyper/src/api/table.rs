@@ -10,54 +10,48 @@ use super::{
     operation::{Operation, delete, get, patch, post},
     requires::Requires,
 };
-use crate::{
-    handlers::{admin, api_keys, audit, docs, health, sessions},
-    openapi::docs::{
-        api_keys as api_keys_docs, audit as audit_docs, service as service_docs,
-        sessions as sessions_docs,
-    },
-};
+use crate::handlers::{admin, api_keys, audit, docs, health, pairing, sessions, whoami};
 
 /// The operations of callers.
 pub(crate) static API: &[Operation] = &[
     get("/api/v1/sessions", "session_list", Requires::Manage, &sessions::list)
         .query(&["limit", "cursor", "status", "label", "gatewayId", "phoneNumber"])
-        .documented_by(&sessions_docs::SESSION_LIST),
+        .documented_by(&sessions::SESSION_LIST),
     post("/api/v1/sessions", "session_create", Requires::ManageAll, &sessions::create)
         .accepts(RequestBodySpec::Json)
-        .documented_by(&sessions_docs::SESSION_CREATE),
+        .documented_by(&sessions::SESSION_CREATE),
     get("/api/v1/sessions/{session}", "session_view", Requires::Manage, &sessions::view)
-        .documented_by(&sessions_docs::SESSION_VIEW),
+        .documented_by(&sessions::SESSION_VIEW),
     patch("/api/v1/sessions/{session}", "session_update", Requires::Manage, &sessions::update)
-        .documented_by(&sessions_docs::SESSION_UPDATE),
+        .documented_by(&sessions::SESSION_UPDATE),
     delete("/api/v1/sessions/{session}", "session_delete", Requires::Manage, &sessions::delete)
-        .documented_by(&sessions_docs::SESSION_DELETE),
-    get("/api/v1/sessions/{session}/me", "session_identity", Requires::Manage, &sessions::identity)
-        .documented_by(&sessions_docs::SESSION_IDENTITY),
-    get("/api/v1/sessions/{session}/qr", "session_qr", Requires::Manage, &sessions::qr)
+        .documented_by(&sessions::SESSION_DELETE),
+    get("/api/v1/sessions/{session}/me", "session_identity", Requires::Manage, &pairing::identity)
+        .documented_by(&pairing::SESSION_IDENTITY),
+    get("/api/v1/sessions/{session}/qr", "session_qr", Requires::Manage, &pairing::qr)
         .query(&["wait"])
         .waits()
-        .documented_by(&sessions_docs::SESSION_QR),
+        .documented_by(&pairing::SESSION_QR),
     post(
         "/api/v1/sessions/{session}/pairing-code",
         "session_pairing_code",
         Requires::Manage,
-        &sessions::pairing_code,
+        &pairing::pairing_code,
     )
     .accepts(RequestBodySpec::Json)
     .waits()
-    .documented_by(&sessions_docs::SESSION_PAIRING_CODE),
+    .documented_by(&pairing::SESSION_PAIRING_CODE),
     post("/api/v1/sessions/{session}:start", "session_start", Requires::Manage, &sessions::start)
-        .documented_by(&sessions_docs::SESSION_START),
+        .documented_by(&sessions::SESSION_START),
     post("/api/v1/sessions/{session}:stop", "session_stop", Requires::Manage, &sessions::stop)
-        .documented_by(&sessions_docs::SESSION_STOP),
+        .documented_by(&sessions::SESSION_STOP),
     post(
         "/api/v1/sessions/{session}:restart",
         "session_restart",
         Requires::Manage,
         &sessions::restart,
     )
-    .documented_by(&sessions_docs::SESSION_RESTART),
+    .documented_by(&sessions::SESSION_RESTART),
     post(
         "/api/v1/sessions/{session}:logout",
         "session_logout",
@@ -65,20 +59,22 @@ pub(crate) static API: &[Operation] = &[
         &sessions::logout,
     )
     .waits()
-    .documented_by(&sessions_docs::SESSION_LOGOUT),
+    .documented_by(&sessions::SESSION_LOGOUT),
     get("/api/v1/api-keys", "api_key_list", Requires::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
-        .documented_by(&api_keys_docs::API_KEY_LIST),
+        .documented_by(&api_keys::API_KEY_LIST),
     post("/api/v1/api-keys", "api_key_create", Requires::ManageAll, &api_keys::create)
         .accepts(RequestBodySpec::Json)
-        .documented_by(&api_keys_docs::API_KEY_CREATE),
+        .documented_by(&api_keys::API_KEY_CREATE),
     get("/api/v1/api-keys/{key}", "api_key_view", Requires::ManageAll, &api_keys::view)
-        .documented_by(&api_keys_docs::API_KEY_VIEW),
+        .documented_by(&api_keys::API_KEY_VIEW),
     delete("/api/v1/api-keys/{key}", "api_key_revoke", Requires::ManageAll, &api_keys::revoke)
-        .documented_by(&api_keys_docs::API_KEY_REVOKE),
+        .documented_by(&api_keys::API_KEY_REVOKE),
     get("/api/v1/audit", "audit_list", Requires::ManageAll, &audit::list)
         .query(&["limit", "cursor", "sessionId", "event"])
-        .documented_by(&audit_docs::AUDIT_LIST),
+        .documented_by(&audit::AUDIT_LIST),
+    get("/api/v1/whoami", "whoami", Requires::Credential, &whoami::view)
+        .documented_by(&whoami::WHOAMI),
     get("/api/v1/admin/sessions", "admin_session_list", Requires::Platform, &admin::sessions)
         .query(&[
             "limit",
@@ -89,27 +85,26 @@ pub(crate) static API: &[Operation] = &[
             "gatewayId",
             "phoneNumber",
         ])
-        .documented_by(&audit_docs::ADMIN_SESSION_LIST),
+        .documented_by(&admin::ADMIN_SESSION_LIST),
 ];
 
 /// The health probes, on the public and the operators' listener.
 pub(crate) static HEALTH: &[Operation] = &[
-    get("/livez", "livez", Requires::Nothing, &health::live).documented_by(&service_docs::LIVEZ),
-    get("/readyz", "readyz", Requires::Nothing, &health::ready)
-        .documented_by(&service_docs::READYZ),
+    get("/livez", "livez", Requires::Nothing, &health::live).documented_by(&health::LIVEZ),
+    get("/readyz", "readyz", Requires::Nothing, &health::ready).documented_by(&health::READYZ),
 ];
 
 /// The OpenAPI document and the page that shows the document, on the public listener.
 pub(crate) static DOCUMENT: &[Operation] = &[
     get("/openapi.json", "openapi", Requires::Nothing, &docs::document)
-        .documented_by(&service_docs::OPENAPI),
-    get("/docs", "docs", Requires::Nothing, &docs::page).documented_by(&service_docs::DOCS),
+        .documented_by(&docs::OPENAPI_DOC),
+    get("/docs", "docs", Requires::Nothing, &docs::page).documented_by(&docs::DOCS),
     get("/docs/start.js", "docs_start", Requires::Nothing, &docs::start)
-        .documented_by(&service_docs::DOCS_START),
+        .documented_by(&docs::DOCS_START),
     get("/docs/swagger-ui.js", "docs_script", Requires::Nothing, &docs::script)
-        .documented_by(&service_docs::DOCS_SCRIPT),
+        .documented_by(&docs::DOCS_SCRIPT),
     get("/docs/swagger-ui.css", "docs_style", Requires::Nothing, &docs::style)
-        .documented_by(&service_docs::DOCS_STYLE),
+        .documented_by(&docs::DOCS_STYLE),
 ];
 
 /// Further operations of the operators' listener.

@@ -141,6 +141,7 @@ mod tests {
             capabilities: Capabilities::default(),
             reach: Reach::Everything,
             platform_admin: false,
+            expires_at: None,
         }
     }
 

@@ -1,12 +1,20 @@
-//! The handlers of operators.
+//! The handlers of operators, each below its operation doc.
 
 use domain::OrganizationId;
 
 use crate::{
     api::OperationContext,
+    openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     response::{problem::Result, reply::Reply},
-    wire::SessionPageSpec,
+    wire::{ListView, SessionPageSpec, SessionView},
 };
+
+pub(crate) static ADMIN_SESSION_LIST: OperationDoc = OperationDoc::new(
+    DocTag::Platform,
+    "List the sessions of all organizations",
+    "Newest first, in pages.",
+    ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
+);
 
 /// An organization id that cannot exist matches no sessions and is no fault, as in every list.
 pub(crate) async fn sessions(mut cx: OperationContext) -> Result<Reply> {

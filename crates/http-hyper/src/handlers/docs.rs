@@ -1,4 +1,5 @@
-//! The handlers of the OpenAPI document and of the page that shows it.
+//! The handlers of the OpenAPI document and of the page that shows it, each below its operation
+//! doc.
 //!
 //! The page is Swagger UI, stored compressed as the build took it from its package. A request
 //! allocates no memory except for its headers, so that frequent requests cannot exhaust the memory.
@@ -17,11 +18,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     api::OperationContext,
+    openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     request::negotiate::accepts_gzip,
     response::{
         problem::{Problem, Result},
         reply::Reply,
     },
+    wire::Document,
 };
 
 /// A file that the program contains.
@@ -55,22 +58,63 @@ const PAGE_CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
+pub(crate) static OPENAPI_DOC: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Get this document",
+    "OpenAPI 3.1, for programs.",
+    ResponseDoc::new(200, "The document.", &[Content::Json(Shape::of::<Document>())]).tagged(),
+);
+
 pub(crate) async fn document(cx: OperationContext) -> Result<Reply> {
     OPENAPI.reply(&cx)
 }
+
+pub(crate) static DOCS: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Read this document as a page",
+    "An interactive page that shows this document and can send its requests. The page loads nothing from \
+     other hosts.",
+    ResponseDoc::new(200, "The page.", &[Content::Text("text/html", "<!doctype html>…")]).tagged(),
+);
 
 pub(crate) async fn page(cx: OperationContext) -> Result<Reply> {
     let policy = HeaderValue::from_static(PAGE_CONTENT_SECURITY_POLICY);
     Ok(PAGE.reply(&cx)?.with(header::CONTENT_SECURITY_POLICY, policy))
 }
 
+pub(crate) static DOCS_START: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Get the start script of the page",
+    "Part of `/docs`.",
+    ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "window.ui = …")])
+        .tagged(),
+);
+
 pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
     START.reply(&cx)
 }
 
+pub(crate) static DOCS_SCRIPT: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Get the main script of the page",
+    "Part of `/docs`.",
+    ResponseDoc::new(200, "A script.", &[Content::Text("text/javascript", "/*! For license …")])
+        .tagged()
+        .varying(),
+);
+
 pub(crate) async fn script(cx: OperationContext) -> Result<Reply> {
     BUNDLE.reply(&cx)
 }
+
+pub(crate) static DOCS_STYLE: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Get the style sheet of the page",
+    "Part of `/docs`.",
+    ResponseDoc::new(200, "A style sheet.", &[Content::Text("text/css", ".swagger-ui{…}")])
+        .tagged()
+        .varying(),
+);
 
 pub(crate) async fn style(cx: OperationContext) -> Result<Reply> {
     STYLE.reply(&cx)

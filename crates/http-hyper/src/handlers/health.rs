@@ -1,4 +1,4 @@
-//! The handlers of the health probes and the metrics.
+//! The handlers of the health probes, each below its operation doc, and of the metrics.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use hyper::StatusCode;
 
 use crate::{
     api::OperationContext,
+    openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     response::{problem::Result, reply::Reply},
     wire::{LivenessView, ReadinessView},
 };
@@ -13,9 +14,30 @@ use crate::{
 /// Time for the readiness checks, after which the service counts as not ready.
 const CHECKS_TIMEOUT: Duration = Duration::from_secs(5);
 
+pub(crate) static LIVEZ: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Check that the process runs",
+    "For probes. Reads no credential and performs no check.",
+    ResponseDoc::new(200, "The process runs.", &[Content::Json(Shape::of::<LivenessView>())]),
+);
+
 pub(crate) async fn live(_: OperationContext) -> Result<Reply> {
     Reply::ok(&LivenessView { live: true })
 }
+
+const READINESS: &[Content] = &[Content::Json(Shape::of::<ReadinessView>())];
+
+pub(crate) static READYZ: OperationDoc = OperationDoc::new(
+    DocTag::Service,
+    "Check that the service can serve requests",
+    "For probes: the state of each dependency by name. Reads no credential.",
+    ResponseDoc::new(200, "The service is ready.", READINESS),
+)
+.or(&[ResponseDoc::new(
+    503,
+    "The service is not ready; `checks` names the failed dependencies.",
+    READINESS,
+)]);
 
 pub(crate) async fn ready(cx: OperationContext) -> Result<Reply> {
     let readiness = &cx.resources.readiness;

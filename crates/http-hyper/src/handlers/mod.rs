@@ -1,9 +1,11 @@
 //! The handlers, one function for each operation: read the input, call the use case, render the
-//! response.
+//! response. The operation doc of each stands above it.
 
 pub(crate) mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod docs;
 pub(crate) mod health;
+pub(crate) mod pairing;
 pub(crate) mod sessions;
+pub(crate) mod whoami;

@@ -1,27 +1,28 @@
-//! The handlers of sessions.
+//! The handlers of sessions, each below its operation doc.
 
-use std::time::Duration;
-
-use domain::{QrCode, Session, Version};
-use hyper::{
-    StatusCode,
-    header::{self, HeaderValue},
-};
+use domain::{Error, Session, Version};
 
 use crate::{
     api::OperationContext,
-    request::{conditions::IfMatch, negotiate::choose},
-    response::{
-        etag::session_tag,
-        problem::{Problem, Result},
-        qr_image,
-        reply::Reply,
+    openapi::{
+        failure::Failure,
+        failures::{LOGGING_OUT, METADATA_FULL, SESSIONS_FULL, TOO_MANY_PAIRINGS},
+        operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     },
-    wire::{
-        IdentityView, PairingCodeSpec, PairingCodeView, QrView, SessionPageSpec, SessionPatch,
-        SessionSpec, SessionView,
-    },
+    request::conditions::IfMatch,
+    response::{etag::session_tag, problem::Result, reply::Reply},
+    wire::{ListView, SessionPageSpec, SessionPatch, SessionSpec, SessionView},
 };
+
+const SESSION: &[Content] = &[Content::Json(Shape::of::<SessionView<'_>>())];
+
+pub(crate) static SESSION_LIST: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "List sessions",
+    "Newest first, in pages. Sessions must match all given filters. A cursor is valid with the same filters \
+     only.",
+    ResponseDoc::new(200, "A page.", &[Content::Json(Shape::of::<ListView<SessionView<'_>>>())]),
+);
 
 pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
     let (caller, all) = (cx.caller()?.clone(), cx.list("sessions")?);
@@ -33,9 +34,20 @@ pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
     Reply::ok(&page.show(&sessions))
 }
 
+pub(crate) static SESSION_CREATE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Create a session",
+    "Every field is optional; the body may be empty. With `start`, pairing begins at once.",
+    ResponseDoc::new(201, "The session.", SESSION).tagged().located(),
+)
+.accepts(Shape::of::<SessionSpec>())
+.fails(&[&SESSIONS_FULL, &METADATA_FULL, &TOO_MANY_PAIRINGS]);
+
 pub(crate) async fn create(mut cx: OperationContext) -> Result<Reply> {
     let spec = cx.read(|input| SessionSpec::read(&mut input.body))?;
-    let session = cx.sessions(created).create(cx.caller()?, spec.settings, spec.start).await?;
+    let (caller, recorder) = (cx.caller()?, cx.recorder(created));
+    let sessions = &cx.resources.sessions;
+    let session = sessions.create(caller, spec.settings, spec.start, recorder.as_deref()).await?;
     created(&session)
 }
 
@@ -44,10 +56,28 @@ fn created(session: &Session) -> Result<Reply> {
     Ok(Reply::created(&location, &SessionView::of(session))?.tagged(session_tag(session)))
 }
 
+pub(crate) static SESSION_VIEW: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "View a session",
+    "`desired` is the state that you asked for, `status` the current state, `statusReason` the reason for a \
+     difference.",
+    ResponseDoc::new(200, "The session.", SESSION).tagged(),
+);
+
 pub(crate) async fn view(cx: OperationContext) -> Result<Reply> {
     let session = cx.resources.sessions.view(cx.caller()?, cx.path("session")).await?;
     tagged(&session)
 }
+
+pub(crate) static SESSION_UPDATE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Change a session's settings",
+    "By a JSON merge patch; `metadata` is merged key by key. A patch without effect does not change \
+     `version`.",
+    ResponseDoc::new(200, "The changed session.", SESSION).tagged(),
+)
+.accepts(Shape::of::<SessionPatch>())
+.fails(&[&METADATA_FULL]);
 
 pub(crate) async fn update(mut cx: OperationContext) -> Result<Reply> {
     let patch = cx.read(|input| SessionPatch::read(&mut input.body))?;
@@ -58,6 +88,15 @@ pub(crate) async fn update(mut cx: OperationContext) -> Result<Reply> {
     tagged(&session)
 }
 
+pub(crate) static SESSION_DELETE: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Delete a session",
+    "After the response the session no longer exists; a second delete is 404. The device is then unlinked \
+     from WhatsApp and its keys are wiped, with retries for up to an hour. The response never waits for \
+     WhatsApp.",
+    ResponseDoc::new(204, "The session is deleted.", &[]),
+);
+
 pub(crate) async fn delete(cx: OperationContext) -> Result<Reply> {
     let (caller, id, expected_version) =
         (cx.caller()?, cx.path("session"), expected_version(&cx).await?);
@@ -65,60 +104,55 @@ pub(crate) async fn delete(cx: OperationContext) -> Result<Reply> {
     Ok(Reply::no_content())
 }
 
-pub(crate) async fn identity(cx: OperationContext) -> Result<Reply> {
-    let attached = cx.resources.sessions.identity(cx.caller()?, cx.path("session")).await?;
-    Reply::ok(&IdentityView::of(&attached))
-}
-
-/// Maximum and default of the wait for a QR code, in seconds.
-const MAX_QR_WAIT: u32 = 30;
-const DEFAULT_QR_WAIT: u32 = 10;
-
-pub(crate) async fn qr(mut cx: OperationContext) -> Result<Reply> {
-    let wait = cx.read(|input| input.query.number("wait", 0..=MAX_QR_WAIT, DEFAULT_QR_WAIT))?;
-    let wait = Duration::from_secs(wait.into());
-    let asked = cx.resources.sessions.qr(cx.caller()?, cx.path("session"), wait);
-    let code = cx.wait(asked).await?;
-    let reply = render_qr(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
-    Ok(reply.with(header::VARY, HeaderValue::from_static("accept")))
-}
-
-const SVG: &str = "image/svg+xml";
-const PNG: &str = "image/png";
-
-fn render_qr(code: &QrCode, shape: &'static str) -> Result<Reply> {
-    let qr_image = match shape {
-        SVG => qr_image::svg(&code.text).map(String::into_bytes),
-        PNG => qr_image::png(&code.text),
-        _ => return Reply::ok(&QrView::of(code)),
-    };
-    Ok(Reply::of(StatusCode::OK, shape, qr_image.map_err(Problem::internal)?))
-}
-
-pub(crate) async fn pairing_code(mut cx: OperationContext) -> Result<Reply> {
-    let spec = cx.read(|input| PairingCodeSpec::read(&mut input.body))?;
-    let asked = cx.resources.sessions.pairing_code(cx.caller()?, cx.path("session"), &spec.phone);
-    Reply::ok(&PairingCodeView::of(&cx.wait(asked).await?))
-}
+pub(crate) static SESSION_START: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Connect a paired session",
+    "Has no effect on a running session.",
+    ResponseDoc::new(200, "The session, starting.", SESSION).tagged(),
+)
+.fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) async fn start(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).start(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.start(caller, id, recorder.as_deref()).await?)
 }
+
+pub(crate) static SESSION_STOP: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Disconnect a session",
+    "The session stays paired. Also ends a pairing. Has no effect on a stopped session.",
+    ResponseDoc::new(200, "The session, stopping.", SESSION).tagged(),
+);
 
 pub(crate) async fn stop(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).stop(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.stop(caller, id, recorder.as_deref()).await?)
 }
+
+pub(crate) static SESSION_RESTART: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Reconnect a paired session",
+    "The session stays paired.",
+    ResponseDoc::new(200, "The session, starting.", SESSION).tagged(),
+)
+.fails(&[&UNPAIRED, &LOGGING_OUT]);
 
 pub(crate) async fn restart(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).restart(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.restart(caller, id, recorder.as_deref()).await?)
 }
 
+pub(crate) static SESSION_LOGOUT: OperationDoc = OperationDoc::new(
+    DocTag::Sessions,
+    "Unlink a session's device",
+    "Keeps the session. Waits up to 10 s for WhatsApp, then returns the current state. Has no effect on a \
+     session without a linked phone.",
+    ResponseDoc::new(200, "The session.", SESSION).tagged(),
+);
+
 pub(crate) async fn logout(cx: OperationContext) -> Result<Reply> {
-    let session = cx.sessions(tagged).logout(cx.caller()?, cx.path("session")).await?;
-    tagged(&session)
+    let (caller, id, recorder) = (cx.caller()?, cx.path("session"), cx.recorder(tagged));
+    tagged(&cx.resources.sessions.logout(caller, id, recorder.as_deref()).await?)
 }
 
 /// Returns a session with its entity tag.
@@ -142,3 +176,6 @@ async fn expected_version(cx: &OperationContext) -> Result<Option<Version>> {
         }
     }))
 }
+
+static UNPAIRED: Failure =
+    Failure::new("Unpaired", "`conflict`: no phone is linked.", || Error::NotPaired.into());

@@ -26,7 +26,7 @@ use std::{
 
 use domain::{
     Error, IdempotencyKeyHash, OrganizationId,
-    ports::{Environment, IdempotencyStore, Written},
+    ports::{Environment, IdempotencyStore, Rejection},
 };
 use hyper::{
     HeaderMap,
@@ -123,10 +123,7 @@ impl IdempotencyLayer {
         if in_flight.insert(name.clone()) {
             return Ok(ActiveKeyGuard { layer: self, name });
         }
-        Err(Problem::Domain(Error::Conflict {
-            message: "a request with this idempotency key is under way",
-            retry_after: Some(Duration::from_secs(1)),
-        }))
+        Err(Error::from(Rejection::Repeated).into())
     }
 
     /// Returns the recorded response, if there is one.
@@ -168,11 +165,11 @@ impl IdempotencyLayer {
                 }
                 record.expires_at = now.plus(REFUSAL_TTL);
             }
-            match self.store.record(request.scope(), &record, now).await.map_err(Error::from)? {
-                // Without room the outcome stays unrecorded. A repetition changes nothing, because
-                // this request changed nothing.
-                Written::Done | Written::Refused(_) => return outcome,
-                Written::Raced | Written::Repeated => {}
+            let stored = self.store.record(request.scope(), &record, now).await;
+            // Without room the outcome stays unrecorded. A repetition changes nothing, because this
+            // request changed nothing.
+            if stored.map_err(Error::from)? != Err(Rejection::Repeated) {
+                return outcome;
             }
         } else if !reply.status.is_client_error() {
             return outcome;

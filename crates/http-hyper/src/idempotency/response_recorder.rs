@@ -1,7 +1,5 @@
 //! Records the response of a request in the transaction of the change.
 
-use std::sync::Arc;
-
 use domain::{IdempotencyRecord, RecordResponse};
 
 use super::idempotent_request::IdempotentRequest;
@@ -11,18 +9,18 @@ use crate::response::{
 };
 
 /// Renders the response of a changed object by `S`, and makes its idempotency record.
-pub(crate) struct ResponseRecorder<S> {
-    request: Arc<IdempotentRequest>,
+pub(crate) struct ResponseRecorder<'a, S> {
+    request: &'a IdempotentRequest,
     show: S,
 }
 
-impl<S> ResponseRecorder<S> {
-    pub(crate) fn new(request: Arc<IdempotentRequest>, show: S) -> Self {
+impl<'a, S> ResponseRecorder<'a, S> {
+    pub(crate) fn new(request: &'a IdempotentRequest, show: S) -> Self {
         Self { request, show }
     }
 }
 
-impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for ResponseRecorder<S> {
+impl<T, S: Fn(&T) -> Result<Reply> + Send + Sync> RecordResponse<T> for ResponseRecorder<'_, S> {
     fn record(&self, thing: &T) -> domain::Result<IdempotencyRecord> {
         let reply = (self.show)(thing).map_err(|problem| match problem {
             Problem::Domain(error) => error,

@@ -22,7 +22,7 @@ pub(super) struct NodeCalls {
 
 impl NodeCalls {
     pub(super) async fn register(&self, node: GatewayId, body: &[u8]) -> Result<Reply> {
-        let request: protocol::Enlist = read(body)?;
+        let request: protocol::Register = read(body)?;
         if !is_address(&request.address) {
             return Err(Problem::invalid("/address", "the address must be http(s)://host:port"));
         }
@@ -31,14 +31,14 @@ impl NodeCalls {
         if !is_valid || i32::try_from(request.capacity).is_err() {
             return Err(Problem::invalid("", "an incarnation and a sane capacity are needed"));
         }
-        let lease = self.nodes.register(request.of(node)).await?;
-        Reply::ok(&protocol::Enlisted::from(lease))
+        let lease = self.nodes.register(request.into_registration(node)).await?;
+        Reply::ok(&protocol::Registered::from(lease))
     }
 
     pub(super) async fn heartbeat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
-        let heartbeat: protocol::Beat = read(body)?;
-        let held = protocol::convert::held(&heartbeat.held);
-        let last_response = heartbeat.heard_ago_ms.map(Duration::from_millis);
+        let heartbeat: protocol::Heartbeat = read(body)?;
+        let held = protocol::convert::held_sessions(&heartbeat.held);
+        let last_response = heartbeat.answered_ago_ms.map(Duration::from_millis);
         match self.nodes.heartbeat(node, &heartbeat.incarnation, &held, last_response).await? {
             HeartbeatOutcome::Renewed { length, lost, orphans } => {
                 for session in orphans {
@@ -49,7 +49,7 @@ impl NodeCalls {
                          `berth orphan`"
                     );
                 }
-                Reply::ok(&protocol::Beaten::renewed(length, lost))
+                Reply::ok(&protocol::HeartbeatAnswer::renewed(length, lost))
             }
             HeartbeatOutcome::NotRegistered => not_registered(),
         }
@@ -62,7 +62,7 @@ impl NodeCalls {
             match snapshot.try_into() {
                 Ok(report) => reports.push(report),
                 // Rejecting the batch would block the later reports of all other sessions.
-                Err(protocol::convert::Nonsense(what)) => {
+                Err(protocol::convert::InvalidMessage(what)) => {
                     tracing::warn!(
                         gateway = node.as_str(),
                         what,
@@ -100,7 +100,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 }
 
 fn not_registered() -> Result<Reply> {
-    let code = protocol::RefusalCode::NotEnlisted;
+    let code = protocol::RefusalCode::NotRegistered;
     let message = "this incarnation is not known; enlist first".to_owned();
     Reply::json(StatusCode::CONFLICT, &protocol::Refusal { code, message })
 }

@@ -74,7 +74,7 @@ impl NodeHandler {
         let holder = PermitHolder { group: name, member: name };
         let permit = || permits.waiting(holder);
         let body = media_type::read(&mut request.body, &head.headers, &JSON, permit).await?;
-        let _permit = permits.work(holder)?;
+        request.hold(permits.work(holder)?);
         match call {
             NodeCall::Register => self.calls.register(node, &body).await,
             NodeCall::Heartbeat => self.calls.heartbeat(&node, &body).await,

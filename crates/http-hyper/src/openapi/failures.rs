@@ -16,6 +16,7 @@ use crate::{
 /// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
+    let needs_permission = guarded && row.requires != Requires::Credential;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let is_post = row.method == Method::POST;
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
@@ -23,7 +24,7 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (!guarded, &UNREADABLE),
         (guarded, &INVALID),
         (guarded, &UNAUTHORIZED),
-        (guarded, &FORBIDDEN),
+        (needs_permission, &FORBIDDEN),
         (reads, &BODY_TOO_SLOW),
         (guarded && is_post, &IDEMPOTENCY_KEY_CLASH),
         (guarded && is_post, &IDEMPOTENCY_KEY_IN_FLIGHT),
@@ -155,6 +156,22 @@ pub(crate) static KEYS_FULL: Failure = Failure::new(
     || {
         Error::Full(ResourceLimitReached { resource: Resource::ApiKeys, limit: 1_000, used: 1_000 })
             .into()
+    },
+);
+
+pub(crate) static LOGGING_OUT: Failure =
+    Failure::new("LoggingOut", "`conflict`: WhatsApp has not confirmed a logout yet.", || {
+        let message = "the session is still being logged out";
+        Error::Conflict { message, retry_after: Some(Duration::from_secs(2)) }.into()
+    });
+
+pub(crate) static TOO_MANY_PAIRINGS: Failure = Failure::new(
+    "TooManyPairings",
+    "`rate_limited`: too many pairing attempts in an hour, of this session, of this phone or of the \
+     organization.",
+    || {
+        let quota = RateQuota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
+        Error::RateLimited { rate_quota: quota, retry_after: Duration::from_secs(1200) }.into()
     },
 );
 

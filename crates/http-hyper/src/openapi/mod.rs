@@ -1,11 +1,10 @@
-//! The OpenAPI document: operation docs, and the document that is built from the operation table.
+//! The OpenAPI document, built from the operation table, and the type of operation docs.
 
 mod content;
-pub(crate) mod docs;
 mod document;
 mod error_schema;
-mod failure;
-mod failures;
+pub(crate) mod failure;
+pub(crate) mod failures;
 mod headers;
 mod operation;
 pub(crate) mod operation_doc;

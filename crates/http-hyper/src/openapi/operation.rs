@@ -40,6 +40,7 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
 const fn permission_text(requires: Requires) -> &'static str {
     match requires {
         Requires::Nothing => "",
+        Requires::Credential => "\n\nNeeds a credential of any kind, whatever its capabilities.",
         Requires::Manage => "\n\nNeeds the capability `manage`.",
         Requires::ManageAll => {
             "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \

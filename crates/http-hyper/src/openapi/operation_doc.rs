@@ -58,7 +58,9 @@ impl DocTag {
             Self::ApiKeys => "Keys by which programs call this API.",
             Self::Audit => "The audit log.",
             Self::Platform => "For operators of the platform, across all organizations.",
-            Self::Service => "The service itself: health probes and this document.",
+            Self::Service => {
+                "The service itself: the caller as the service sees it, health probes and this document."
+            }
         }
     }
 }

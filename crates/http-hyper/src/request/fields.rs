@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 
 use crate::{
-    request::json::{Json, pointer_to},
-    response::violation::Violation,
+    request::json::Json,
+    response::violation::{Violation, pointer_to},
 };
 
 /// The latest accepted timestamp: the end of the year 9999, in epoch milliseconds.

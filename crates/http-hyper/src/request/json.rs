@@ -7,7 +7,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::response::violation::Violation;
+use crate::response::violation::{Violation, pointer_to};
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,11 +66,6 @@ impl Json {
             Self::Null | Self::Flag(_) | Self::Whole(_) | Self::Fraction | Self::Text(_) => {}
         }
     }
-}
-
-/// Returns the JSON pointer to `key` in the object at `pointer`.
-pub(crate) fn pointer_to(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 impl<'de> Deserialize<'de> for Json {

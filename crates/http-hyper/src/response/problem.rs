@@ -95,17 +95,6 @@ impl Problem {
         format!("{self}; {remedy}")
     }
 
-    /// The faults of a request that is wrong by itself, as the API names them.
-    pub(crate) fn into_violations(self) -> Result<Vec<Violation>> {
-        match self {
-            Self::Invalid(violations) => Ok(violations),
-            Self::Domain(Error::Validation(violations)) => {
-                Ok(violations.into_iter().map(Violation::from).collect())
-            }
-            problem => Err(problem),
-        }
-    }
-
     /// Maps every problem to its status, code and details. There is no wildcard arm, so that each
     /// new variant is mapped deliberately.
     fn error_response(&self) -> ErrorResponse {

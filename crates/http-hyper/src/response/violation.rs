@@ -2,8 +2,6 @@
 
 use domain::{FieldPath, SettingsField};
 
-use crate::request::json::pointer_to;
-
 /// One fault in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -30,7 +28,8 @@ impl From<domain::Violation> for Violation {
     }
 }
 
-/// Returns the JSON pointer of a field. The match has no wildcard, so that a new field needs a name here.
+/// Returns the JSON pointer of a field. The match has no wildcard, so that a new field needs a name
+/// here.
 fn pointer(field: &FieldPath) -> String {
     let name = match field {
         FieldPath::Settings => return String::new(),
@@ -49,6 +48,11 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::KeySessions => "sessions",
     };
     pointer_to("", name)
+}
+
+/// Returns the JSON pointer to `key` in the object at `pointer`.
+pub(crate) fn pointer_to(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use utoipa::{
     },
 };
 
+use super::example::example_is_sample;
 use crate::{
     request::fields::{Fields, MAX_TIMESTAMP_MILLIS},
     response::violation::Violation,
@@ -64,6 +65,8 @@ pub struct ApiKeySpec {
     /// The JSON pointer of each session in the body, in the order of the settings.
     pub pointers: Vec<String>,
 }
+
+example_is_sample!(ApiKeySpec, ApiKeyView, NewApiKeyView);
 
 impl ApiKeyView {
     /// Returns an example.

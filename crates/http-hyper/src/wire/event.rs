@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::list::ListView;
+use super::{example::example_is_sample, list::ListView};
 use crate::{
     request::{
         cursor::{CursorPosition, ListIdentity},
@@ -72,6 +72,8 @@ pub struct AuditPageSpec {
     page: Page,
 }
 
+example_is_sample!(EventView, ListView<EventView>);
+
 impl EventView {
     /// Returns an example.
     pub fn sample() -> Self {
@@ -93,19 +95,19 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let event_value = |(name, event_value): &(Cow<'static, str>, EventValue)| {
-            (name.clone().into_owned(), value(event_value))
+        let member = |(name, event_value): (Cow<'static, str>, EventValue)| {
+            (name.into_owned(), value(event_value))
         };
         Self {
             schema: SCHEMA,
             id: event.id.to_string(),
-            event: event.name.as_str(),
+            event: event.name().as_str(),
             session: event.session.as_ref().map(ToString::to_string),
             organization: event.organization.to_string(),
             timestamp: event.at.millis(),
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
-            payload: event.payload.iter().map(event_value).collect(),
+            payload: event.payload.fields().into_iter().map(member).collect(),
         }
     }
 }
@@ -122,11 +124,11 @@ impl ActorView {
     }
 }
 
-fn value(event_value: &EventValue) -> Value {
+fn value(event_value: EventValue) -> Value {
     match event_value {
-        EventValue::Text(text) => text.as_str().into(),
-        EventValue::Number(number) => (*number).into(),
-        EventValue::Flag(flag) => (*flag).into(),
+        EventValue::Text(text) => text.into(),
+        EventValue::Number(number) => number.into(),
+        EventValue::Flag(flag) => flag.into(),
         EventValue::Null => Value::Null,
     }
 }

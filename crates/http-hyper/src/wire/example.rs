@@ -2,12 +2,6 @@
 
 use utoipa::ToSchema;
 
-use super::{
-    ApiKeySpec, ApiKeyView, EventView, IdentityView, ListView, LivenessView, NewApiKeyView,
-    PairingCodeSpec, PairingCodeView, QrView, ReadinessView, SessionPatch, SessionSpec,
-    SessionView,
-};
-
 /// A type with a schema and an example.
 pub(crate) trait WithExample: ToSchema {
     /// Returns the example as JSON.
@@ -15,31 +9,13 @@ pub(crate) trait WithExample: ToSchema {
 }
 
 /// Makes the sample of each type its example.
-macro_rules! impl_with_example {
-    ($($kind:ty),* $(,)?) => {
-        $(impl WithExample for $kind {
+macro_rules! example_is_sample {
+    ($($kind:ty),*) => {
+        $(impl crate::wire::example::WithExample for $kind {
             fn example() -> serde_json::Value {
                 serde_json::to_value(<$kind>::sample()).unwrap_or_default()
             }
         })*
     };
 }
-
-impl_with_example!(
-    ApiKeySpec,
-    ApiKeyView,
-    EventView,
-    IdentityView,
-    ListView<ApiKeyView>,
-    ListView<EventView>,
-    ListView<SessionView<'static>>,
-    LivenessView,
-    NewApiKeyView,
-    PairingCodeSpec,
-    PairingCodeView,
-    QrView,
-    ReadinessView,
-    SessionPatch,
-    SessionSpec,
-    SessionView<'static>,
-);
+pub(super) use example_is_sample;

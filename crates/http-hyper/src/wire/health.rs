@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::example::example_is_sample;
 use crate::readiness::Check;
 
 /// The state of the process.
@@ -27,6 +28,8 @@ pub struct ReadinessView {
     /// `ready`.
     pub checks: BTreeMap<&'static str, bool>,
 }
+
+example_is_sample!(LivenessView, ReadinessView);
 
 impl LivenessView {
     /// Returns an example.

@@ -4,6 +4,7 @@ use domain::SessionIdentity;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::example::example_is_sample;
 use crate::wire::schema;
 
 /// The account that is linked to a session.
@@ -29,6 +30,8 @@ pub struct IdentityView {
     /// The name the account shows.
     pub push_name: Option<String>,
 }
+
+example_is_sample!(IdentityView);
 
 impl IdentityView {
     /// Returns an example.

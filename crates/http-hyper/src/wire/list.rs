@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{api_key::ApiKeyView, session::SessionView};
+use super::{api_key::ApiKeyView, example::example_is_sample, session::SessionView};
 use crate::{
     request::{
         cursor::{CursorPosition, ListIdentity},
@@ -34,6 +34,8 @@ pub struct ListView<T> {
     /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
+
+example_is_sample!(ListView<ApiKeyView>, ListView<SessionView<'static>>);
 
 impl<T: ToSchema> PartialSchema for ListView<T> {
     fn schema() -> RefOr<Schema> {

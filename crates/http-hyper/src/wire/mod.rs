@@ -3,6 +3,7 @@
 //! sample.
 
 mod api_key;
+mod document;
 mod event;
 mod example;
 mod health;
@@ -12,8 +13,10 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};
@@ -22,3 +25,4 @@ pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use whoami::WhoamiView;

@@ -8,6 +8,7 @@ use utoipa::{
     openapi::{RefOr, schema::Schema},
 };
 
+use super::example::example_is_sample;
 use crate::{
     request::fields::Fields,
     wire::schema::{object, text},
@@ -45,6 +46,8 @@ pub struct PairingCodeSpec {
     /// 7–15 digits, in international form without the plus; the first is not 0.
     pub phone: String,
 }
+
+example_is_sample!(PairingCodeSpec, PairingCodeView, QrView);
 
 impl QrView {
     /// Returns an example.

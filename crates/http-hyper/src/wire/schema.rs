@@ -66,7 +66,8 @@ pub(crate) fn moment_or_null(about: &str, least: i64, most: i64) -> ObjectBuilde
         .description(Some(about))
 }
 
-fn enumeration(about: &str, known: &[&str]) -> Schema {
+/// Returns the schema of a text that is one of these.
+pub(crate) fn enumeration(about: &str, known: &[&str]) -> Schema {
     text(about).enum_values(Some(known.to_vec())).build().into()
 }
 
@@ -107,5 +108,5 @@ pub(crate) fn capability() -> Schema {
 }
 
 pub(crate) fn capabilities() -> Array {
-    list("The capabilities of the key.", capability()).build()
+    list("The capabilities of the credential.", capability()).build()
 }

@@ -6,6 +6,7 @@ use domain::{Session, StatusReason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::example::example_is_sample;
 use crate::wire::schema;
 
 /// One attached, or to-be-attached, WhatsApp number.
@@ -79,6 +80,8 @@ pub struct StatusReasonView<'a> {
     /// The time of the next automatic retry; null without one.
     pub retry_at: Option<i64>,
 }
+
+example_is_sample!(SessionView<'static>);
 
 impl<'a> SessionView<'a> {
     /// Returns an example.

@@ -14,6 +14,7 @@ use utoipa::{
     },
 };
 
+use super::example::example_is_sample;
 use crate::{
     request::fields::Fields,
     wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
@@ -34,6 +35,8 @@ pub struct SessionPatch {
     /// The changed settings.
     pub settings: SettingsPatch,
 }
+
+example_is_sample!(SessionPatch, SessionSpec);
 
 impl PartialSchema for SessionSpec {
     fn schema() -> RefOr<Schema> {

@@ -56,6 +56,31 @@ async fn key_text_is_returned_by_its_creation_only() {
     assert_eq!(server.ask("acme", "GET", KEYS).await.json()["data"], json!([]));
 }
 
+/// The answer does not show that the body has faults.
+#[tokio::test]
+async fn missing_right_to_grant_is_403_also_for_an_invalid_body() {
+    let server = TestServer::open().await;
+    let valid = json!({ "name": "k", "capabilities": ["send"] });
+    let reference = server.post("manager", KEYS, &valid).await;
+    assert_eq!((reference.status.as_u16(), reference.code().as_str()), (403, "forbidden"));
+    let before = server.fingerprint();
+    for (name, value) in [
+        ("name", json!(7)),
+        ("name", Value::Null),
+        ("capabilities", json!(["send", "fly"])),
+        ("expiresAt", json!(1)),
+        ("sessions", json!(["x"])),
+        ("unknown", json!(true)),
+    ] {
+        let mut body = valid.clone();
+        body[name] = value;
+        assert_eq!(server.post("acme", KEYS, &body).await.status, 400, "{body}");
+        let refused = server.post("manager", KEYS, &body).await;
+        assert_eq!(refused.comparable(), reference.comparable(), "{body}");
+    }
+    assert_eq!(server.fingerprint(), before);
+}
+
 #[tokio::test]
 async fn key_cannot_exceed_its_creators_capabilities() {
     let server = TestServer::open().await;
@@ -100,7 +125,8 @@ async fn unknown_session_of_a_key_is_one_fault() {
     let deleted = server.linked().await.id.as_str().to_owned();
     server.world.sessions.delete(&World::acme(), &deleted, None).await.unwrap();
     let settings = domain::Settings::default();
-    let mine = server.world.sessions.create(&World::zeta(), settings, false).await.unwrap().id;
+    let mine =
+        server.world.sessions.create(&World::zeta(), settings, false, None).await.unwrap().id;
     let before = server.fingerprint();
     let never = domain::SessionId::from_bits(9 << 100);
     let body = json!({

@@ -22,6 +22,12 @@ impl Kind {
         matches!(self.word, "operator" | "platform")
     }
 
+    /// Returns whether the subject or the organization of the credential contains the name of acme.
+    pub(crate) fn names_acme(&self) -> bool {
+        let words = ["guest", "member", "nowhere", "operator", "platform", "reader"];
+        self.at_home || self.is_elsewhere() || words.contains(&self.word)
+    }
+
     /// Returns whether the caller is confined to another session.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.word.contains("{other}")
@@ -43,15 +49,15 @@ pub(crate) static KINDS: [Kind; 17] = [
     of("reader", "a key of acme that reads and sends", "reader"),
     of("stranger", "an admin of another organization", "zeta"),
     of("elsewhere", "a key of acme confined to another session", "only-{other}"),
-    home("here", "a key of acme confined to the session asked for", "only-{this}"),
-    home("manager", "a key of acme that manages and no more", "manager"),
-    home("admin", "an admin of acme", "acme"),
+    member("here", "a key of acme confined to the session asked for", "only-{this}"),
+    member("manager", "a key of acme that manages and no more", "manager"),
+    member("admin", "an admin of acme", "acme"),
 ];
 
 const fn of(name: &'static str, about: &'static str, word: &'static str) -> Kind {
     Kind { name, about, word, at_home: false }
 }
 
-const fn home(name: &'static str, about: &'static str, word: &'static str) -> Kind {
+const fn member(name: &'static str, about: &'static str, word: &'static str) -> Kind {
     Kind { name, about, word, at_home: true }
 }

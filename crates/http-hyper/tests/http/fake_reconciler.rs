@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
-    ports::{Claim, Environment, NodeStore, Notifier, SessionControl, WorkerStore, Written},
-    testing::{FakeSessionControl, Memory, TestEnvironment},
+    ports::{Claim, Environment, NodeStore, SessionControl, SystemWrite, WorkerStore, Written},
+    testing::{FakeSessionControl, Memory, TestEnvironment, TestPause},
 };
 
-/// A notifier whose waiters advance the test clock and run the reconciler.
+/// A pause that advances the test clock and runs the reconciler.
 #[derive(Clone)]
 pub(crate) struct FakeReconciler {
     pub(crate) memory: Memory,
@@ -19,11 +19,9 @@ pub(crate) struct FakeReconciler {
 }
 
 #[async_trait]
-impl Notifier for FakeReconciler {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
-        self.environment.advance(at_most);
+impl TestPause for FakeReconciler {
+    async fn pause(&self, duration: Duration) {
+        self.environment.advance(duration);
         self.round().await;
     }
 }
@@ -92,8 +90,9 @@ impl FakeReconciler {
     }
 
     async fn write(&self, change: Change) {
-        let (session, expected, events) = change.into_commit(&Actor::System, &*self.environment);
-        let written = WorkerStore::update(&self.memory, &session, expected, &events).await.unwrap();
+        let commit = change.into_commit(&Actor::System, &*self.environment);
+        let commit = commit.map(SystemWrite::Update);
+        let written = WorkerStore::commit(&self.memory, &commit).await.unwrap();
         assert_eq!(written, Written::Done, "nobody else writes while the hand does");
     }
 }

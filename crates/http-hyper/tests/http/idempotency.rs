@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{ports::Notifier, testing::World};
+use domain::testing::{TestPause, World};
 use http_hyper::{
     Limits,
     api::{Operation, operations},
@@ -255,7 +255,7 @@ async fn unavailable_record_store_blocks_the_request() {
     assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (201, ""));
 }
 
-/// A notifier whose waiters wait until the test releases them.
+/// A pause that lasts until the test ends it.
 #[derive(Clone)]
 struct Stile {
     reconciler: FakeReconciler,
@@ -271,13 +271,11 @@ impl Stile {
 }
 
 #[async_trait]
-impl Notifier for Stile {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
+impl TestPause for Stile {
+    async fn pause(&self, duration: Duration) {
         self.arrived.add_permits(1);
         self.go.acquire().await.unwrap().forget();
-        self.reconciler.wait(at_most).await;
+        self.reconciler.pause(duration).await;
     }
 }
 

@@ -1,15 +1,10 @@
-//! The listener: timeouts, limits, panics, request ids, access log, and stop.
+//! The listener: timeouts, limits, panics, request ids, and stop.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::ports::Notifier;
+use domain::testing::TestPause;
 use http_hyper::{Drained, Limits};
-use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Notify, time::timeout};
 
 use crate::{
@@ -199,17 +194,15 @@ async fn stop_cuts_requests_off_after_the_drain_time() {
     assert!(slow.await.unwrap().is_err());
 }
 
-/// A notifier that never notifies.
+/// A pause that never ends.
 #[derive(Default)]
-pub(crate) struct SilentNotifier {
+pub(crate) struct EndlessPause {
     pub(crate) waiting: Notify,
 }
 
 #[async_trait]
-impl Notifier for SilentNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, _: Duration) {
+impl TestPause for EndlessPause {
+    async fn pause(&self, _: Duration) {
         self.waiting.notify_one();
         std::future::pending::<()>().await;
     }
@@ -217,7 +210,7 @@ impl Notifier for SilentNotifier {
 
 #[tokio::test]
 async fn stop_ends_long_polls() {
-    let silence = Arc::new(SilentNotifier::default());
+    let silence = Arc::new(EndlessPause::default());
     let server = TestServer::build(Limits::default(), |_| silence.clone()).await;
     let id = server.world.acme_session().await.id;
     let request = ask("GET", &format!("{SESSIONS}/{id}/qr?wait=30")).header("x-api-key", "acme");
@@ -227,64 +220,4 @@ async fn stop_ends_long_polls() {
     let answer = waiting.await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "unavailable"));
     assert_eq!(server.stopped().await, Drained::Finished);
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn access_log_has_one_line_per_request_with_cause_and_without_path() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let server = TestServer::open().await;
-    let id = server.linked().await.id.as_str().to_owned();
-    let requests = [
-        ("acme", format!("{SESSIONS}/{id}"), 200, "INFO"),
-        ("revoked", format!("{SESSIONS}/{id}"), 401, "INFO"),
-        ("down", SESSIONS.to_owned(), 503, "WARN"),
-        ("panic", SESSIONS.to_owned(), 500, "WARN"),
-        ("", "/nowhere/at/all".to_owned(), 404, "INFO"),
-    ];
-    for (caller, path, _, _) in &requests {
-        server.ask(caller, "GET", path).await;
-    }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["message"] == "request")
-        .collect();
-    assert_eq!(lines.len(), requests.len(), "{text}");
-    for (line, (_, _, status, level)) in lines.iter().zip(&requests) {
-        assert_eq!((&line["status"], &line["level"]), (&(*status).into(), &(*level).into()));
-        assert_eq!(line["method"], "GET");
-        assert!(line["duration_ms"].is_number() && line["bytes"].as_u64().unwrap() > 0);
-        assert!(line["request_id"].as_str().unwrap().starts_with("req_"));
-        assert!(!line.to_string().contains(&id) && !line.to_string().contains("/at/all"));
-    }
-    assert_eq!(lines[0]["route"], "/api/v1/sessions/{session}");
-    assert_eq!(lines[0]["operation"], "session_view");
-    assert_eq!(lines[0]["organization"], "acme-canary");
-    assert_eq!(lines[0]["actor"], "user:user-of-acme-canary");
-    assert_eq!(lines[1]["refused"], crate::test_server::SECRET_CAUSE);
-    assert!(lines[2]["cause"].as_str().unwrap().contains("the key set is on the moon"));
-    assert!(lines[3]["cause"].as_str().unwrap().contains("the doorman fell over"));
 }

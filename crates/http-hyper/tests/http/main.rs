@@ -6,6 +6,7 @@
     reason = "an unexpected result fails the test, also in shared code"
 )]
 
+mod access_log;
 mod api_keys;
 mod audit_and_admin;
 mod authorization;
@@ -34,3 +35,4 @@ mod sessions;
 mod test_server;
 mod unauthenticated_peers;
 mod unread_bodies;
+mod whoami;

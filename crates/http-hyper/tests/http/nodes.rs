@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use domain::{GatewayId, testing::World};
 use gateway_protocol::{
-    Beat, Beaten, Enlist, Enlisted, Held, Identity, Refusal, RefusalCode, Reports, Snapshot, Status,
+    Heartbeat, HeartbeatAnswer, HeldSession, Identity, Refusal, RefusalCode, Register, Registered,
+    Reports, Snapshot, Status,
 };
 use http_hyper::{NodeApi, NodeTokens};
 use serde::Serialize;
@@ -29,8 +30,8 @@ async fn call(to: SocketAddr, token: &str, call: &str, body: &impl Serialize) ->
     send(to, Version::One, request, serde_json::to_vec(body).unwrap()).await
 }
 
-fn register_node(address: &str) -> Enlist {
-    Enlist {
+fn register_node(address: &str) -> Register {
+    Register {
         incarnation: "first".to_owned(),
         address: address.to_owned(),
         version: "test 1".to_owned(),
@@ -49,22 +50,25 @@ async fn node_registers_sends_heartbeats_and_reports() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     let answer = call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
-    let enlisted: Enlisted = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((answer.status.as_u16(), enlisted.boot, enlisted.beat_ms), (200, 2, 5000));
+    let registered: Registered = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), registered.generation, registered.heartbeat_ms),
+        (200, 2, 5000)
+    );
 
     let session = server.pairing().await;
-    let stray = "sess_01JGXS1DN00000000000000001".to_owned();
-    let held = [session.id.as_str().to_owned(), stray.clone(), "nonsense".to_owned()];
-    let held = held.map(|session| Held { session, epoch: 1 }).to_vec();
-    let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
-    let beaten: Beaten =
-        serde_json::from_slice(&call(to, "one", "gw-test:beat", &beat).await.body).unwrap();
-    assert_eq!((beaten.lease_ms, beaten.lost), (30_000, vec![stray]));
+    let orphan = "sess_01JGXS1DN00000000000000001".to_owned();
+    let held = [session.id.as_str().to_owned(), orphan.clone(), "nonsense".to_owned()];
+    let held = held.map(|session| HeldSession { session, epoch: 1 }).to_vec();
+    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let answer: HeartbeatAnswer =
+        serde_json::from_slice(&call(to, "one", "gw-test:beat", &heartbeat).await.body).unwrap();
+    assert_eq!((answer.lease_ms, answer.lost), (30_000, vec![orphan]));
 
     let snapshot = |id: &str| Snapshot {
         session: id.to_owned(),
         epoch: session.spec.epoch,
-        boot: 2,
+        generation: 2,
         seq: 1,
         at: 0,
         status: Status::Working,
@@ -116,14 +120,15 @@ async fn node_token_is_valid_for_its_own_name_only() {
 async fn unknown_incarnation_must_register_first() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    let beat = Beat { incarnation: "other".to_owned(), held: vec![], heard_ago_ms: None };
+    let heartbeat =
+        Heartbeat { incarnation: "other".to_owned(), held: vec![], answered_ago_ms: None };
     let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
     for name in ["gw-test", "gw-2"] {
         let token = if name == "gw-2" { "two" } else { "one" };
-        let answer = call(to, token, &format!("{name}:beat"), &beat).await;
-        assert_eq!(refusal(&answer), (409, RefusalCode::NotEnlisted));
+        let answer = call(to, token, &format!("{name}:beat"), &heartbeat).await;
+        assert_eq!(refusal(&answer), (409, RefusalCode::NotRegistered));
         let answer = call(to, token, &format!("{name}:report"), &reports).await;
-        assert_eq!(refusal(&answer), (409, RefusalCode::NotEnlisted));
+        assert_eq!(refusal(&answer), (409, RefusalCode::NotRegistered));
     }
 }
 
@@ -160,10 +165,11 @@ async fn report_of_thousands_of_sessions_is_accepted() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
     call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
-    let held = (0..50_000).map(|n| Held { session: format!("sess_{n:026}"), epoch: 1 }).collect();
-    let beat = Beat { incarnation: "first".to_owned(), held, heard_ago_ms: None };
-    let answer = call(to, "one", "gw-test:beat", &beat).await;
+    let held =
+        (0..50_000).map(|n| HeldSession { session: format!("sess_{n:026}"), epoch: 1 }).collect();
+    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let answer = call(to, "one", "gw-test:beat", &heartbeat).await;
     assert_eq!(answer.status, 200);
-    let beaten: Beaten = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(beaten.lost.len(), 50_000);
+    let answer: HeartbeatAnswer = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(answer.lost.len(), 50_000);
 }

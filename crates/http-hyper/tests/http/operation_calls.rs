@@ -12,9 +12,14 @@ use crate::{
     test_server::TestServer,
 };
 
-/// Returns the operations that require a permission.
+/// Returns the operations that require a credential.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.requires != Requires::Nothing)
+}
+
+/// Returns the operations of organizations that require a permission.
+pub(crate) fn permitted() -> impl Iterator<Item = &'static Operation> {
+    guarded().filter(|row| !matches!(row.requires, Requires::Credential | Requires::Platform))
 }
 
 /// Returns the operations of operators.
@@ -81,7 +86,7 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
         "session_qr" | "session_pairing_code" => server.pairing().await,
         "session_start" => {
             let linked = server.linked().await;
-            server.world.sessions.stop(&World::acme(), linked.id.as_str()).await.unwrap();
+            server.world.sessions.stop(&World::acme(), linked.id.as_str(), None).await.unwrap();
             server.reconciler.round().await;
             linked
         }

@@ -1,6 +1,6 @@
 //! Merge patches of settings: named fields change, null removes, absent fields stay.
 
-use domain::MAX_RATE;
+use domain::{EventValue, MAX_RATE};
 use http_hyper::wire;
 use serde_json::{Value, json};
 
@@ -160,6 +160,7 @@ async fn settings_change_leaves_an_event_that_names_the_settings() {
     patch(&server, &path, &json!({ "label": "new", "autoRead": false })).await;
     let events = server.world.memory.events().split_off(before);
     assert_eq!(events.len(), 1);
-    assert_eq!(events[0].name.as_str(), "session.updated");
-    assert_eq!(events[0].payload, [("fields".into(), "label autoRead".into())]);
+    assert_eq!(events[0].name().as_str(), "session.updated");
+    let fields = EventValue::Text("label autoRead".to_owned());
+    assert_eq!(events[0].payload.fields(), [("fields".into(), fields)]);
 }

@@ -9,7 +9,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::{
     client::{BOTH, GENEROUS, ReceivedResponse, Version, ask, one_answer, send},
-    listener::SilentNotifier,
+    listener::EndlessPause,
     test_server::{TestServer, listen},
 };
 
@@ -88,7 +88,7 @@ async fn arrived_body_releases_its_permit() {
 
 #[tokio::test]
 async fn long_polls_take_no_permits_of_other_organizations() {
-    let silence = Arc::new(SilentNotifier::default());
+    let silence = Arc::new(EndlessPause::default());
     let server = TestServer::build(limits(), |_| silence.clone()).await;
     let id = server.world.acme_session().await.id;
     let poll =

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
-    Session, SessionId,
-    ports::{Authenticator, ChangeNotifier, Credential, Refused, WorkerStore},
-    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, World},
+    Session, SessionId, Timestamp,
+    ports::{Authenticator, Credential, Refused, WorkerStore},
+    testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 use http_hyper::{
     Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness, serve,
@@ -51,10 +51,10 @@ impl TestServer {
         Self::build(limits, |reconciler| Arc::new(reconciler.clone())).await
     }
 
-    /// Starts the service with a notifier for waiters.
+    /// Starts the service with a pause for requests that wait.
     pub(crate) async fn build(
         limits: Limits,
-        bell: impl Fn(&FakeReconciler) -> Arc<dyn ChangeNotifier>,
+        pause: impl Fn(&FakeReconciler) -> Arc<dyn TestPause>,
     ) -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
@@ -65,7 +65,7 @@ impl TestServer {
             environment: environment.clone(),
         };
         let world =
-            World::with_changes(environment.clone(), gateway, memory, bell(&reconciler)).await;
+            World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
         let (authenticator, checks) =
             (Arc::new(FakeAuthenticator::default()), Arc::new(Checks::default()));
         let api = another_router(&world, &authenticator, &checks);
@@ -129,7 +129,7 @@ impl TestServer {
             expires_at: None,
             sessions: None,
         };
-        self.world.keys.create(&World::acme(), spec).await.unwrap().key
+        self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
     }
 
     pub(crate) async fn find(&self, id: &SessionId) -> Session {
@@ -200,6 +200,9 @@ pub(crate) struct FakeAuthenticator {
     pub(crate) go_on: Notify,
 }
 
+/// The time at which a key that is confined to a session expires.
+pub(crate) const EXPIRY: i64 = 4_000_000_000_000;
+
 /// A cause of a rejection that no response may contain.
 pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
@@ -211,7 +214,8 @@ impl Authenticator for FakeAuthenticator {
         if let Some(session) = word.strip_prefix("only-") {
             let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
             let actor = Actor::Key(KeyId::from_bits(1));
-            return Ok(Caller { reach, actor, ..World::acme() });
+            let expires_at = Some(Timestamp::from_millis(EXPIRY));
+            return Ok(Caller { reach, actor, expires_at, ..World::acme() });
         }
         match word.as_str() {
             "acme" => Ok(World::acme()),
@@ -225,6 +229,7 @@ impl Authenticator for FakeAuthenticator {
                 let actor = Actor::Key(KeyId::from_bits(3));
                 Ok(Caller { actor, ..World::acme_member() })
             }
+            "nameless" => Ok(Caller { actor: Actor::User(None), ..World::acme() }),
             "guest" => Ok(Caller { capabilities: Capabilities::default(), ..World::acme() }),
             "platform" => Ok(Caller {
                 capabilities: Capabilities::default(),

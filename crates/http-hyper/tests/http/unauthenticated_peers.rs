@@ -25,7 +25,7 @@ const SHORT: Duration = Duration::from_millis(100);
 /// Number of connections that the listener allows.
 const FEW: usize = 8;
 /// The largest response without a credential, uncompressed.
-const LARGE: &str = "/docs/swagger-ui.js";
+pub(crate) const LARGE: &str = "/docs/swagger-ui.js";
 const GET_LARGE: &str = "GET /docs/swagger-ui.js HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// A time limit that no test reaches.
@@ -43,14 +43,14 @@ async fn assert_others_are_served(server: &TestServer) {
 }
 
 /// An HTTP/2 peer with a window of 0 bytes.
-struct Windowless {
+pub(crate) struct Windowless {
     sender: http2::SendRequest<Full<Bytes>>,
     /// The end of the connection.
     connection: JoinHandle<Result<(), hyper::Error>>,
 }
 
 impl Windowless {
-    async fn connect(to: SocketAddr) -> Self {
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
         let stream = TokioIo::new(TcpStream::connect(to).await.unwrap());
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(0);
@@ -59,7 +59,7 @@ impl Windowless {
     }
 
     /// Returns the head of a response whose body does not arrive.
-    async fn ask(&mut self, path: &str) -> hyper::Response<Incoming> {
+    pub(crate) async fn ask(&mut self, path: &str) -> hyper::Response<Incoming> {
         let request = Request::get(format!("http://berth.test{path}"));
         let request = request.body(Full::default()).unwrap();
         timeout(GENEROUS, self.sender.send_request(request)).await.unwrap().unwrap()

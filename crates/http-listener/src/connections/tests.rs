@@ -102,7 +102,7 @@ async fn longest_blocked_connection_ends_when_too_many_bytes_are_unwritten() {
     let mut answers = Vec::new();
     for guard in &guards {
         let_time_pass();
-        answers.push(TrackedBody::new(vec![0; 10].into(), guard.activity.begin()));
+        answers.push(TrackedBody::for_test(10, &guard.activity));
         guard.report_unwritten();
     }
     assert_eq!(evicted(&guards), [1, 2], "the unauthenticated connections");
@@ -121,6 +121,22 @@ async fn evicted_connection_answers_a_request_that_arrived_meanwhile() {
     assert!(!guards[0].activity.ends_at_once());
     guards[0].activity.end(true);
     assert!(guards[0].activity.ends_at_once(), "the listener stops");
+}
+
+#[tokio::test]
+async fn stopping_listener_ends_and_awaits_evicted_connections() {
+    let connections = limited_to_four();
+    let mut guards = guards(&connections, &["192.0.2.1", "192.0.2.2"]);
+    connections.evict_one();
+    let (evicted, open) = (guards.remove(0), guards.remove(0));
+    let request = evicted.activity.begin();
+    drop(open);
+    let mut end = std::pin::pin!(connections.end_all());
+    assert!(end.as_mut().now_or_never().is_none(), "the evicted connection has a request");
+    assert!(evicted.activity.ends_at_once());
+    drop(request);
+    drop(evicted);
+    assert!(end.now_or_never().is_some(), "the wait ends with the connection");
 }
 
 #[tokio::test]

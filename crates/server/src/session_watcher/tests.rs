@@ -31,11 +31,11 @@ async fn rename(world: &World, session: &Session, label: &str) -> Session {
 }
 
 async fn expect_wake(watch: &mut Box<dyn Subscription>, version: Version) {
-    tokio::time::timeout(TIMEOUT, watch.changed_since(version, FOREVER)).await.expect("not woken");
+    tokio::time::timeout(TIMEOUT, watch.wait(Some(version), FOREVER)).await.expect("not woken");
 }
 
 async fn expect_no_wake(watch: &mut Box<dyn Subscription>, version: Version, meanwhile: Duration) {
-    let woken = tokio::time::timeout(meanwhile, watch.changed_since(version, FOREVER)).await;
+    let woken = tokio::time::timeout(meanwhile, watch.wait(Some(version), FOREVER)).await;
     assert!(woken.is_err(), "woken without a change");
 }
 
@@ -102,7 +102,7 @@ async fn store_failure_wakes_all_subscriptions() {
     expect_wake(&mut watch, session.version).await;
     world.memory.set_down(false);
     // One more wake-up may be pending.
-    watch.changed_since(session.version, POLL_INTERVAL * 3).await;
+    watch.wait(Some(session.version), POLL_INTERVAL * 3).await;
     expect_no_wake(&mut watch, session.version, POLL_INTERVAL * 3).await;
 }
 
@@ -110,9 +110,7 @@ async fn store_failure_wakes_all_subscriptions() {
 async fn wait_ends_after_its_time() {
     let (_world, session, watcher) = fixture().await;
     let mut watch = watcher.clone().subscribe(&session.id);
-    tokio::time::timeout(TIMEOUT, watch.changed_since(session.version, SOON))
-        .await
-        .expect("no end");
+    tokio::time::timeout(TIMEOUT, watch.wait(Some(session.version), SOON)).await.expect("no end");
 }
 
 #[tokio::test]
@@ -159,7 +157,7 @@ async fn one_poll_serves_all_subscriptions() {
     let waiting: Vec<_> = (0..500)
         .map(|waiter| {
             let mut watch = watcher.clone().subscribe(&SessionId::from_bits(waiter % 10));
-            tokio::spawn(async move { watch.changed_since(Version(1), POLL_INTERVAL * 4).await })
+            tokio::spawn(async move { watch.wait(Some(Version(1)), POLL_INTERVAL * 4).await })
         })
         .collect();
     for waited in waiting {

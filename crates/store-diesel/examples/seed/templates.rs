@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use domain::{
-    Actor, Attempt, Caller, Capability, Change, Desired, EventName, GatewayId, Identity, NewEvent,
-    OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings, Status,
-    StatusReason, Timestamp, UserId,
-    ports::{Environment, SessionStore, Written},
-    testing::TestEnvironment,
+    Actor, Attempt, Caller, Capability, Change, Desired, EventName, EventPayload, GatewayId,
+    Identity, Omittable, OrganizationId, PairingSpec, QrCode, ReasonCode, Scope, Session, Settings,
+    Status, StatusReason, Timestamp, UserId,
+    ports::{Environment, Written},
+    testing::{TestEnvironment, commit_parts, insert_session},
 };
 use store_diesel::Database;
 
@@ -39,9 +39,9 @@ pub(crate) async fn write(store: &Database) -> Result<()> {
         let new_events = if status == Status::Working { new_events() } else { Vec::new() };
         let actor = Actor::User(UserId::parse("user-1"));
         let (session, _, events) =
-            Change { session, new_events, attempt: None }.into_commit(&actor, &*environment);
-        let written = SessionStore::insert(store, &scope, &session, &events, None).await?;
-        if written != Written::Done {
+            commit_parts(Change { session, new_events, attempt: None }, &actor, &*environment);
+        let written = insert_session(store, &scope, &session, &events, None).await?;
+        if written != Ok(Written::Done) {
             return Err("a template was not written".into());
         }
     }
@@ -98,11 +98,20 @@ fn session(scope: &Scope, status: Status, environment: &Arc<TestEnvironment>) ->
     session
 }
 
-fn new_events() -> Vec<NewEvent> {
-    let payloads = [
-        vec![("label", "a label".into())],
-        vec![("phoneNumber", PHONE.into()), ("deviceId", 3_u32.into())],
-        vec![("status", WORKING.into()), ("was", SCANNING.into())],
-    ];
-    EVENTS.into_iter().zip(payloads).map(|(name, payload)| NewEvent::new(name, payload)).collect()
+fn new_events() -> Vec<EventPayload> {
+    vec![
+        EventPayload::SessionCreated { label: Some("a label".to_owned()) },
+        EventPayload::AuthPaired {
+            phone: PHONE.to_owned(),
+            jid: format!("{PHONE}:3@s.whatsapp.net"),
+            lid: None,
+            device: 3,
+        },
+        EventPayload::SessionStatus {
+            status: Status::Working,
+            reason: None,
+            message: None,
+            unlink: Omittable(None),
+        },
+    ]
 }

@@ -72,7 +72,7 @@ async fn load(
     pool: &PipelinedPool,
     lookups: &[PendingLookup],
 ) -> Result<Vec<SessionRow>, StoreError> {
-    let several: SessionKeys<'_> = lookups.iter().map(|pipelined| &pipelined.scoped_id).collect();
+    let several: SessionKeys<'_> = lookups.iter().map(|lookup| &lookup.scoped_id).collect();
     pipelined!(pool, |conn| {
         use diesel::{QueryDsl as _, SelectableHelper as _};
         let query = scope::sessions_by_keys(&several).select(SessionRow::as_select());

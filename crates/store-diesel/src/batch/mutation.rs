@@ -13,18 +13,16 @@ use diesel::{
     query_builder::{AstPass, QueryFragment, QueryId},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::ResourceLimits;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    StoreError,
-    engine::sqlite::writer::WriterConnection,
     rows::{
         cleanup::{CleanupPostponement, CleanupRow},
         event::EventRow,
         session::MutableColumns,
     },
-    schema::{retirements, sessions},
-    scope::{self, ExpectedRowVersion, ScopedSessionId, counts},
+    scope::{ExpectedRowVersion, ScopedSessionId},
 };
 
 /// A mutation with its events. Nothing is written if the mutation finds no row.
@@ -49,7 +47,8 @@ pub(crate) enum Mutation {
 
 /// Binds the statement of a mutation and evaluates the body.
 macro_rules! with_statement {
-    ($mutation:expr, |$statement:ident| $body:expr) => {
+    ($mutation:expr, |$statement:ident| $body:expr) => {{
+        use $crate::{batch::mutation::Mutation, schema::sessions, scope, scope::counts};
         match $mutation {
             Mutation::Update(scoped_id, expected, state, metadata) => {
                 let row = counts::session_at_with_metadata(scoped_id, *expected, *metadata);
@@ -70,7 +69,43 @@ macro_rules! with_statement {
                 $body
             }
         }
-    };
+    }};
+}
+
+/// Writes a mutation and its cleanup in the current transaction; returns the number of changed rows.
+macro_rules! write_mutation {
+    ($conn:expr, $mutation:expr) => {{
+        let changed = $crate::batch::mutation::with_statement!($mutation, |statement| {
+            statement.execute($conn).await?
+        });
+        if let (1.., Some(cleanup)) = (changed, $mutation.cleanup()) {
+            let insert = diesel::insert_into($crate::schema::retirements::table).values(cleanup);
+            insert.execute($conn).await?;
+        }
+        changed
+    }};
+}
+
+impl Mutation {
+    /// Guards metadata that has a limit against growth. Returns whether the limit applies.
+    pub(crate) fn limit_metadata(&mut self, limits: &ResourceLimits) -> bool {
+        match self {
+            Self::Update(_, _, state, metadata)
+                if limits.metadata.is_some() && state.metadata_bytes() > 0 =>
+            {
+                *metadata = Some(state.metadata_length());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn cleanup(&self) -> Option<&CleanupRow> {
+        match self {
+            Self::Delete(_, _, cleanup) => cleanup.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl SessionCommit {
@@ -89,36 +124,15 @@ impl SessionCommit {
             && self.events.iter().all(|event| event.tells_of(self.session()))
     }
 
-    fn cleanup(&self) -> Option<&CleanupRow> {
-        match &self.mutation {
-            Mutation::Delete(_, _, cleanup) => cleanup.as_deref(),
-            _ => None,
-        }
-    }
-
     /// Executes the commit as one statement on PostgreSQL; returns the number of changed rows.
     pub(crate) fn execute<'c>(
         &self,
         mut conn: &'c AsyncPgConnection,
     ) -> BoxFuture<'c, QueryResult<usize>> {
-        let (cleanup, events) = (self.cleanup(), &self.events[..]);
+        let (cleanup, events) = (self.mutation.cleanup(), &self.events[..]);
         with_statement!(&self.mutation, |mutation| {
             RunQueryDsl::execute(CommitStatement { mutation, cleanup, events }, &mut conn)
         })
-    }
-
-    /// Executes the commit on SQLite, in the current transaction; returns whether a row was
-    /// changed.
-    pub(crate) async fn write(&self, conn: &mut WriterConnection) -> Result<bool, StoreError> {
-        let changed = with_statement!(&self.mutation, |mutation| mutation.execute(conn).await?);
-        if changed == 0 {
-            return Ok(false);
-        }
-        if let Some(cleanup) = self.cleanup() {
-            diesel::insert_into(retirements::table).values(cleanup).execute(conn).await?;
-        }
-        insert_events!(conn, self.events);
-        Ok(true)
     }
 }
 
@@ -165,4 +179,4 @@ macro_rules! insert_events {
     };
 }
 
-pub(crate) use insert_events;
+pub(crate) use {insert_events, with_statement, write_mutation};

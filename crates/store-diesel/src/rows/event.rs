@@ -8,7 +8,8 @@ use diesel::{
     sql_types::{BigInt, Nullable, Text},
 };
 use domain::{
-    Event, EventId, EventName, EventPayload, EventValue, OrganizationId, SessionId, Timestamp,
+    Event, EventFields, EventId, EventName, EventPayload, EventValue, OrganizationId, SessionId,
+    Timestamp,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -47,7 +48,7 @@ impl EventRow {
             organization: event.organization.to_string(),
             session: event.session.as_ref().map(ToString::to_string),
             sequence: to_bigint("events.sequence", event.sequence)?,
-            name: event.name.as_str().to_owned(),
+            name: event.name().as_str().to_owned(),
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
             actor_name: name,
@@ -91,9 +92,9 @@ impl EventRow {
     }
 
     fn event(&self) -> Result<Event, &'static str> {
+        let name = EventName::parse(&self.name).ok_or("events.name")?;
         Ok(Event {
             id: EventId::parse(&self.id).ok_or("events.id")?,
-            name: EventName::parse(&self.name).ok_or("events.name")?,
             organization: OrganizationId::parse(&self.organization).ok_or("events.organization")?,
             session: parse_optional(self.session.as_deref(), SessionId::parse)
                 .ok_or("events.session")?,
@@ -101,7 +102,7 @@ impl EventRow {
             at: Timestamp::from_millis(self.at),
             actor: actor(&self.actor_kind, self.actor_name.as_deref())
                 .ok_or("events.actor_kind")?,
-            payload: payload_of(&self.payload).ok_or("events.payload")?,
+            payload: payload_of(name, &self.payload).ok_or("events.payload")?,
         })
     }
 }
@@ -126,14 +127,18 @@ fn value_to_json(value: &EventValue) -> Value {
 /// Serializes a payload.
 pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
     // A list of pairs, because a JSON object does not keep the order of its members.
-    let pairs: Vec<_> = payload.iter().map(|(key, value)| (key, value_to_json(value))).collect();
+    let fields = payload.fields();
+    let pairs: Vec<_> = fields.iter().map(|(key, value)| (key, value_to_json(value))).collect();
     to_json("events.payload", &pairs)
 }
 
-/// Parses a payload; `None` when the text is invalid.
-pub(crate) fn payload_of(text: &str) -> Option<EventPayload> {
+/// Parses a payload; `None` when the text is not a list of fields. Fields of another version are a
+/// payload too.
+pub(crate) fn payload_of(name: EventName, text: &str) -> Option<EventPayload> {
     let pairs: Vec<(String, Value)> = from_json(text)?;
-    pairs.into_iter().map(|(key, value)| Some((key.into(), value_from_json(value)?))).collect()
+    let field = |(key, value): (String, Value)| Some((key.into(), value_from_json(value)?));
+    let fields: EventFields = pairs.into_iter().map(field).collect::<Option<_>>()?;
+    Some(EventPayload::from_fields(name, fields))
 }
 
 fn value_from_json(value: Value) -> Option<EventValue> {
@@ -145,3 +150,6 @@ fn value_from_json(value: Value) -> Option<EventValue> {
         Value::Array(_) | Value::Object(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! Decision: ADR 0032.
 
 use diesel::prelude::*;
-use domain::{LinkAttempt, Phone, RateQuota, Scope, Timestamp, ports::Refusal};
+use domain::{LinkAttempt, Phone, RateQuota, Scope, Timestamp, ports::Rejection};
 use sha2::{Digest, Sha256};
 
 use crate::{StoreError, rows::column::to_bigint, schema::link_attempts};
@@ -53,12 +53,12 @@ impl NewLinkAttempt {
     /// before this attempt may begin; `None` when the quota has room.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when the quota is used up.
+    /// [`StoreError::Rejected`] when the quota is used up.
     pub(crate) fn admit(&self, quota: RateQuota, earliest: Option<i64>) -> Result<(), StoreError> {
         let Some(earliest) = earliest else { return Ok(()) };
         let now = Timestamp::from_millis(self.row.at);
         let retry_after = quota.wait(Timestamp::from_millis(earliest), now);
-        Err(StoreError::Refused(Refusal::Limited { rate_quota: quota, retry_after }))
+        Err(StoreError::Rejected(Rejection::RateLimited { rate_quota: quota, retry_after }))
     }
 }
 

@@ -8,7 +8,7 @@
 //! Decision: ADR 0031.
 
 use diesel::prelude::*;
-use domain::{Resource, ResourceLimits, ports::Refusal};
+use domain::{Resource, ResourceLimits, ports::Rejection};
 use serde::Serialize;
 
 use crate::{StoreError, schema::usage};
@@ -55,7 +55,7 @@ impl ResourceGrowth {
     /// Checks the limits, with the stored amounts after the change.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when a limit is exceeded.
+    /// [`StoreError::Rejected`] when a limit is exceeded.
     pub(crate) fn admit(
         &self,
         limits: &ResourceLimits,
@@ -64,7 +64,7 @@ impl ResourceGrowth {
         for (resource, growth) in &self.0 {
             let row = used.iter().find(|(name, _)| name == resource.as_str());
             let used = row.map_or(0, |(_, used)| u64::try_from(*used).unwrap_or(0));
-            let full = |full| StoreError::Refused(Refusal::Full(full));
+            let full = |full| StoreError::Rejected(Rejection::Full(full));
             limits.admit(*resource, used, *growth).map_err(full)?;
         }
         Ok(())

@@ -6,21 +6,19 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
-    ApiKey, Event, IdempotencyRecord, KeyId, Resource, Scope, SessionId, Timestamp,
-    ports::{ApiKeyStore, KeyPage, PortResult, Written},
+    ApiKey, Commit, KeyId, KeyWrite, Scope, SessionId,
+    ports::{ApiKeyStore, CommitOutcome, KeyPage, PortResult},
 };
 
 use crate::{
     Database, StoreError,
-    batch::mutation::insert_events,
-    database::statements::{point_lookup, with_conn, with_transaction},
-    rows::{api_key::ApiKeyRow, event::EventRow, readable::fill_page, usage::ResourceGrowth},
-    schema::{api_keys, sessions},
+    database::statements::{point_lookup, with_conn},
+    rows::{api_key::ApiKeyRow, event::EventRow, readable::fill_page},
+    schema::sessions,
     scope::{self, KeysetPosition, ScopeParams, counts},
     tables::{
-        idempotency::{NewIdempotencyRecord, insert_idempotency_record},
-        organization_check::{CROSS_ORGANIZATION_WRITE, belongs_to_scope},
-        quotas::{admit, refusal_as_written},
+        idempotency_insert::NewIdempotencyRecord,
+        transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
     },
 };
 
@@ -45,40 +43,27 @@ impl ApiKeyStore for Database {
         .await
     }
 
-    async fn insert(
-        &self,
-        scope: &Scope,
-        key: &ApiKey,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
-        if !belongs_to_scope(scope, &key.organization, events) {
-            return Err(CROSS_ORGANIZATION_WRITE.into());
-        }
-        let (row, events) = (ApiKeyRow::new(key)?, EventRow::all(events)?);
-        let record = record.map(|record| NewIdempotencyRecord::new(scope, record, key.created_at));
-        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
-        let mut growth = ResourceGrowth::default();
-        growth.add(Resource::ApiKeys, 1);
-        growth.add(
-            Resource::IdempotencyRecords,
-            record.as_ref().map_or(0, NewIdempotencyRecord::bytes),
-        );
-        let transaction_permit = self.transaction_permit(&params.organization).await?;
-        self.run(|database| async move {
-            let written = with_transaction!(database, |conn| {
-                if !insert_idempotency_record!(conn, record) {
-                    return Ok(Written::Repeated);
-                }
-                diesel::insert_into(api_keys::table).values(&row).execute(conn).await?;
-                insert_events!(conn, events);
-                admit!(conn, params, limits, growth);
-                Ok(Written::Done)
-            });
-            drop(transaction_permit);
-            refusal_as_written(written)
-        })
-        .await
+    async fn commit(&self, scope: &Scope, commit: &Commit<KeyWrite>) -> PortResult<CommitOutcome> {
+        let (change, organization, now) = match &commit.change {
+            KeyWrite::Insert(key) => {
+                let row = RowChange::InsertKey(Box::new(ApiKeyRow::new(key)?));
+                (row, &key.organization, key.created_at)
+            }
+            KeyWrite::Revoke { id, at } => {
+                let (params, id) = (ScopeParams::of(scope), id.to_string());
+                let row = RowChange::RevokeKey { params, id, at: at.millis() };
+                (row, scope.organization(), *at)
+            }
+        };
+        let caller = CallerRows {
+            params: ScopeParams::of(scope),
+            limits: self.limits(scope),
+            is_own: belongs_to_scope(scope, organization, &commit.events),
+            record: NewIdempotencyRecord::of(scope, commit.idempotency.as_ref(), now),
+            attempt: None,
+        };
+        let events = EventRow::all(&commit.events)?;
+        self.run_transaction(Transaction { change, events, caller: Some(caller) }).await
     }
 
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>> {
@@ -109,34 +94,5 @@ impl ApiKeyStore for Database {
         let (params, id) = (ScopeParams::of(scope), id.to_string());
         let row = point_lookup!(self, ApiKeyRow, scope::live_key(&params, &id))?;
         Ok(row.map(ApiKey::try_from).transpose()?)
-    }
-
-    async fn revoke(
-        &self,
-        scope: &Scope,
-        id: &KeyId,
-        now: Timestamp,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let in_scope = belongs_to_scope(scope, scope.organization(), events);
-        let (params, id) = (ScopeParams::of(scope), id.to_string());
-        let events = EventRow::all(events)?;
-        self.run(|database| async move {
-            with_transaction!(database, |conn| {
-                let changed = diesel::update(scope::live_key(&params, &id))
-                    .set(api_keys::revoked_at.eq(now.millis()))
-                    .execute(conn)
-                    .await?;
-                if changed == 0 {
-                    return Ok(Written::Raced);
-                }
-                if !in_scope {
-                    return Err(CROSS_ORGANIZATION_WRITE);
-                }
-                insert_events!(conn, events);
-                Ok(Written::Done)
-            })
-        })
-        .await
     }
 }

@@ -1,5 +1,4 @@
-//! Implements the store of idempotency records, which are written in the transaction of their
-//! change or alone.
+//! Implements the store of idempotency records.
 //!
 //! Decision: ADR 0014.
 
@@ -8,73 +7,20 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{
     IdempotencyKeyHash, IdempotencyRecord, Resource, ResourceLimitReached, Scope, Timestamp,
-    ports::{IdempotencyStore, PortResult, Written},
+    ports::{IdempotencyStore, PortResult, Rejection},
 };
 
 use crate::{
     Database,
-    database::statements::{point_lookup, with_conn, with_transaction},
-    rows::{
-        idempotency::IdempotencyRow,
-        usage::{ResourceGrowth, UsageRow},
-    },
+    database::statements::{point_lookup, with_conn},
+    rows::{idempotency::IdempotencyRow, usage::UsageRow},
     schema::receipts,
     scope::{self, ScopeParams, counts},
-    tables::quotas::{admit, refusal_as_written},
+    tables::{
+        idempotency_insert::NewIdempotencyRecord,
+        transaction::{CallerRows, RowChange, Transaction},
+    },
 };
-
-/// An idempotency record to insert.
-pub(crate) struct NewIdempotencyRecord {
-    pub(crate) params: ScopeParams,
-    pub(crate) row: IdempotencyRow,
-    pub(crate) now: i64,
-}
-
-impl NewIdempotencyRecord {
-    pub(crate) fn new(scope: &Scope, record: &IdempotencyRecord, now: Timestamp) -> Self {
-        let row = IdempotencyRow {
-            organization: scope.organization().to_string(),
-            slot: record.key_hash.0.to_vec(),
-            request: record.request.to_vec(),
-            answer: record.response.clone(),
-            expires_at: record.expires_at.millis(),
-        };
-        Self { params: ScopeParams::of(scope), row, now: now.millis() }
-    }
-
-    /// Returns the amount of resource `idempotency_records` that the record uses, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.row.answer.len()
-    }
-
-    pub(crate) fn key_hash(&self) -> &[u8] {
-        &self.row.slot
-    }
-}
-
-/// Inserts an idempotency record in the current transaction; `false` when the key hash is in use.
-/// Of two transactions with one key hash, the second waits for the first to end.
-macro_rules! insert_idempotency_record {
-    ($conn:expr, $record:expr) => {
-        match &$record {
-            None => true,
-            Some(record) => {
-                let expired = $crate::scope::expired_idempotency_record(
-                    &record.params,
-                    record.key_hash(),
-                    record.now,
-                );
-                diesel::delete(expired).execute($conn).await?;
-                diesel::insert_into($crate::schema::receipts::table)
-                    .values(&record.row)
-                    .on_conflict_do_nothing()
-                    .execute($conn)
-                    .await?
-                    == 1
-            }
-        }
-    };
-}
 
 #[async_trait]
 impl IdempotencyStore for Database {
@@ -109,24 +55,17 @@ impl IdempotencyStore for Database {
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
-    ) -> PortResult<Written> {
-        let (params, limits) = (ScopeParams::of(scope), self.limits(scope));
-        let mut growth = ResourceGrowth::default();
-        growth.add(Resource::IdempotencyRecords, record.response.len());
-        let record = Some(NewIdempotencyRecord::new(scope, record, now));
-        let transaction_permit = self.transaction_permit(&params.organization).await?;
-        self.run(|database| async move {
-            let written = with_transaction!(database, |conn| {
-                if !insert_idempotency_record!(conn, record) {
-                    return Ok(Written::Repeated);
-                }
-                admit!(conn, params, limits, growth);
-                Ok(Written::Done)
-            });
-            drop(transaction_permit);
-            refusal_as_written(written)
-        })
-        .await
+    ) -> PortResult<Result<(), Rejection>> {
+        let caller = Some(CallerRows {
+            params: ScopeParams::of(scope),
+            limits: self.limits(scope),
+            is_own: true,
+            record: NewIdempotencyRecord::of(scope, Some(record), now),
+            attempt: None,
+        });
+        let (change, events) = (RowChange::None, Vec::new());
+        let written = self.run_transaction(Transaction { change, events, caller }).await?;
+        Ok(written.map(drop))
     }
 
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {
@@ -145,5 +84,3 @@ impl IdempotencyStore for Database {
         .await
     }
 }
-
-pub(crate) use insert_idempotency_record;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use diesel::prelude::*;
+use diesel::{dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     GatewayId, HeldSession, Orphan, SessionId, Timestamp,
@@ -16,8 +16,11 @@ use domain::{
 use crate::{
     Database, StoreError,
     database::statements::{with_conn, with_transaction},
-    rows::{column::to_bigint, orphan::OrphanRow},
-    schema::orphans,
+    rows::{
+        column::{from_bigint, to_bigint},
+        orphan::OrphanRow,
+    },
+    schema::{events, orphans},
 };
 
 /// The changes between the stored orphans of a node and the current ones.
@@ -116,6 +119,18 @@ impl OrphanStore for Database {
             })?;
             // An unreadable row is left out of the list and hides no other row.
             Ok(rows.iter().filter_map(OrphanRow::orphan).collect())
+        })
+        .await
+    }
+
+    async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64> {
+        let session = session.to_string();
+        self.run(|database| async move {
+            let last: Option<i64> = with_conn!(database, read, |conn| {
+                let of_session = events::table.filter(events::session.eq(&session));
+                of_session.select(max(events::sequence)).get_result(conn).await
+            })?;
+            Ok(last.and_then(from_bigint).unwrap_or(0))
         })
         .await
     }

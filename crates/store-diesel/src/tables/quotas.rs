@@ -2,14 +2,10 @@
 //!
 //! Decision: ADR 0031.
 
-use domain::{
-    Quotas, ResourceLimits, Scope,
-    ports::{PortResult, Written},
-};
+use domain::{Quotas, ResourceLimits, Scope, ports::PortResult};
 
 use crate::{
-    Database, StoreError, database::pools::Pools,
-    engine::postgres::organization_permits::TransactionPermit,
+    Database, database::pools::Pools, engine::postgres::organization_permits::TransactionPermit,
 };
 
 /// Fails the current transaction when the growth exceeds a limit.
@@ -24,17 +20,6 @@ macro_rules! admit {
             $growth.admit(&$limits, &used)?;
         }
     }};
-}
-
-/// Turns errors that rolled back a transaction on purpose into their result.
-pub(crate) fn refusal_as_written(
-    written: Result<Written, StoreError>,
-) -> Result<Written, StoreError> {
-    match written {
-        Err(StoreError::Repeated) => Ok(Written::Repeated),
-        Err(StoreError::Refused(refusal)) => Ok(Written::Refused(refusal)),
-        written => written,
-    }
 }
 
 impl Database {

@@ -6,7 +6,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use domain::{EventPayload, EventValue, Timestamp};
+use domain::{EventName, EventPayload, Timestamp};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -33,7 +33,17 @@ struct EventWithCode {
     #[diesel(sql_type = BigInt)]
     at: i64,
     #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
     payload: String,
+}
+
+impl EventWithCode {
+    fn payload(&self) -> Result<EventPayload, StoreError> {
+        let corrupt = |column| StoreError::corrupt(column, &self.id);
+        let name = EventName::parse(&self.name).ok_or_else(|| corrupt("events.name"))?;
+        payload_of(name, &self.payload).ok_or_else(|| corrupt("events.payload"))
+    }
 }
 
 impl Database {
@@ -96,20 +106,20 @@ impl Database {
         before: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
-        let (before, limit) = (before.millis(), i64::from(limit));
         let (mut blanked, mut last, mut examined) = (Vec::new(), None, 0);
-        for row in self.events_with_codes(before, limit).await? {
-            let payload = payload_of(&row.payload)
-                .ok_or_else(|| StoreError::corrupt("events.payload", &row.id));
-            let payload = skip_unreadable(payload);
+        for row in self.events_with_codes(before.millis(), i64::from(limit)).await? {
+            let mut payload = skip_unreadable(row.payload());
+            let expires_at = payload.as_ref().and_then(EventPayload::code_expires_at);
             // Events are in the order of creation, which differs from the order of expiry by a few
             // minutes at most.
-            if payload.as_ref().is_some_and(|payload| expires_after(payload, before)) {
+            if expires_at.is_some_and(|at| at > before) {
                 break;
             }
             (last, examined) = (Some((row.at, row.id.clone())), examined + 1);
-            if let Some(payload) = payload.and_then(without_code) {
-                blanked.push((row.organization, row.id, payload_text(&payload)?));
+            if let Some(payload) = &mut payload
+                && payload.blank_code()
+            {
+                blanked.push((row.organization, row.id, payload_text(payload)?));
             }
         }
         if let Some((at, id)) = last {
@@ -169,18 +179,4 @@ impl Database {
             })
         })
     }
-}
-
-/// Whether the code of an event expires after a time.
-fn expires_after(payload: &EventPayload, before: i64) -> bool {
-    payload.iter().any(|(name, value)| {
-        name == "expiresAt" && matches!(value, EventValue::Number(at) if *at > before)
-    })
-}
-
-/// Returns the payload without its code; `None` when the payload has none.
-fn without_code(mut payload: EventPayload) -> Option<EventPayload> {
-    let (_, code) = payload.iter_mut().find(|(name, _)| name == "code")?;
-    let was = std::mem::replace(code, EventValue::Null);
-    (was != EventValue::Null).then_some(payload)
 }

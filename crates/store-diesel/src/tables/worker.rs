@@ -7,15 +7,18 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Cleanup, Desired, Event, ExpectedVersion, GatewayId, HeldSession, Session, SessionId, Status,
-    Timestamp,
-    ports::{Claim, PortResult, WorkerStore, Written},
+    Cleanup, Desired, ExpectedVersion, GatewayId, HeldSession, Session, SessionId, SessionUpdate,
+    Status, SystemCommit, Timestamp,
+    ports::{Claim, PortResult, SystemWrite, WorkerStore, Written},
 };
 
 use crate::{
     Database, StoreError,
-    batch::mutation::Mutation,
-    database::statements::{with_conn, with_transaction},
+    batch::mutation::{Mutation, SessionCommit},
+    database::{
+        pools::Pools,
+        statements::{with_conn, with_transaction},
+    },
     rows::{
         cleanup::{CleanupPostponement, CleanupRow},
         column::from_bigint,
@@ -25,7 +28,11 @@ use crate::{
     },
     schema::{link_attempts, retirements, sessions},
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
-    tables::{commit::done_or_raced, id_chunks::id_chunks},
+    tables::{
+        id_chunks::id_chunks,
+        sessions::done_or_raced,
+        transaction::{RowChange, Transaction},
+    },
 };
 
 #[async_trait]
@@ -106,18 +113,20 @@ impl WorkerStore for Database {
         .await
     }
 
-    async fn update(
-        &self,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let scoped_id = ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str());
-        let expected = ExpectedRowVersion::of(expected)?;
-        let (state, events) = (MutableColumns::new(session)?, EventRow::all(events)?);
-        // The worker never changes settings, so the size of the metadata stays.
-        let update = Mutation::Update(scoped_id, expected, Box::new(state), None);
-        self.commit(update, events).await.map(done_or_raced)
+    async fn commit(&self, commit: &SystemCommit<SystemWrite>) -> PortResult<Written> {
+        let (mutation, events) = (mutation_of(&commit.change)?, EventRow::all(&commit.events)?);
+        match &self.pools {
+            Pools::Postgres(pool) => {
+                let commit = SessionCommit { mutation, events };
+                let changed = self.within_deadline(pool.group_commit.commit(commit)).await?;
+                Ok(done_or_raced(changed))
+            }
+            Pools::Sqlite(_) => {
+                let change = RowChange::Mutate(mutation);
+                let transaction = Transaction { change, events, caller: None };
+                self.within_deadline(self.transact(transaction)).await
+            }
+        }
     }
 
     async fn reschedule(
@@ -141,18 +150,6 @@ impl WorkerStore for Database {
             Ok(done_or_raced(changed > 0))
         })
         .await
-    }
-
-    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let id = cleanup.session.to_string();
-        let (change, events) = (CleanupPostponement::new(cleanup)?, EventRow::all(events)?);
-        self.commit(Mutation::Postpone(id, change), events).await.map(drop)
-    }
-
-    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let id = cleanup.session.to_string();
-        let events = EventRow::all(events)?;
-        self.commit(Mutation::Finish(id), events).await.map(drop)
     }
 
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
@@ -278,6 +275,21 @@ impl WorkerStore for Database {
         self.run(move |database| async move { database.blank_dead_codes(died_before, limit).await })
             .await
     }
+}
+
+fn mutation_of(change: &SystemWrite) -> Result<Mutation, StoreError> {
+    Ok(match change {
+        SystemWrite::Update(SessionUpdate { session, expected }) => Mutation::Update(
+            ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str()),
+            ExpectedRowVersion::of(*expected)?,
+            Box::new(MutableColumns::new(session)?),
+            None,
+        ),
+        SystemWrite::Postpone(cleanup) => {
+            Mutation::Postpone(cleanup.session.to_string(), CleanupPostponement::new(cleanup)?)
+        }
+        SystemWrite::Finish(cleanup) => Mutation::Finish(cleanup.session.to_string()),
+    })
 }
 
 /// Returns the position of each id: an update returns its rows in any order, and a claim keeps the

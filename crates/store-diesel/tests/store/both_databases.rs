@@ -1,5 +1,7 @@
 //! Makes each claim a test on SQLite and a test on PostgreSQL.
 
+use domain::ports::{CommitOutcome, PortResult, Written};
+
 /// Makes each function, which takes a `TestDatabase`, a test on either engine.
 macro_rules! on_both {
     ($($claim:ident),+ $(,)?) => {
@@ -27,6 +29,6 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 /// Asserts that a write happened.
-pub(crate) fn done(written: domain::ports::PortResult<domain::ports::Written>) {
-    assert_eq!(written.expect("the store is there"), domain::ports::Written::Done);
+pub(crate) fn done(written: PortResult<CommitOutcome>) {
+    assert_eq!(written.expect("the store is there"), Ok(Written::Done));
 }

@@ -6,10 +6,12 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{
     GatewayId, Node, Quotas, ResourceLimits, Session, SessionId, Settings, Timestamp, Version,
     ports::{
-        Claim, Environment, EventLog, IdempotencyStore, NodeStore, Refusal, SessionStore,
+        Claim, Environment, EventLog, IdempotencyStore, NodeStore, Rejection, SessionStore,
         WorkerStore, Written,
     },
-    testing::{TestEnvironment, contract},
+    testing::{
+        TestEnvironment, commit_parts, contract, insert_session, link_session, update_session,
+    },
 };
 
 use crate::{
@@ -30,7 +32,7 @@ async fn concurrent_claims_never_share_a_session(test_db: TestDatabase) {
     for _ in 0..ALL {
         let mut session = session(&*environment);
         session.due = Some(environment.now());
-        done(stores[0].insert(&scope(), &session, &[], None).await);
+        done(insert_session(&stores[0], &scope(), &session, &[], None).await);
     }
     let now = environment.now();
     let until = now.plus(Duration::from_secs(60));
@@ -60,21 +62,21 @@ async fn concurrent_updates_of_one_version_succeed_once(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let stores = [test_db.open().await, test_db.open().await];
     let (made, expected, events) =
-        session(&*environment).created().into_commit(scope().actor(), &*environment);
+        commit_parts(session(&*environment).created(), scope().actor(), &*environment);
     assert_eq!(expected.version, Version(0));
-    done(stores[0].insert(&scope(), &made, &events, None).await);
+    done(insert_session(&stores[0], &scope(), &made, &events, None).await);
     let writers = (0..8).map(|n| {
         let store = stores[n % 2].clone();
         let (next, expected, events) =
-            made.clone().created().into_commit(scope().actor(), &*environment);
+            commit_parts(made.clone().created(), scope().actor(), &*environment);
         tokio::spawn(async move {
-            SessionStore::update(&store, &scope(), &next, expected, &events, None).await
+            update_session(&store, &scope(), &next, expected, &events, None).await
         })
     });
     let mut done = 0;
     for writer in writers.collect::<Vec<_>>() {
         let written = writer.await.expect("no panic").expect("update");
-        done += usize::from(written == Written::Done);
+        done += usize::from(written == Ok(Written::Done));
     }
     assert_eq!(done, 1);
     let log = stores[0].after(&scope(), None, 100).await.expect("events");
@@ -130,15 +132,14 @@ async fn concurrent_writers_and_readers_succeed(test_db: TestDatabase) {
         let (store, environment) = (store.clone(), environment.clone());
         tokio::spawn(async move {
             let (made, _, events) =
-                session(&*environment).created().into_commit(scope().actor(), &*environment);
-            done(store.insert(&scope(), &made, &events, None).await);
+                commit_parts(session(&*environment).created(), scope().actor(), &*environment);
+            done(insert_session(&store, &scope(), &made, &events, None).await);
             let found = SessionStore::find(&store, &scope(), &made.id).await.expect("find");
             assert_eq!(found.as_ref(), Some(&made), "a write that was answered can be read");
             let (next, expected, events) =
-                made.created().into_commit(scope().actor(), &*environment);
-            let written =
-                SessionStore::update(&store, &scope(), &next, expected, &events, None).await;
-            assert_eq!(written.expect("update"), Written::Done);
+                commit_parts(made.created(), scope().actor(), &*environment);
+            let written = update_session(&store, &scope(), &next, expected, &events, None).await;
+            assert_eq!(written.expect("update"), Ok(Written::Done));
         })
     });
     for one in work.collect::<Vec<_>>() {
@@ -151,10 +152,10 @@ async fn write_of_a_dropped_caller_completes(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     let store = test_db.open().await;
     let (made, _, events) =
-        session(&*environment).created().into_commit(scope().actor(), &*environment);
+        commit_parts(session(&*environment).created(), scope().actor(), &*environment);
     // Polled once, then dropped.
     let caller = scope();
-    let insert = store.insert(&caller, &made, &events, None);
+    let insert = insert_session(&store, &caller, &made, &events, None);
     let gone = tokio::time::timeout(Duration::ZERO, insert).await;
     assert!(gone.is_err(), "the caller was gone before the answer");
     let look = async {
@@ -170,7 +171,7 @@ async fn wake_of_more_sessions_than_one_statement_takes_wakes_all(test_db: TestD
     let environment = TestEnvironment::new();
     let store = test_db.open().await;
     let made = session(&*environment);
-    done(store.insert(&scope(), &made, &[], None).await);
+    done(insert_session(&store, &scope(), &made, &[], None).await);
     let mut names: Vec<_> = (0..40_000).map(|n| SessionId::from_bits(1 << 90 | n)).collect();
     names.push(made.id.clone());
     let now = environment.now();
@@ -187,22 +188,22 @@ async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
     let stores =
         [test_db.open().await, test_db.open().await].map(|s| s.with_quotas(quotas.clone()));
     let (first, _, events) =
-        session(&*environment).created().into_commit(scope().actor(), &*environment);
-    done(stores[0].insert(&scope(), &first, &events, None).await);
+        commit_parts(session(&*environment).created(), scope().actor(), &*environment);
+    done(insert_session(&stores[0], &scope(), &first, &events, None).await);
     for (left, there) in [(6, 6), (0, 7)] {
         let makers = (0..40).map(|n| {
             let (store, environment) = (stores[n % 2].clone(), environment.clone());
             tokio::spawn(async move {
                 let new = session(&*environment).created();
-                let (new, _, events) = new.into_commit(scope().actor(), &*environment);
-                store.insert(&scope(), &new, &events, None).await.expect("an answer")
+                let (new, _, events) = commit_parts(new, scope().actor(), &*environment);
+                insert_session(&store, &scope(), &new, &events, None).await.expect("an answer")
             })
         });
         let mut made = 0;
         for maker in makers.collect::<Vec<_>>() {
             match maker.await.expect("no panic") {
-                Written::Done => made += 1,
-                Written::Refused(Refusal::Full(full)) => {
+                Ok(Written::Done) => made += 1,
+                Err(Rejection::Full(full)) => {
                     assert_eq!((full.limit, full.used), (7, 7));
                 }
                 other => panic!("{other:?}"),
@@ -222,19 +223,18 @@ async fn concurrent_link_attempts_of_one_phone_stay_within_the_quota(test_db: Te
     let attempts = (0..20).map(|n| {
         let store = stores[n % 2].clone();
         let new = session(&*environment).created();
-        let (new, _, events) = new.into_commit(scope().actor(), &*environment);
+        let (new, _, events) = commit_parts(new, scope().actor(), &*environment);
         tokio::spawn(async move {
             let attempt = contract::attempt(&new, Some("15551234567"), now);
-            let begun =
-                store.write_with_link_attempt(&scope(), &new, None, &events, None, &attempt).await;
+            let begun = link_session(&store, &scope(), &new, None, &events, &attempt).await;
             begun.expect("an answer")
         })
     });
     let mut begun = 0;
     for attempt in attempts.collect::<Vec<_>>() {
         match attempt.await.expect("no panic") {
-            Written::Done => begun += 1,
-            Written::Refused(Refusal::Limited { rate_quota, .. }) => {
+            Ok(Written::Done) => begun += 1,
+            Err(Rejection::RateLimited { rate_quota, .. }) => {
                 assert_eq!(rate_quota.name, "pairing");
             }
             other => panic!("{other:?}"),

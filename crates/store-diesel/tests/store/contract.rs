@@ -1,6 +1,11 @@
 //! Runs the contract suites that every store must pass.
 
-use domain::testing::{TestEnvironment, contract};
+use std::sync::Arc;
+
+use domain::{
+    ports::Environment,
+    testing::{TestEnvironment, contract},
+};
 
 use crate::{both_databases::on_both, test_database::TestDatabase};
 
@@ -19,6 +24,8 @@ suites!(
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
+    existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
     filter_conditions_are_combined_with_and,
     delete_replaces_session_with_cleanup,
     complete_cleanup_leaves_events_only,
@@ -64,6 +71,12 @@ suites_with_quotas!(
     idempotency_records_fill_their_quota,
 );
 
+async fn adopted_orphan_continues_the_events_of_its_id(test_db: TestDatabase) {
+    let environment: Arc<dyn Environment> = TestEnvironment::new();
+    let store = test_db.open().await;
+    contract::adopted_orphan_continues_the_events_of_its_id(&store, &environment).await;
+}
+
 async fn session_pages_cover_every_session_once(test_db: TestDatabase) {
     contract::session_pages_cover_every_session_once(&test_db.open().await).await;
 }
@@ -77,6 +90,8 @@ on_both!(
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
+    existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
     filter_conditions_are_combined_with_and,
     delete_replaces_session_with_cleanup,
     complete_cleanup_leaves_events_only,
@@ -91,6 +106,7 @@ on_both!(
     version_lookup_returns_stored_versions,
     cleanup_lives_until_finished,
     node_registers_renews_its_lease_and_is_lost,
+    adopted_orphan_continues_the_events_of_its_id,
     orphan_is_returned_once_and_listed_while_held,
     key_is_visible_to_its_organization_only,
     key_directory_finds_valid_keys_only,

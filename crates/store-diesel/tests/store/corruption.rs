@@ -1,14 +1,16 @@
 //! Tests: a corrupt row is an error when read alone, absent from lists, and never causes a panic.
 
 use domain::{
-    ApiKey, Caller, Capability, Deadlines, KeyId, Node, OrganizationId, Reach, Session, SessionId,
-    Settings, Timestamp,
+    ApiKey, Caller, Capability, KeyId, Node, OrganizationId, Reach, Session, SessionId, Settings,
+    StoredVersion, Timestamp,
     ports::{
         ApiKeyStore, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore, PortError,
         PortResult, Position, PresentedKey, SessionFilter, SessionPage, SessionStore, WorkerStore,
         Written,
     },
-    testing::TestEnvironment,
+    testing::{
+        TestEnvironment, cleanup_of, commit_parts, delete_session, insert_key, insert_session,
+    },
 };
 use store_diesel::Database;
 
@@ -54,10 +56,10 @@ async fn filled(test_db: &TestDatabase) -> (Database, Session, ApiKey, Node) {
     let store = test_db.open().await;
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
-    let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
-    done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
+    let (session, _, events) = commit_parts(session.created(), scope().actor(), &*environment);
+    done(insert_session(&store, &scope(), &session, &events, None).await);
     let key = api_key(7, None);
-    done(ApiKeyStore::insert(&store, &scope(), &key, &[], None).await);
+    done(insert_key(&store, &scope(), &key, &[], None).await);
     let node = Node {
         id: domain::GatewayId::parse("gw-1").expect("a name"),
         address: "http://127.0.0.1:9".to_owned(),
@@ -139,15 +141,12 @@ async fn write_into_another_organization_is_rejected(test_db: TestDatabase) {
     let mut foreign_row = session.clone();
     (foreign_row.id, foreign_row.organization) = (SessionId::from_bits(99), zeta.clone());
     assert_broken(
-        &SessionStore::insert(&store, &scope(), &foreign_row, &[], None).await,
+        &insert_session(&store, &scope(), &foreign_row, &[], None).await,
         "a foreign session",
     );
     let mut foreign_row = key.clone();
     (foreign_row.id, foreign_row.organization) = (KeyId::from_bits(99), zeta.clone());
-    assert_broken(
-        &ApiKeyStore::insert(&store, &scope(), &foreign_row, &[], None).await,
-        "a foreign key",
-    );
+    assert_broken(&insert_key(&store, &scope(), &foreign_row, &[], None).await, "a foreign key");
     let theirs = Caller::operator(zeta).may(Capability::Manage).expect("may manage");
     let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     assert_eq!(SessionStore::list(&store, &theirs, &page).await.expect("list"), []);
@@ -160,14 +159,10 @@ async fn ids_are_unique_across_organizations(test_db: TestDatabase) {
     let theirs = Caller::operator(zeta.clone()).may(Capability::Manage).expect("may manage");
     let mut duplicate = session.clone();
     duplicate.organization = zeta;
-    assert_broken(
-        &SessionStore::insert(&store, &theirs, &duplicate, &[], None).await,
-        "a second of the name",
-    );
-    assert_broken(
-        &SessionStore::insert(&store, &scope(), &session, &[], None).await,
-        "the same again",
-    );
+    for (scope, again) in [(&theirs, &duplicate), (&scope(), &session)] {
+        let written = insert_session(&store, scope, again, &[], None).await;
+        assert_eq!(written.expect("an answer"), Ok(Written::Raced));
+    }
     assert_eq!(SessionStore::find(&store, &theirs, &session.id).await.expect("find"), None);
 }
 
@@ -179,7 +174,7 @@ async fn unreadable_row_does_not_block_claims_of_others(test_db: TestDatabase) {
         let acme = scope().organization().clone();
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.due = Some(environment.now());
-        done(SessionStore::insert(&store, &scope(), &session, &[], None).await);
+        done(insert_session(&store, &scope(), &session, &[], None).await);
         ids.push(session.id);
     }
     test_db
@@ -205,7 +200,7 @@ async fn insert_sessions_with_unreadable_thirds(
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.gateway = domain::GatewayId::parse("gw-1");
         session.spec.epoch = 3;
-        done(SessionStore::insert(store, &scope(), &session, &[], None).await);
+        done(insert_session(store, &scope(), &session, &[], None).await);
         if number % 3 == 0 {
             test_db
                 .execute(&format!(
@@ -274,8 +269,8 @@ async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
         let mut session = Session::new(acme, None, Settings::default(), &*environment);
         session.gateway = node.clone();
         session.spec.epoch = 3;
-        let (session, _, events) = session.created().into_commit(scope().actor(), &*environment);
-        done(SessionStore::insert(&store, &scope(), &session, &events, None).await);
+        let (session, _, events) = commit_parts(session.created(), scope().actor(), &*environment);
+        done(insert_session(&store, &scope(), &session, &events, None).await);
         let id = &session.id;
         test_db.execute(&format!("UPDATE sessions SET {column} = {value} WHERE id = '{id}'")).await;
         let why = format!("{number}: {column} = {value}");
@@ -288,12 +283,11 @@ async fn unreadable_session_can_be_deleted(test_db: TestDatabase) {
         assert_eq!(partial_session.is_on_unknown_node, column == "gateway", "{why}");
         assert_eq!(partial_session.epoch, (column != "epoch").then_some(3), "{why}");
         assert_eq!(partial_session.sequence, 1, "{why}");
-        let (_, cleanup) =
-            session.clone().delete(scope().actor(), environment.now(), &Deadlines::default());
+        let cleanup = cleanup_of(&session, &scope(), environment.now());
         let mark = partial_session.stored_version;
-        let raced = store.delete_partial(&scope(), mark + 1, &cleanup, &[]).await;
-        assert_eq!(raced.expect("an answer"), Written::Raced, "{why}");
-        done(store.delete_partial(&scope(), mark, &cleanup, &[]).await);
+        let raced = delete_session(&store, &scope(), StoredVersion(mark + 1), &cleanup, &[]).await;
+        assert_eq!(raced.expect("an answer"), Ok(Written::Raced), "{why}");
+        done(delete_session(&store, &scope(), StoredVersion(mark), &cleanup, &[]).await);
         assert_eq!(SessionStore::find(&store, &scope(), id).await.expect("gone"), None, "{why}");
         let cleaning_up =
             store.pending_cleanups(node.as_ref().expect("a name")).await.expect("retiring");

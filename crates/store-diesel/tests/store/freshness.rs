@@ -9,7 +9,7 @@ use std::sync::{
 use domain::{
     Caller, Capability, OrganizationId, Reach, Scope, Session, SessionId, Settings, Version,
     ports::{SessionStore, Written},
-    testing::TestEnvironment,
+    testing::{TestEnvironment, commit_parts, insert_session, update_session},
 };
 use store_diesel::Database;
 
@@ -24,7 +24,7 @@ async fn insert_and_read_twice(store: &Database) -> Session {
     let environment = TestEnvironment::new();
     let session =
         Session::new(scope().organization().clone(), None, Settings::default(), &*environment);
-    done(store.insert(&scope(), &session, &[], None).await);
+    done(insert_session(store, &scope(), &session, &[], None).await);
     for _ in 0..2 {
         assert_eq!(find(store, &scope(), &session.id).await.as_ref(), Some(&session));
     }
@@ -123,10 +123,10 @@ async fn acknowledged_write_is_visible_to_every_read(test_db: TestDatabase) {
     let environment = TestEnvironment::new();
     for version in 1..=WRITES {
         let (next, expected_version, events) =
-            session.created().into_commit(scope().actor(), &*environment);
+            commit_parts(session.created(), scope().actor(), &*environment);
         let written =
-            SessionStore::update(&writer, &scope(), &next, expected_version, &events, None).await;
-        assert_eq!(written.expect("update"), Written::Done);
+            update_session(&writer, &scope(), &next, expected_version, &events, None).await;
+        assert_eq!(written.expect("update"), Ok(Written::Done));
         assert_eq!(next.version, Version(version));
         answered.store(version, Ordering::SeqCst);
         session = next;

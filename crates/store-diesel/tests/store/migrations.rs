@@ -8,6 +8,7 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use domain::{
     SessionId, Timestamp,
     ports::{ApiKeyStore, KeyDirectory, PresentedKey, SessionStore},
+    testing::{insert_key, revoke_key},
 };
 use store_diesel::{Config, Database, StoreError};
 
@@ -58,9 +59,9 @@ async fn keys_survive_migrations_of_their_table(test_db: TestDatabase) {
     let [plain, short] = [api_key(1, None), api_key(2, Some(Timestamp::from_millis(later)))];
     let [gone, expired] = [api_key(3, None), api_key(4, Some(now))];
     for key in [&plain, &short, &gone, &expired] {
-        done(ApiKeyStore::insert(&store, &scope(), key, &[], None).await);
+        done(insert_key(&store, &scope(), key, &[], None).await);
     }
-    done(store.revoke(&scope(), &gone.id, now, &[]).await);
+    done(revoke_key(&store, &scope(), &gone.id, now, &[]).await);
     let good = async |store: &Database| {
         let mut good = Vec::new();
         for key in [&plain, &short, &gone, &expired] {

@@ -6,7 +6,7 @@ use diesel::{Connection, connection::SimpleConnection};
 use domain::{
     Caller, Capability, OrganizationId, Scope, Session, SessionId, Settings, Timestamp,
     ports::{PortError, PortResult, SessionFilter, SessionPage, SessionStore},
-    testing::TestEnvironment,
+    testing::{TestEnvironment, commit_parts, insert_session, update_session},
 };
 use store_diesel::{Config, Database, StoreError};
 
@@ -96,7 +96,7 @@ async fn connections_ended_by_the_server_fail_no_request() {
 async fn stored(store: &Database) -> Session {
     let acme = scope().organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
-    done(store.insert(&scope(), &session, &[], None).await);
+    done(insert_session(store, &scope(), &session, &[], None).await);
     session
 }
 
@@ -118,9 +118,10 @@ async fn cancelled_and_lock_blocked_statements_are_unavailable() {
         let page = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
         assert_unavailable(store.list(&scope(), &page)).await;
         let (next, expected_version, _) =
-            session.clone().created().into_commit(scope().actor(), &*TestEnvironment::new());
+            commit_parts(session.clone().created(), scope().actor(), &*TestEnvironment::new());
         let acme = scope();
-        let updates = (0..3).map(|_| store.update(&acme, &next, expected_version, &[], None));
+        let updates =
+            (0..3).map(|_| update_session(&store, &acme, &next, expected_version, &[], None));
         for update in futures_util::future::join_all(updates).await {
             assert!(matches!(update, Err(PortError::Unavailable(_))), "{limit}: {update:?}");
         }
@@ -203,11 +204,11 @@ async fn file_locked_by_another_process_is_readable_and_unavailable_for_writes()
     let mut other = diesel::SqliteConnection::establish(&test_db.file().display().to_string())
         .expect("the file opens twice");
     other.batch_execute("BEGIN IMMEDIATE").expect("the lock is free");
-    assert_unavailable(store.insert(&scope(), &session, &[], None)).await;
+    assert_unavailable(insert_session(&store, &scope(), &session, &[], None)).await;
     assert_all_served(&store).await;
     other.batch_execute("ROLLBACK").expect("it ends");
     // The lock is free again.
-    done(store.insert(&scope(), &session, &[], None).await);
+    done(insert_session(&store, &scope(), &session, &[], None).await);
     let found = store.find(&scope(), &session.id).await.expect("served");
     assert_eq!(found, Some(session));
 }

@@ -57,12 +57,16 @@ async fn file_that_is_no_database_is_rejected_and_unchanged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn written_session_is_there_after_a_restart() {
-    use domain::{Session, Settings, ports::SessionStore, testing::TestEnvironment};
+    use domain::{
+        Session, Settings,
+        ports::SessionStore,
+        testing::{TestEnvironment, insert_session},
+    };
     let scope = crate::outage::scope();
     let test_db = TestDatabase::sqlite();
     let acme = scope.organization().clone();
     let session = Session::new(acme, None, Settings::default(), &*TestEnvironment::new());
-    done(test_db.open().await.insert(&scope, &session, &[], None).await);
+    done(insert_session(&test_db.open().await, &scope, &session, &[], None).await);
     let found = test_db.open().await.find(&scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session));
 }

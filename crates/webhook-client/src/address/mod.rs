@@ -1,6 +1,6 @@
 //! Decides which addresses berth connects to for a webhook.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0039.
 
 mod allowed;
 mod embedded;

@@ -1,7 +1,7 @@
 //! The only way to a connection: every address is judged before the first is dialled, and the peer
 //! of the open connection is judged again.
 //!
-//! Decision: ADR 0036.
+//! Decision: ADR 0039.
 
 use std::{io, net::SocketAddr, sync::Arc};
 

@@ -136,8 +136,8 @@ async fn bad_requests_are_refused_with_a_reason() {
         ("GET", "/", "", 404),
         ("GET", "/phones/%ff", "", 404),
     ] {
-        let (seen, head, answer) = fixture.send(method, path, body).await;
-        assert_eq!(seen, status, "{method} {path}: {answer}");
+        let (observed, head, answer) = fixture.send(method, path, body).await;
+        assert_eq!(observed, status, "{method} {path}: {answer}");
         assert!(answer["error"]["code"].is_string() && answer["error"]["message"].is_string());
         assert_eq!(status == 405, head.contains("\r\nallow: "), "{head}");
     }

@@ -51,7 +51,7 @@ async fn program_rejects_addresses_outside_loopback() {
         let all = if arguments[0] == "--listen" { arguments.to_vec() } else { all };
         let output = program(&all).output().await.unwrap();
         assert!(!output.status.success());
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains("not a loopback address"), "{said}");
+        let output = String::from_utf8(output.stderr).unwrap();
+        assert!(output.contains("not a loopback address"), "{output}");
     }
 }

@@ -1,18 +1,16 @@
 //! Cleanup of deleted sessions, with and without faults.
 
-use domain::{Error, EventName, EventValue, Status, testing::World};
+use domain::{Error, EventPayload, Status, testing::World};
 
 use crate::fixture::Fixture;
 
 /// Returns the outcome of each finished cleanup, oldest first.
-fn outcomes(fixture: &Fixture) -> Vec<String> {
-    let events = fixture.world.memory.events().into_iter();
-    let retired = events.filter(|event| event.name == EventName::SessionRetired);
-    let outcome = |event: domain::Event| match event.payload.into_iter().next() {
-        Some((_, EventValue::Text(outcome))) => outcome,
-        other => panic!("{other:?}"),
+fn outcomes(fixture: &Fixture) -> Vec<&'static str> {
+    let outcome = |event: domain::Event| match event.payload {
+        EventPayload::SessionRetired { unlink } => Some(unlink.as_str()),
+        _ => None,
     };
-    retired.map(outcome).collect()
+    fixture.world.memory.events().into_iter().filter_map(outcome).collect()
 }
 
 #[tokio::test]
@@ -80,10 +78,10 @@ async fn logout_continues_after_its_request() {
     let fixture = Fixture::new().await;
     let id = fixture.working().await;
     fixture.world.gateway.set_mute(true);
-    let waiting = fixture.world.sessions.logout(&World::acme(), id.as_str()).await.unwrap();
+    let waiting = fixture.world.sessions.logout(&World::acme(), id.as_str(), None).await.unwrap();
     assert!(waiting.spec.unlink.is_some(), "not confirmed within the request");
     assert!(waiting.is_paired(), "the device is still linked");
-    let start = fixture.world.sessions.start(&World::acme(), id.as_str()).await;
+    let start = fixture.world.sessions.start(&World::acme(), id.as_str(), None).await;
     assert!(matches!(start, Err(Error::Conflict { retry_after: Some(_), .. })));
     fixture.world.gateway.set_mute(false);
     fixture.pass(40, true).await;

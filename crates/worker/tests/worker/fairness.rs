@@ -19,15 +19,17 @@ async fn waiting_sessions_get_free_capacity_fairly_between_organizations() {
     world.memory.register(&node).await.unwrap();
     let mut greedy = Vec::new();
     for _ in 0..40 {
-        greedy
-            .push(world.sessions.create(&World::acme(), Settings::default(), true).await.unwrap());
+        greedy.push(
+            world.sessions.create(&World::acme(), Settings::default(), true, None).await.unwrap(),
+        );
         world.environment.advance(std::time::Duration::from_millis(1));
     }
     fixture.settle().await;
     let assigned_sessions = world.memory.assigned_sessions(&id).await.unwrap().len();
     assert_eq!(assigned_sessions, 3, "as many sessions as the node has capacity for");
 
-    let modest = world.sessions.create(&World::zeta(), Settings::default(), true).await.unwrap();
+    let modest =
+        world.sessions.create(&World::zeta(), Settings::default(), true, None).await.unwrap();
     fixture.settle().await;
     // Waiting sessions do not become due before capacity is free.
     assert_eq!(fixture.worker.round().await.unwrap(), 0);

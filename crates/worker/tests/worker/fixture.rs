@@ -5,8 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     GatewayId, Session, SessionId, Settings, Snapshot,
-    ports::{NodeStore, Notifier},
-    testing::{FakeSessionControl, Memory, PlainOrganizationTags, TestEnvironment, World},
+    ports::NodeStore,
+    testing::{
+        FakeSessionControl, Memory, PlainOrganizationTags, TestEnvironment, TestPause, World,
+    },
 };
 use tokio::sync::OnceCell;
 use worker::{Ports, Worker};
@@ -17,21 +19,19 @@ pub(crate) struct Fixture {
     pub(crate) worker: Worker,
 }
 
-/// A notifier whose `wait` lets the worker perform a round and then the time pass.
-struct WorkingNotifier {
+/// A pause that lets the worker perform a round and then the time pass.
+struct WorkingPause {
     worker: OnceCell<Worker>,
     environment: Arc<TestEnvironment>,
 }
 
 #[async_trait]
-impl Notifier for WorkingNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, at_most: Duration) {
+impl TestPause for WorkingPause {
+    async fn pause(&self, duration: Duration) {
         if let Some(worker) = self.worker.get() {
             worker.round().await.unwrap();
         }
-        self.environment.advance(at_most);
+        self.environment.advance(duration);
     }
 }
 
@@ -48,25 +48,23 @@ impl Fixture {
     }
 
     async fn over(environment: Arc<TestEnvironment>, gateway: FakeSessionControl) -> Self {
-        let notifier =
-            Arc::new(WorkingNotifier { worker: OnceCell::new(), environment: environment.clone() });
+        let pause =
+            Arc::new(WorkingPause { worker: OnceCell::new(), environment: environment.clone() });
         let memory = Memory::new();
         let world =
-            World::with_changes(environment.clone(), gateway, memory.clone(), notifier.clone())
-                .await;
+            World::with_pause(environment.clone(), gateway, memory.clone(), pause.clone()).await;
         let store = Arc::new(memory);
         let ports = Ports {
             worker_store: store.clone(),
             nodes: store,
             gateway: Arc::new(world.gateway.clone()),
             environment,
-            work: world.worker_notifier.clone(),
-            change_notifier: notifier.clone(),
+            notifier: world.notifier.clone(),
             leases: world.leases.clone(),
             organization_tags: Arc::new(PlainOrganizationTags),
         };
         let worker = Worker::new(ports, world.deadlines.clone());
-        notifier.worker.set(worker.clone()).ok().unwrap();
+        pause.worker.set(worker.clone()).ok().unwrap();
         Self { world, worker }
     }
 
@@ -137,7 +135,8 @@ impl Fixture {
     /// Creates a paired, working session of acme.
     pub(crate) async fn working(&self) -> SessionId {
         let settings = Settings::default();
-        let session = self.world.sessions.create(&World::acme(), settings, false).await.unwrap();
+        let session =
+            self.world.sessions.create(&World::acme(), settings, false, None).await.unwrap();
         self.pair(&session.id).await;
         session.id
     }

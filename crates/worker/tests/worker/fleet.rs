@@ -175,10 +175,10 @@ fn request(fleet: &SimulatedFleet, id: &SessionId, by: usize, action: OwnerReque
             let is_set = sessions.qr(&acme, id, std::time::Duration::ZERO).now_or_never();
             drop(is_set);
         }
-        OwnerRequest::Start => drop(sessions.start(&acme, id).now_or_never()),
-        OwnerRequest::Stop => drop(sessions.stop(&acme, id).now_or_never()),
-        OwnerRequest::Restart => drop(sessions.restart(&acme, id).now_or_never()),
-        OwnerRequest::Logout => drop(sessions.logout(&acme, id).now_or_never()),
+        OwnerRequest::Start => drop(sessions.start(&acme, id, None).now_or_never()),
+        OwnerRequest::Stop => drop(sessions.stop(&acme, id, None).now_or_never()),
+        OwnerRequest::Restart => drop(sessions.restart(&acme, id, None).now_or_never()),
+        OwnerRequest::Logout => drop(sessions.logout(&acme, id, None).now_or_never()),
         OwnerRequest::Delete => drop(sessions.delete(&acme, id, None).now_or_never()),
         OwnerRequest::Edit => {
             let label = Some(Some(fleet.shown_codes.len().to_string()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     Capability, IdempotencyKeyHash, IdempotencyRecord,
-    ports::{Environment, IdempotencyStore, Written},
+    ports::{Environment, IdempotencyStore},
     testing::World,
 };
 
@@ -26,7 +26,7 @@ async fn records_are_removed_after_their_expiry() {
             response: Vec::new(),
             expires_at,
         };
-        assert_eq!(memory.record(&scope, &record, now).await.unwrap(), Written::Done);
+        assert_eq!(memory.record(&scope, &record, now).await.unwrap(), Ok(()));
     }
     fixture.worker.round().await.unwrap();
     assert_eq!(memory.idempotency_records().len(), 1_100);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cleanups;
+mod conversations;
 mod fairness;
 mod fixture;
 mod fleet;

@@ -73,10 +73,10 @@ async fn perform(fixture: &Fixture, ids: &[SessionId], action: Action) {
                 fixture.world.gateway.scan(&qr.text);
             }
         }
-        Start(n) => drop(sessions.start(&acme, ids[n].as_str()).await),
-        Stop(n) => drop(sessions.stop(&acme, ids[n].as_str()).await),
-        Restart(n) => drop(sessions.restart(&acme, ids[n].as_str()).await),
-        Logout(n) => drop(sessions.logout(&acme, ids[n].as_str()).await),
+        Start(n) => drop(sessions.start(&acme, ids[n].as_str(), None).await),
+        Stop(n) => drop(sessions.stop(&acme, ids[n].as_str(), None).await),
+        Restart(n) => drop(sessions.restart(&acme, ids[n].as_str(), None).await),
+        Logout(n) => drop(sessions.logout(&acme, ids[n].as_str(), None).await),
         Delete(n) => drop(sessions.delete(&acme, ids[n].as_str(), None).await),
         LoseConnection(n, reason) => {
             fixture.world.gateway.report_status(&ids[n], Status::Failed, reason);
@@ -167,7 +167,7 @@ proptest! {
             let mut ids = Vec::new();
             for _ in 0..3 {
                 let settings = Settings::default();
-                let session = fixture.world.sessions.create(&World::acme(), settings, false).await;
+                let session = fixture.world.sessions.create(&World::acme(), settings, false, None).await;
                 ids.push(session.unwrap().id);
             }
             for action in actions {

@@ -14,7 +14,7 @@ use crate::fixture::Fixture;
 async fn sessions_of_a_silent_node_fail_and_come_back_with_it() {
     let fixture = Fixture::new().await;
     let (running, stopped) = (fixture.working().await, fixture.working().await);
-    fixture.world.sessions.stop(&World::acme(), stopped.as_str()).await.unwrap();
+    fixture.world.sessions.stop(&World::acme(), stopped.as_str(), None).await.unwrap();
     fixture.settle().await;
     fixture.pass(29, false).await;
     assert_eq!(
@@ -69,7 +69,8 @@ async fn heartbeat_answer_lists_sessions_of_other_nodes() {
 async fn session_is_assigned_and_a_foreign_report_is_refused() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let session = world.sessions.create(&World::acme(), Settings::default(), true).await.unwrap();
+    let session =
+        world.sessions.create(&World::acme(), Settings::default(), true, None).await.unwrap();
     fixture.settle().await;
     assert_eq!(fixture.view(&session.id).await.observed.status, Status::ScanQrCode);
     let foreign = world.nodes.report(&fixture.node().await.id, "another incarnation", vec![]).await;
@@ -120,7 +121,7 @@ async fn node_without_keys_of_a_linked_session_unlinks_no_device() {
     assert_eq!(session.observed.reason.as_ref().unwrap().code, ReasonCode::KeysUnavailable);
     assert_eq!(session.observed.identity, known, "the session stays paired");
     let acme = World::acme();
-    let out = fixture.world.sessions.logout(&acme, id.as_str()).await.unwrap();
+    let out = fixture.world.sessions.logout(&acme, id.as_str(), None).await.unwrap();
     assert_eq!(out.spec.desired, domain::Desired::Stopped);
     assert_eq!(out.observed.reason.unwrap().code, ReasonCode::KeysUnavailable);
     assert_eq!(fixture.world.gateway.devices().as_slice(), std::slice::from_ref(&id));

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use domain::{Caller, Desired, Error, EventName, Orphans, SessionId, Status, testing::World};
+use domain::{
+    Caller, Desired, Error, EventName, EventPayload, LogoutOutcome, Orphans, SessionId, Status,
+    testing::World,
+};
 
 use crate::fixture::Fixture;
 
@@ -72,7 +75,7 @@ async fn adopted_orphan_is_a_stopped_session_that_can_be_started() {
     assert!(listed(&fixture).await.is_empty());
     let foreign = fixture.world.sessions.view(&World::zeta(), id.as_str()).await;
     assert!(matches!(foreign, Err(Error::NotFound { .. })), "{foreign:?}");
-    fixture.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
+    fixture.world.sessions.start(&World::acme(), id.as_str(), None).await.unwrap();
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 }
@@ -85,12 +88,13 @@ async fn unlinked_orphan_is_wiped_and_recorded_in_the_events() {
     assert!(fixture.world.gateway.held().is_empty());
     assert!(fixture.world.memory.cleanups().is_empty());
     let events = fixture.world.memory.events();
-    let ended = events.iter().find(|event| event.name == EventName::SessionRetired).unwrap();
+    let ended = events.iter().find(|event| event.name() == EventName::SessionRetired).unwrap();
     assert_eq!(
         (ended.session.as_ref(), Some(&ended.organization)),
         (Some(&id), acme().organization.as_ref())
     );
-    assert_eq!(ended.payload, [("unlink".into(), "confirmed".into())]);
+    let unlink = LogoutOutcome::Confirmed;
+    assert_eq!(ended.payload, EventPayload::SessionRetired { unlink });
 }
 
 #[tokio::test]

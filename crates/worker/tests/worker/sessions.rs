@@ -23,19 +23,19 @@ async fn session_pairs_stops_starts_restarts_and_logs_out() {
     let identity = sessions.identity(&acme, id.as_str()).await.unwrap();
     assert!(identity.connected);
 
-    sessions.stop(&acme, id.as_str()).await.unwrap();
+    sessions.stop(&acme, id.as_str(), None).await.unwrap();
     fixture.settle().await;
     let stopped = fixture.view(&id).await;
     assert_eq!((stopped.observed.status, stopped.is_paired()), (Status::Stopped, true));
-    let started = sessions.start(&acme, id.as_str()).await.unwrap();
+    let started = sessions.start(&acme, id.as_str(), None).await.unwrap();
     assert_eq!(started.observed.status, Status::Starting);
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
-    sessions.restart(&acme, id.as_str()).await.unwrap();
+    sessions.restart(&acme, id.as_str(), None).await.unwrap();
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 
-    let after = sessions.logout(&acme, id.as_str()).await.unwrap();
+    let after = sessions.logout(&acme, id.as_str(), None).await.unwrap();
     assert_eq!(after.observed.status, Status::Stopped, "logout waits for the confirmation");
     assert_eq!(code(&after), Some(ReasonCode::LoggedOutByUser));
     assert!(!after.is_paired());
@@ -53,7 +53,7 @@ async fn events_are_in_order_and_without_gaps() {
     let events = fixture.world.memory.events();
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=events.len() as u64).collect::<Vec<_>>());
-    let names: Vec<_> = events.iter().map(|event| event.name).collect();
+    let names: Vec<_> = events.iter().map(domain::Event::name).collect();
     for name in [
         EventName::SessionCreated,
         EventName::SessionRequested,
@@ -71,7 +71,7 @@ async fn events_are_in_order_and_without_gaps() {
 async fn unused_pairing_expires_and_can_begin_again() {
     let fixture = Fixture::new().await;
     let (sessions, acme) = (&fixture.world.sessions, World::acme());
-    let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
+    let session = sessions.create(&acme, Settings::default(), true, None).await.unwrap();
     assert_eq!(session.observed.status, Status::Starting);
     fixture.settle().await;
     assert_eq!(fixture.view(&session.id).await.observed.status, Status::ScanQrCode);
@@ -87,7 +87,7 @@ async fn unused_pairing_expires_and_can_begin_again() {
 async fn pairing_code_belongs_to_the_requested_phone() {
     let fixture = Fixture::new().await;
     let (sessions, acme) = (&fixture.world.sessions, World::acme());
-    let session = sessions.create(&acme, Settings::default(), false).await.unwrap();
+    let session = sessions.create(&acme, Settings::default(), false, None).await.unwrap();
     let id = session.id.as_str();
     for bad in ["", "12", "+4915112345678", "1234567890123456", "12345a7"] {
         let refused = sessions.pairing_code(&acme, id, bad).await;
@@ -113,7 +113,7 @@ async fn session_that_does_not_start_fails_at_its_deadline_and_recovers() {
     let fixture = Fixture::new().await;
     let (sessions, acme) = (&fixture.world.sessions, World::acme());
     fixture.world.gateway.set_down(true);
-    let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
+    let session = sessions.create(&acme, Settings::default(), true, None).await.unwrap();
     let early = sessions.qr(&acme, session.id.as_str(), Duration::from_secs(10)).await;
     assert!(matches!(early, Err(Error::NotYet { .. })), "{early:?}");
     fixture.pass(60, true).await;
@@ -139,7 +139,7 @@ async fn unlink_on_the_phone_is_reported_and_the_session_pairs_again() {
         (Status::Failed, Some(ReasonCode::LoggedOutByPhone))
     );
     assert!(!out.is_paired());
-    let start = fixture.world.sessions.start(&World::acme(), id.as_str()).await;
+    let start = fixture.world.sessions.start(&World::acme(), id.as_str(), None).await;
     assert!(matches!(start, Err(Error::NotPaired)));
     fixture.pair(&id).await;
 }
@@ -156,7 +156,7 @@ async fn replaced_session_starts_on_request() {
         (replaced.observed.status, code(&replaced)),
         (Status::Failed, Some(ReasonCode::Replaced))
     );
-    fixture.world.sessions.start(&World::acme(), id.as_str()).await.unwrap();
+    fixture.world.sessions.start(&World::acme(), id.as_str(), None).await.unwrap();
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 }
@@ -165,7 +165,7 @@ async fn replaced_session_starts_on_request() {
 async fn refused_pairing_code_is_reported_and_can_be_requested_again() {
     let fixture = Fixture::new().await;
     let (sessions, acme) = (&fixture.world.sessions, World::acme());
-    let session = sessions.create(&acme, Settings::default(), true).await.unwrap();
+    let session = sessions.create(&acme, Settings::default(), true, None).await.unwrap();
     let id = session.id.as_str();
     sessions.pairing_code(&acme, id, "4915112345678").await.unwrap();
     fixture.world.gateway.report_status(&session.id, Status::ScanQrCode, ReasonCode::PairingFailed);

@@ -22,6 +22,7 @@ each_database!(
     invalid_token_is_unauthorized,
     unknown_signing_keys_cause_few_fetches,
     key_is_listed_without_its_secret_and_refused_after_revocation,
+    whoami_states_the_credential_without_its_secret,
 );
 
 fn login_token_and_key_of_one_organization_list_the_same(deployment: &Deployment) -> Result<()> {
@@ -163,6 +164,23 @@ fn key_is_listed_without_its_secret_and_refused_after_revocation(
     stack.revoke_key(&a.name, "short-lived")?;
     until_refused(&caller)?;
     a.api.get(SESSIONS)?.expect(200).map(drop)
+}
+
+fn whoami_states_the_credential_without_its_secret(deployment: &Deployment) -> Result<()> {
+    let name = deployment.organization()?.name;
+    let key = deployment.stack.key(&name, &["read"])?;
+    let reply = deployment.with_credential(key.clone()).get("/api/v1/whoami")?.expect(200)?;
+    let (caller, secret) = (reply.json(), key.text().rsplit('_').next().context("a secret")?);
+    ensure!(!caller.to_string().contains(secret), "the answer contains the secret");
+    ensure!(caller["kind"] == "api_key" && caller["organizationId"] == *name, "{caller}");
+    ensure!(caller["capabilities"] == json!(["read"]), "{caller}");
+    let token = Token::of(&name, "member");
+    let caller =
+        deployment.with_credential(token.sign()).get("/api/v1/whoami")?.expect(200)?.json();
+    ensure!(caller["kind"] == "login_token" && caller["subject"] == "user-1", "{caller}");
+    ensure!(caller["capabilities"] == json!(["read", "send"]), "{caller}");
+    ensure!(caller["expiresAt"].as_i64().is_some_and(|expiry| expiry > 0), "{caller}");
+    Ok(())
 }
 
 /// Waits until a key that another process revoked is refused: a router caches keys for a second.

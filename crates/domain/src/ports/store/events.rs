@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::Scope,
-    event::{Event, EventName},
+    event::{Event, payload::EventName},
     id::{EventId, SessionId},
     ports::error::PortResult,
 };
@@ -22,7 +22,7 @@ impl EventFilter {
     /// Returns true if the event meets every condition.
     pub fn matches(&self, event: &Event) -> bool {
         self.session.as_ref().is_none_or(|session| event.session.as_ref() == Some(session))
-            && self.name.is_none_or(|name| event.name == name)
+            && self.name.is_none_or(|name| event.name() == name)
     }
 }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::{
     access::Scope,
     idempotency::{IdempotencyKeyHash, IdempotencyRecord},
-    ports::{error::PortResult, store::written::Written},
+    ports::{error::PortResult, store::written::Rejection},
     resource_quota::ResourceLimitReached,
     time::Timestamp,
 };
@@ -24,14 +24,14 @@ pub trait IdempotencyStore: Send + Sync {
     /// Returns the limit if the organization has no room for another record.
     async fn limit_reached(&self, scope: &Scope) -> PortResult<Option<ResourceLimitReached>>;
 
-    /// Stores a record without a change. Returns [`Written::Repeated`] if an unexpired record has
-    /// the same key hash, and [`Written::Refused`] without room.
+    /// Stores a record without a change. Returns [`Rejection::Repeated`] if an unexpired record has
+    /// the same key hash, and [`Rejection::Full`] without room.
     async fn record(
         &self,
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
-    ) -> PortResult<Written>;
+    ) -> PortResult<Result<(), Rejection>>;
 
     /// Replaces the response of a record with a later response to the same request. Without a
     /// record of the same request, no change is made.

@@ -6,14 +6,13 @@ use async_trait::async_trait;
 
 use crate::{
     access::Scope,
-    api_key::model::ApiKey,
-    event::Event,
+    api_key::{model::ApiKey, write::KeyWrite},
+    commit::Commit,
     id::{KeyId, SessionId},
-    idempotency::IdempotencyRecord,
     ports::{
         authn::PresentedKey,
         error::PortResult,
-        store::{position::Position, written::Written},
+        store::{position::Position, written::CommitOutcome},
     },
     time::Timestamp,
 };
@@ -37,15 +36,13 @@ pub trait ApiKeyStore: Send + Sync {
         sessions: &BTreeSet<SessionId>,
     ) -> PortResult<BTreeSet<SessionId>>;
 
-    /// Inserts a key, its events and the idempotency record in one transaction. Never returns
-    /// [`Written::Raced`]. Returns [`Written::Refused`] without room for the key or the record.
-    async fn insert(
-        &self,
-        scope: &Scope,
-        key: &ApiKey,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written>;
+    /// Writes the change, its events and the idempotency record in one transaction. Returns
+    /// [`Written::Raced`] if an inserted key exists, or if a revoked key is missing or already
+    /// revoked; and [`Rejection::Full`] without room for the key or the record.
+    ///
+    /// [`Written::Raced`]: crate::ports::Written::Raced
+    /// [`Rejection::Full`]: crate::ports::Rejection::Full
+    async fn commit(&self, scope: &Scope, commit: &Commit<KeyWrite>) -> PortResult<CommitOutcome>;
 
     /// Returns a key of the organization that is not revoked.
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>>;
@@ -53,16 +50,6 @@ pub trait ApiKeyStore: Send + Sync {
     /// Returns a page of the organization's keys that are not revoked, newest first: by
     /// `created_at`, then by id, both descending.
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>>;
-
-    /// Revokes a key of the organization and writes the events. Returns [`Written::Raced`] if the
-    /// key is missing or already revoked.
-    async fn revoke(
-        &self,
-        scope: &Scope,
-        id: &KeyId,
-        now: Timestamp,
-        events: &[Event],
-    ) -> PortResult<Written>;
 }
 
 /// Lookup of API keys during authentication, before the organization is known.

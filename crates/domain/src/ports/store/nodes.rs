@@ -64,4 +64,8 @@ pub trait OrphanStore: Send + Sync {
 
     /// Returns the orphans that were returned once and are still held, by node and session.
     async fn orphans(&self) -> PortResult<Vec<Orphan>>;
+
+    /// Returns the highest sequence number of the events of a session, in every organization, or 0.
+    /// An orphan may have been a session before, and events are kept longer than sessions.
+    async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64>;
 }

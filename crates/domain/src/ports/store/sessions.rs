@@ -4,20 +4,14 @@ use async_trait::async_trait;
 
 use crate::{
     access::Scope,
-    cleanup::Cleanup,
-    event::Event,
+    commit::Commit,
     id::{GatewayId, OrganizationId, SessionId},
-    idempotency::IdempotencyRecord,
-    link_attempt::LinkAttempt,
     ports::{
         error::PortResult,
-        store::{position::Position, written::Written},
+        store::{position::Position, written::CommitOutcome},
     },
     session::{
-        model::Session,
-        partial_session::PartialSession,
-        status::Status,
-        version::{ExpectedVersion, Version},
+        model::Session, partial_session::PartialSession, status::Status, write::SessionWrite,
     },
 };
 
@@ -63,49 +57,31 @@ pub struct SessionPage {
 /// scope, so that a foreign session and a missing session are the same miss.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Inserts a session, its events and the idempotency record in one transaction. Never returns
-    /// [`Written::Raced`]. Returns [`Written::Refused`] without room for the session, its metadata
-    /// or the record.
-    async fn insert(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written>;
-
     /// Returns the session if it is within the scope.
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>>;
 
     /// Returns a page of the sessions, newest first: by `created_at`, then by id, both descending.
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>>;
 
-    /// Replaces the session if it is within the scope and meets `expected`, and writes the events
-    /// and the idempotency record in the same transaction. The constant fields id, organization,
-    /// creator and creation time are not written. Returns [`Written::Refused`] without room for the
-    /// record or for more metadata.
-    async fn update(
+    /// Writes the change, its events, the idempotency record and the link attempt in one
+    /// transaction. Returns [`Written::Raced`] if an inserted session exists, or if an updated or
+    /// deleted session is out of the scope or does not meet the condition.
+    ///
+    /// Returns [`Rejection::Full`] without room for the session, the record or more metadata, and
+    /// [`Rejection::RateLimited`] if too many link attempts were begun for the session, the phone or
+    /// the organization. Attempts of deleted sessions count.
+    ///
+    /// An update does not write the constant fields id, organization, creator and creation time. A
+    /// delete writes the cleanup unless it is complete.
+    ///
+    /// [`Written::Raced`]: crate::ports::Written::Raced
+    /// [`Rejection::Full`]: crate::ports::Rejection::Full
+    /// [`Rejection::RateLimited`]: crate::ports::Rejection::RateLimited
+    async fn commit(
         &self,
         scope: &Scope,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written>;
-
-    /// Writes a change that begins a link attempt, and counts the attempt in the same transaction.
-    /// Acts as [`Self::update`], or as [`Self::insert`] without `expected`. Returns
-    /// [`Written::Refused`] if too many attempts were begun for the session, the phone or the
-    /// organization. Attempts of deleted sessions count.
-    async fn write_with_link_attempt(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        expected: Option<ExpectedVersion>,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-        attempt: &LinkAttempt,
-    ) -> PortResult<Written>;
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome>;
 
     /// Returns the readable part of a session within the scope, enough to delete the session.
     async fn partial_session(
@@ -113,26 +89,6 @@ pub trait SessionStore: Send + Sync {
         scope: &Scope,
         id: &SessionId,
     ) -> PortResult<Option<PartialSession>>;
-
-    /// Acts as [`delete`](Self::delete) for a [`PartialSession`], if the stored version is
-    /// unchanged.
-    async fn delete_partial(
-        &self,
-        scope: &Scope,
-        stored_version: i64,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written>;
-
-    /// Deletes the session if it is within the scope and at `expected`. Writes the events and the
-    /// cleanup, unless it is complete, in the same transaction.
-    async fn delete(
-        &self,
-        scope: &Scope,
-        expected: Version,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written>;
 }
 
 /// Sessions of all organizations, for operators only.

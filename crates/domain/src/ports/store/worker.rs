@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use crate::{
     cleanup::Cleanup,
-    event::Event,
+    commit::SystemCommit,
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{error::PortResult, store::written::Written},
-    session::{model::Session, version::ExpectedVersion},
+    session::{model::Session, version::ExpectedVersion, write::SessionUpdate},
     time::Timestamp,
 };
 
@@ -42,6 +42,33 @@ impl Claim {
     }
 }
 
+/// A change of a session or a cleanup by berth itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value exists per write, and a box would add an allocation"
+)]
+pub enum SystemWrite {
+    /// Replaces a session that meets the condition. The constant fields id, organization, creator
+    /// and creation time are not written.
+    Update(SessionUpdate),
+    /// Replaces `due`, `attempts`, `epoch`, `sequence`, `linked` and `outcome_reported` of a
+    /// cleanup.
+    Postpone(Cleanup),
+    /// Removes a cleanup.
+    Finish(Cleanup),
+}
+
+impl SystemWrite {
+    /// Returns the next state of the session. `None` for a change of a cleanup.
+    pub fn updated(&self) -> Option<&Session> {
+        match self {
+            Self::Update(update) => Some(&update.session),
+            Self::Postpone(_) | Self::Finish(_) => None,
+        }
+    }
+}
+
 /// Sessions and cleanups of all organizations, for the worker and node reports only.
 #[async_trait]
 pub trait WorkerStore: Send + Sync {
@@ -60,14 +87,10 @@ pub trait WorkerStore: Send + Sync {
     /// Returns a session by id.
     async fn find(&self, id: &SessionId) -> PortResult<Option<Session>>;
 
-    /// Acts as [`SessionStore::update`](crate::ports::SessionStore::update) in any organization,
-    /// without a limit on metadata.
-    async fn update(
-        &self,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-    ) -> PortResult<Written>;
+    /// Writes the change and its events in one transaction. Returns [`Written::Raced`] if the
+    /// session or the cleanup is gone, or the session does not meet the condition. Quotas do not
+    /// apply.
+    async fn commit(&self, commit: &SystemCommit<SystemWrite>) -> PortResult<Written>;
 
     /// Stores `due` and `failures` of a session if the row meets `expected`. The version does not
     /// change.
@@ -78,14 +101,6 @@ pub trait WorkerStore: Send + Sync {
         due: Option<Timestamp>,
         failures: u32,
     ) -> PortResult<Written>;
-
-    /// Postpones a cleanup: stores `due`, `attempts`, `epoch`, `sequence` and `outcome_reported`,
-    /// and writes the events.
-    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
-
-    /// Removes a cleanup and writes the events in the same transaction. Writes no events if the
-    /// cleanup is gone.
-    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()>;
 
     /// Makes every session and cleanup of a node due now.
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()>;

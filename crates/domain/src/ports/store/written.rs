@@ -10,24 +10,25 @@ use crate::{rate_quota::RateQuota, resource_quota::ResourceLimitReached};
 pub enum Written {
     /// The write is durable.
     Done,
-    /// No write: the row is gone or no longer meets the condition.
+    /// No write: the row is gone, exists already, or no longer meets the condition.
     Raced,
-    /// No write: an idempotency record with the same key hash exists.
-    Repeated,
-    /// No write: a quota of the organization is exhausted.
-    Refused(Refusal),
 }
 
-/// The quota that refused a write.
+/// The reason why a commit for a caller is not written, and would not be written by a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A resource limit.
+pub enum Rejection {
+    /// An unexpired idempotency record with the same key hash exists.
+    Repeated,
+    /// A resource limit of the organization is reached.
     Full(ResourceLimitReached),
-    /// A rate quota.
-    Limited {
+    /// A rate quota is exhausted.
+    RateLimited {
         /// The exhausted quota.
         rate_quota: RateQuota,
         /// Time until the quota admits the next call.
         retry_after: Duration,
     },
 }
+
+/// Outcome of a commit for a caller.
+pub type CommitOutcome = Result<Written, Rejection>;

@@ -4,18 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     access::Scope,
-    deadlines::Deadlines,
     id::OrganizationId,
     ports::{
         environment::Environment,
         store::{
             sessions::SessionStore,
-            worker::{Claim, WorkerStore},
+            worker::{Claim, SystemWrite, WorkerStore},
             written::Written,
         },
     },
     session::{model::Session, spec::Desired},
-    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        writes::{cleanup_of, delete_session, insert_session, write_by_system},
+    },
     time::Timestamp,
 };
 
@@ -34,7 +36,7 @@ async fn insert_due(
     for number in 0..count {
         let (mut session, events) = fresh_session(scope, environment);
         session.due = Some(since.plus(Duration::from_millis(number)));
-        assert_inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, scope, &session, &events, None).await);
         sessions.push(session);
     }
     sessions
@@ -106,11 +108,11 @@ pub async fn cleanup_claims_rotate_among_organizations(
         for number in 0..count {
             let (mut session, events) = fresh_session(scope, environment);
             session.gateway = crate::id::GatewayId::parse("gw-contract");
-            assert_inserted(store.insert(scope, &session, &events, None).await);
+            assert_inserted(insert_session(store, scope, &session, &events, None).await);
             let at = LONG_AGO.plus(Duration::from_millis(number + delay));
-            let (_, cleanup) = session.clone().delete(scope.actor(), at, &Deadlines::default());
-            let retired = store.delete(scope, session.version, &cleanup, &[]).await;
-            assert_eq!(retired.expect("delete"), Written::Done);
+            let cleanup = cleanup_of(&session, scope, at);
+            let retired = delete_session(store, scope, session.version, &cleanup, &[]).await;
+            assert_eq!(retired.expect("delete"), Ok(Written::Done));
             left.push(cleanup);
         }
     }
@@ -120,7 +122,8 @@ pub async fn cleanup_claims_rotate_among_organizations(
     let modest = claimed.iter().filter(|it| it.organization == *modest.organization()).count();
     assert_eq!((claimed.len(), modest), (8, 1));
     for cleanup in left {
-        store.finish(&cleanup, &[]).await.expect("finish");
+        let finished = write_by_system(store, SystemWrite::Finish(cleanup), &[]).await;
+        assert_eq!(finished.expect("finish"), Written::Done);
     }
 }
 
@@ -140,7 +143,7 @@ pub async fn waiting_sessions_are_woken_in_rotation(
         if number % 2 == 0 {
             (session.observed.deadline, session.due) = (Some(far), Some(far));
         }
-        assert_inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, scope, &session, &events, None).await);
         waiting.push(session);
     }
     let mut others = Vec::new();
@@ -150,7 +153,7 @@ pub async fn waiting_sessions_are_woken_in_rotation(
         session.spec.desired = if kind == 0 { Desired::Stopped } else { Desired::Running };
         session.gateway = crate::id::GatewayId::parse("gw-contract").filter(|_| kind == 1);
         session.due = Some(far).filter(|_| kind == 2);
-        assert_inserted(store.insert(&greedy, &session, &events, None).await);
+        assert_inserted(insert_session(store, &greedy, &session, &events, None).await);
         others.push(session);
     }
     let now = LONG_AGO.plus(Duration::from_secs(1));

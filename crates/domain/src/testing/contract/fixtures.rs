@@ -5,7 +5,11 @@ use crate::{
     caller::{Actor, Caller, Capability},
     event::Event,
     id::{OrganizationId, UserId},
-    ports::{environment::Environment, error::PortResult, store::written::Written},
+    ports::{
+        environment::Environment,
+        error::PortResult,
+        store::written::{CommitOutcome, Written},
+    },
     session::{
         model::Session,
         pairing::{Attempt, Identity, PairingCode, PairingSpec, QrCode},
@@ -17,8 +21,8 @@ use crate::{
 };
 
 /// Asserts that a row was inserted.
-pub(super) fn assert_inserted(written: PortResult<Written>) {
-    assert_eq!(written.expect("insert"), Written::Done);
+pub(super) fn assert_inserted(written: PortResult<CommitOutcome>) {
+    assert_eq!(written.expect("insert"), Ok(Written::Done));
 }
 
 /// Returns a scope of a new organization.
@@ -35,8 +39,8 @@ pub(super) fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Se
     let user = scope.actor().user().cloned();
     let organization = scope.organization().clone();
     let session = Session::new(organization, user, Settings::default(), environment);
-    let (session, _, events) = session.created().into_commit(scope.actor(), environment);
-    (session, events)
+    let commit = session.created().into_commit(scope.actor(), environment);
+    (commit.change.session, commit.events)
 }
 
 /// Returns the session with a different value in every field that can change.

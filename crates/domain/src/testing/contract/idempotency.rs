@@ -16,11 +16,14 @@ use crate::{
             keys::ApiKeyStore,
             sessions::{SessionFilter, SessionPage, SessionStore},
             worker::WorkerStore,
-            written::Written,
+            written::{Rejection, Written},
         },
     },
     session::model::Session,
-    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        writes::{commit_parts, insert_key, insert_session, update_session},
+    },
     time::Timestamp,
 };
 
@@ -36,9 +39,9 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
     let key_hash = fresh_key_hash(environment);
     assert_eq!(IdempotencyStore::find(store, &scope, &key_hash, now).await.expect("find"), None);
     let first = record(key_hash, b"first", now.plus(DAY));
-    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Ok(()));
     let second = record(key_hash, b"second", now.plus(DAY));
-    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Err(Rejection::Repeated));
     assert_eq!(find_record(store, &scope, &key_hash, now).await, Some(first.clone()));
 
     let amended = IdempotencyRecord { response: b"first, later".to_vec(), ..first.clone() };
@@ -58,15 +61,18 @@ pub async fn idempotency_record_is_stored_once_until_it_expires(
 
     let last = now.plus(Duration::from_secs(24 * 60 * 60 - 1));
     assert!(find_record(store, &scope, &key_hash, last).await.is_some());
-    assert_eq!(store.record(&scope, &second, last).await.expect("record"), Written::Repeated);
+    assert_eq!(
+        store.record(&scope, &second, last).await.expect("record"),
+        Err(Rejection::Repeated)
+    );
     let over = now.plus(DAY);
     assert_eq!(find_record(store, &scope, &key_hash, over).await, None);
     let third = record(key_hash, b"third", over.plus(DAY));
-    assert_eq!(store.record(&scope, &third, over).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &third, over).await.expect("record"), Ok(()));
     assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third.clone()));
 
     let stale = record(fresh_key_hash(environment), b"stale", now);
-    assert_eq!(store.record(&scope, &stale, now).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &stale, now).await.expect("record"), Ok(()));
     while store.sweep_idempotency_records(over, 2).await.expect("sweep") > 0 {}
     assert_eq!(find_record(store, &scope, &key_hash, over).await, Some(third), "not expired");
     let before = Timestamp::from_millis(now.millis() - 1);
@@ -82,41 +88,42 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     let everything = SessionPage { filter: SessionFilter::default(), after: None, limit: 200 };
     let created = record(fresh_key_hash(environment), b"created", now.plus(DAY));
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(SessionStore::insert(store, &scope, &session, &events, Some(&created)).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, Some(&created)).await);
     assert_eq!(find_record(store, &scope, &created.key_hash, now).await.as_ref(), Some(&created));
     let (twin, new_events) = fresh_session(&scope, environment);
-    let written = SessionStore::insert(store, &scope, &twin, &new_events, Some(&created)).await;
-    assert_eq!(written.expect("insert"), Written::Repeated);
+    let written = insert_session(store, &scope, &twin, &new_events, Some(&created)).await;
+    assert_eq!(written.expect("insert"), Err(Rejection::Repeated));
     let listed = SessionStore::list(store, &scope, &everything).await.expect("list");
     assert_eq!(listed, std::slice::from_ref(&session), "no second session");
 
     let renamed = record(fresh_key_hash(environment), b"renamed", now.plus(DAY));
     let (next, expected, new_events) =
-        rename(&session, "once").into_commit(scope.actor(), environment);
+        commit_parts(rename(&session, "once"), scope.actor(), environment);
     let version = crate::session::version::Version(expected.version.0 + 7);
     let stale = crate::session::version::ExpectedVersion { version, ..expected };
-    let written = store.update(&scope, &next, stale, &new_events, Some(&renamed)).await;
-    assert_eq!(written.expect("update"), Written::Raced);
+    let written = update_session(store, &scope, &next, stale, &new_events, Some(&renamed)).await;
+    assert_eq!(written.expect("update"), Ok(Written::Raced));
     assert_eq!(
         find_record(store, &scope, &renamed.key_hash, now).await,
         None,
         "no record without a change"
     );
-    let written = store.update(&scope, &next, expected, &new_events, Some(&renamed)).await;
-    assert_eq!(written.expect("update"), Written::Done);
+    let written = update_session(store, &scope, &next, expected, &new_events, Some(&renamed)).await;
+    assert_eq!(written.expect("update"), Ok(Written::Done));
     assert_eq!(find_record(store, &scope, &renamed.key_hash, now).await.as_ref(), Some(&renamed));
     let (twice, expected, new_events) =
-        rename(&next, "twice").into_commit(scope.actor(), environment);
-    let written = store.update(&scope, &twice, expected, &new_events, Some(&renamed)).await;
-    assert_eq!(written.expect("update"), Written::Repeated);
+        commit_parts(rename(&next, "twice"), scope.actor(), environment);
+    let written =
+        update_session(store, &scope, &twice, expected, &new_events, Some(&renamed)).await;
+    assert_eq!(written.expect("update"), Err(Rejection::Repeated));
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(next), "not changed again");
 
     let made = record(fresh_key_hash(environment), b"made", now.plus(DAY));
     let (first, second) = (key(&scope, environment), key(&scope, environment));
-    assert_inserted(ApiKeyStore::insert(store, &scope, &first, &[], Some(&made)).await);
-    let written = ApiKeyStore::insert(store, &scope, &second, &[], Some(&made)).await;
-    assert_eq!(written.expect("insert"), Written::Repeated);
+    assert_inserted(insert_key(store, &scope, &first, &[], Some(&made)).await);
+    let written = insert_key(store, &scope, &second, &[], Some(&made)).await;
+    assert_eq!(written.expect("insert"), Err(Rejection::Repeated));
     assert_eq!(ApiKeyStore::find(store, &scope, &second.id).await.expect("find"), None);
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log.len(), 2, "one event of the insert, one of the update");
@@ -130,7 +137,7 @@ pub async fn idempotency_record_is_invisible_to_other_organizations(
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let now = environment.now();
     let mine = record(fresh_key_hash(environment), b"mine", now.plus(DAY));
-    assert_eq!(store.record(&scope, &mine, now).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &mine, now).await.expect("record"), Ok(()));
     assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, None);
     let foreign = IdempotencyRecord { response: b"foreign".to_vec(), ..mine.clone() };
     store.amend(&other_scope, &foreign).await.expect("amend");
@@ -140,13 +147,13 @@ pub async fn idempotency_record_is_invisible_to_other_organizations(
         "not replaced"
     );
     let (session, events) = fresh_session(&other_scope, environment);
-    assert_inserted(store.insert(&other_scope, &session, &events, Some(&foreign)).await);
+    assert_inserted(insert_session(store, &other_scope, &session, &events, Some(&foreign)).await);
     assert_eq!(find_record(store, &other_scope, &mine.key_hash, now).await, Some(foreign));
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine.clone()));
     // The replacement of an expired record leaves the records of other organizations.
     let over = now.plus(DAY);
     let later = record(mine.key_hash, b"later", over.plus(DAY));
-    assert_eq!(store.record(&other_scope, &later, over).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&other_scope, &later, over).await.expect("record"), Ok(()));
     assert_eq!(find_record(store, &scope, &mine.key_hash, now).await, Some(mine), "not removed");
 }
 

@@ -6,7 +6,10 @@ use crate::{
     access::Scope,
     api_key::model::ApiKey,
     caller::{Caller, Capability, Reach},
-    event::{EventName, NewEvent},
+    event::{
+        Event,
+        payload::{EventName, EventPayload},
+    },
     id::{KeyId, SessionId},
     ports::{
         authn::PresentedKey,
@@ -22,6 +25,7 @@ use crate::{
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
         environment::TestEnvironment,
+        writes::{insert_key, insert_session, revoke_key},
     },
     time::Timestamp,
 };
@@ -36,10 +40,10 @@ pub async fn key_is_visible_to_its_organization_only(
 ) {
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
-    let made = NewEvent::new(EventName::ApiKeyCreated, vec![("key", plain.id.as_str().into())]);
-    let made = made.of_organization(scope.organization(), scope.actor(), environment);
-    assert_inserted(store.insert(&scope, &plain, std::slice::from_ref(&made), None).await);
-    assert_inserted(store.insert(&scope, &full, &[], None).await);
+    let payload = created(&plain);
+    let made = Event::of_organization(payload, scope.organization(), scope.actor(), environment);
+    assert_inserted(insert_key(store, &scope, &plain, std::slice::from_ref(&made), None).await);
+    assert_inserted(insert_key(store, &scope, &full, &[], None).await);
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
     let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
@@ -52,12 +56,12 @@ pub async fn key_is_visible_to_its_organization_only(
     }
 
     let now = environment.now();
-    let foreign = store.revoke(&other_scope, &plain.id, now, &[]).await.expect("revoke");
-    assert_eq!(foreign, Written::Raced);
-    let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
-    assert_eq!(done, Written::Done);
-    let again = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
-    assert_eq!(again, Written::Raced);
+    let foreign = revoke_key(store, &other_scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(foreign, Ok(Written::Raced));
+    let done = revoke_key(store, &scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(done, Ok(Written::Done));
+    let again = revoke_key(store, &scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(again, Ok(Written::Raced));
     assert_eq!(store.list(&scope, &ALL).await.expect("list"), std::slice::from_ref(&full));
     assert_eq!(ApiKeyStore::find(store, &scope, &plain.id).await.expect("find"), None);
 
@@ -78,7 +82,7 @@ pub async fn batch_session_lookup_respects_scope(
     let mut ids = Vec::new();
     for owner in [&scope, &scope, &other_scope] {
         let (session, events) = fresh_session(owner, environment);
-        assert_inserted(SessionStore::insert(store, owner, &session, &events, None).await);
+        assert_inserted(insert_session(store, owner, &session, &events, None).await);
         ids.push(session.id);
     }
     let named = ids.iter().cloned().chain([SessionId::from_bits(environment.ulid())]).collect();
@@ -101,7 +105,7 @@ pub async fn key_directory_finds_valid_keys_only(
     let scope = fresh_scope(environment);
     let (plain, full) = (key(&scope, environment, false), key(&scope, environment, true));
     for key in [&plain, &full] {
-        assert_inserted(store.insert(&scope, key, &[], None).await);
+        assert_inserted(insert_key(store, &scope, key, &[], None).await);
     }
     let now = environment.now();
     let find = async |id: &KeyId, digest: [u8; 32], now: Timestamp| {
@@ -128,8 +132,8 @@ pub async fn key_directory_finds_valid_keys_only(
     let forever = Timestamp::from_millis(i64::MAX - 1);
     assert!(find(&plain.id, plain.digest, forever).await.is_some());
 
-    let done = store.revoke(&scope, &plain.id, now, &[]).await.expect("revoke");
-    assert_eq!(done, Written::Done);
+    let done = revoke_key(store, &scope, &plain.id, now, &[]).await.expect("revoke");
+    assert_eq!(done, Ok(Written::Done));
     for at in [Timestamp::from_millis(0), now, forever] {
         assert_eq!(find(&plain.id, plain.digest, at).await, None, "revoked");
     }
@@ -146,10 +150,10 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
         // Every third key has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let key = key(&scope, &*environment, false);
-        assert_inserted(store.insert(&scope, &key, &[], None).await);
+        assert_inserted(insert_key(store, &scope, &key, &[], None).await);
         if n % 5 == 2 {
-            let revoked = store.revoke(&scope, &key.id, environment.now(), &[]).await;
-            assert_eq!(revoked.expect("revoke"), Written::Done);
+            let revoked = revoke_key(store, &scope, &key.id, environment.now(), &[]).await;
+            assert_eq!(revoked.expect("revoke"), Ok(Written::Done));
         } else {
             all.insert(0, key);
         }
@@ -160,8 +164,8 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
         assert!(page.len() <= 4);
         let Some(last) = page.last().cloned() else { break };
         // A position stays valid after its key is revoked.
-        let revoked = store.revoke(&scope, &last.id, environment.now(), &[]).await;
-        assert_eq!(revoked.expect("revoke"), Written::Done);
+        let revoked = revoke_key(store, &scope, &last.id, environment.now(), &[]).await;
+        assert_eq!(revoked.expect("revoke"), Ok(Written::Done));
         after = Some(Position { created_at: last.created_at, id: last.id });
         observed.extend(page);
     }
@@ -177,7 +181,7 @@ pub async fn events_are_read_in_order_and_in_scope(
     let mut all = Vec::new();
     for _ in 0..5 {
         let (session, events) = fresh_session(&scope, environment);
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         all.extend(events);
     }
     assert_eq!(store.after(&scope, None, 10).await.expect("events"), all);
@@ -197,14 +201,11 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     for n in 0..6 {
         let (session, mut events) = fresh_session(&scope, environment);
         if n % 2 == 0 {
-            let new_events = NewEvent::new(EventName::ApiKeyCreated, vec![("name", "k".into())]);
-            events.push(new_events.of_organization(
-                scope.organization(),
-                scope.actor(),
-                environment,
-            ));
+            let payload = created(&key(&scope, environment, false));
+            let (organization, actor) = (scope.organization(), scope.actor());
+            events.push(Event::of_organization(payload, organization, actor, environment));
         }
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         all.extend(events);
         sessions.push(session.id);
     }
@@ -219,7 +220,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     ];
     for filter in filters {
         let expected: Vec<_> = all.iter().filter(|event| filter.matches(event)).cloned().collect();
-        let mut observed: Vec<crate::event::Event> = Vec::new();
+        let mut observed: Vec<Event> = Vec::new();
         loop {
             let before = observed.last().map(|last| last.id.clone());
             let page = EventPage { filter: filter.clone(), before, limit: 2 };
@@ -243,6 +244,10 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     let shown = store.page(&confined, &page).await.expect("events");
     let named: Vec<_> = shown.iter().filter_map(|event| event.session.as_ref()).collect();
     assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
+}
+
+fn created(key: &ApiKey) -> EventPayload {
+    EventPayload::ApiKeyCreated { key: key.id.clone(), key_name: key.name.clone() }
 }
 
 pub(super) fn key(scope: &Scope, environment: &dyn Environment, full: bool) -> ApiKey {

@@ -27,7 +27,10 @@ pub use idempotency::{
     idempotency_record_is_invisible_to_other_organizations,
     idempotency_record_is_stored_once_until_it_expires,
 };
-pub use isolation::cross_organization_writes_are_rejected;
+pub use isolation::{
+    cross_organization_writes_are_rejected, existing_id_is_not_inserted_again,
+    out_of_scope_write_finds_no_session,
+};
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
     events_are_read_in_order_and_in_scope, key_directory_finds_valid_keys_only,
@@ -35,7 +38,9 @@ pub use keys::{
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
-pub use orphans::orphan_is_returned_once_and_listed_while_held;
+pub use orphans::{
+    adopted_orphan_continues_the_events_of_its_id, orphan_is_returned_once_and_listed_while_held,
+};
 pub use quotas::{
     api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,
     sessions_fill_their_quota, small_quotas,

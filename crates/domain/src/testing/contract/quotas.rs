@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::{
     access::Scope,
-    deadlines::Deadlines,
     event::Event,
     ports::{
         environment::Environment,
@@ -15,15 +14,21 @@ use crate::{
             keys::ApiKeyStore,
             sessions::{SessionFilter, SessionPage, SessionStore},
             worker::WorkerStore,
-            written::{Refusal, Written},
+            written::{Rejection, Written},
         },
     },
     resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits},
     session::model::Session,
-    testing::contract::{
-        fixtures::{assert_inserted, fresh_scope, fresh_session},
-        idempotency::{fresh_key_hash, record},
-        keys::key,
+    testing::{
+        contract::{
+            fixtures::{assert_inserted, fresh_scope, fresh_session},
+            idempotency::{fresh_key_hash, record},
+            keys::key,
+        },
+        writes::{
+            cleanup_of, commit_parts, delete_session, insert_key, insert_session, revoke_key,
+            update_session,
+        },
     },
 };
 
@@ -44,12 +49,12 @@ pub fn small_quotas() -> Quotas {
     Quotas { default, overrides: [].into() }
 }
 
-fn limit_reached(resource: Resource, limit: u64, used: u64) -> Written {
-    Written::Refused(Refusal::Full(ResourceLimitReached { resource, limit, used }))
+fn limit_reached<T>(resource: Resource, limit: u64, used: u64) -> Result<T, Rejection> {
+    Err(Rejection::Full(ResourceLimitReached { resource, limit, used }))
 }
 
-fn assert_resource_limited(
-    written: PortResult<Written>,
+fn assert_resource_limited<T: std::fmt::Debug + PartialEq>(
+    written: PortResult<Result<T, Rejection>>,
     resource: Resource,
     limit: u64,
     used: u64,
@@ -76,11 +81,10 @@ async fn delete(
     session: &Session,
     environment: &dyn Environment,
 ) {
-    let (now, deadlines) = (environment.now(), Deadlines::default());
-    let (change, rest) = session.clone().delete(scope.actor(), now, &deadlines);
-    let (_, expected_version, events) = change.into_commit(scope.actor(), environment);
-    let gone = store.delete(scope, expected_version.version, &rest, &events).await;
-    assert_eq!(gone.expect("delete"), Written::Done);
+    let rest = cleanup_of(session, scope, environment.now());
+    let events = [rest.deletion_event(environment)];
+    let gone = delete_session(store, scope, session.version, &rest, &events).await;
+    assert_eq!(gone.expect("delete"), Ok(Written::Done));
 }
 
 /// Sessions fill their quota exactly. A session above the limit leaves no rows, a delete frees
@@ -93,13 +97,13 @@ pub async fn sessions_fill_their_quota(
     let mut made = Vec::new();
     for _ in 0..3 {
         let (session, events) = fresh_session(&scope, environment);
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         made.push(session);
     }
     let (fourth, events) = fresh_session(&scope, environment);
     let record = record(fresh_key_hash(environment), b"made", environment.now().plus(DAY));
     for record in [None, Some(&record)] {
-        let written = store.insert(&scope, &fourth, &events, record).await;
+        let written = insert_session(store, &scope, &fourth, &events, record).await;
         assert_resource_limited(written, Resource::Sessions, 3, 3);
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
@@ -110,14 +114,14 @@ pub async fn sessions_fill_their_quota(
     assert_eq!(found, None);
 
     let (other, events) = fresh_session(&other_scope, environment);
-    assert_inserted(store.insert(&other_scope, &other, &events, None).await);
+    assert_inserted(insert_session(store, &other_scope, &other, &events, None).await);
     delete(store, &scope, &made[0], environment).await;
     let (fourth, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &fourth, &events, Some(&record)).await);
+    assert_inserted(insert_session(store, &scope, &fourth, &events, Some(&record)).await);
     assert_eq!(store.list(&scope, &ALL).await.expect("list").len(), 3);
     let (fifth, events) = fresh_session(&scope, environment);
     assert_resource_limited(
-        store.insert(&scope, &fifth, &events, None).await,
+        insert_session(store, &scope, &fifth, &events, None).await,
         Resource::Sessions,
         3,
         3,
@@ -130,16 +134,16 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &dyn Environment) {
     let scope = fresh_scope(environment);
     let (first, events) = session_with_note(&scope, "0123456789", environment);
-    assert_inserted(store.insert(&scope, &first, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &first, &events, None).await);
     let (second, events) = session_with_note(&scope, "x23", environment);
     assert_resource_limited(
-        store.insert(&scope, &second, &events, None).await,
+        insert_session(store, &scope, &second, &events, None).await,
         Resource::Metadata,
         30,
         19,
     );
     let (second, events) = session_with_note(&scope, "", environment);
-    assert_inserted(store.insert(&scope, &second, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &second, &events, None).await);
 
     let set = async |session: &Session, note: &str, label: &str| {
         let mut next = session.clone();
@@ -149,53 +153,59 @@ pub async fn metadata_fills_its_quota(store: &impl SessionStore, environment: &d
             next.settings.metadata.insert("note".to_owned(), note.to_owned());
         }
         let (next, expected_version, events) =
-            next.created().into_commit(scope.actor(), environment);
-        let written =
-            store.update(&scope, &next, expected_version, &events, None).await.expect("update");
+            commit_parts(next.created(), scope.actor(), environment);
+        let written = update_session(store, &scope, &next, expected_version, &events, None)
+            .await
+            .expect("update");
         let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
         let found = found.expect("the session exists");
-        assert_eq!(found.settings == next.settings, written == Written::Done);
+        assert_eq!(found.settings == next.settings, written == Ok(Written::Done));
         (written, found)
     };
     let (written, _) = set(&second, "too much", "a").await;
     assert_eq!(written, limit_reached(Resource::Metadata, 30, 19), "the write exceeds the limit");
     let (written, second) = set(&second, "ok", "b").await;
-    assert_eq!(written, Written::Done, "the write fills the quota exactly");
+    assert_eq!(written, Ok(Written::Done), "the write fills the quota exactly");
     let (written, first) = set(&first, "0123456789", "c").await;
-    assert_eq!(written, Written::Done, "other settings can change");
+    assert_eq!(written, Ok(Written::Done), "other settings can change");
     let (written, first) = set(&first, "012345678", "c").await;
-    assert_eq!(written, Written::Done, "metadata can shrink");
+    assert_eq!(written, Ok(Written::Done), "metadata can shrink");
     let (written, _) = set(&second, "okay", "b").await;
     assert_eq!(written, limit_reached(Resource::Metadata, 30, 29), "one byte above the limit");
     delete(store, &scope, &first, environment).await;
     let (written, second) = set(&second, "room for more", "b").await;
-    assert_eq!(written, Written::Done, "a deletion makes room");
+    assert_eq!(written, Ok(Written::Done), "a deletion makes room");
     let mut stale = second.expected_version();
     stale.version.0 += 1;
     let mut next = second.clone();
     next.settings.metadata.insert("k".to_owned(), "v".to_owned());
-    let raced = store.update(&scope, &next, stale, &[], None).await.expect("update");
-    assert_eq!(raced, Written::Raced, "a race is not a full quota");
+    let raced = update_session(store, &scope, &next, stale, &[], None).await.expect("update");
+    assert_eq!(raced, Ok(Written::Raced), "a race is not a full quota");
 }
 
 /// Keys fill their quota. A revocation frees room.
 pub async fn api_keys_fill_their_quota(store: &impl ApiKeyStore, environment: &dyn Environment) {
     let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
     let [first, second, third] = [(), (), ()].map(|()| key(&scope, environment, false));
-    assert_inserted(store.insert(&scope, &first, &[], None).await);
-    assert_inserted(store.insert(&scope, &second, &[], None).await);
-    assert_resource_limited(store.insert(&scope, &third, &[], None).await, Resource::ApiKeys, 2, 2);
+    assert_inserted(insert_key(store, &scope, &first, &[], None).await);
+    assert_inserted(insert_key(store, &scope, &second, &[], None).await);
+    assert_resource_limited(
+        insert_key(store, &scope, &third, &[], None).await,
+        Resource::ApiKeys,
+        2,
+        2,
+    );
     assert_eq!(store.find(&scope, &third.id).await.expect("find"), None);
     let other = key(&other_scope, environment, false);
-    assert_inserted(store.insert(&other_scope, &other, &[], None).await);
+    assert_inserted(insert_key(store, &other_scope, &other, &[], None).await);
     let now = environment.now();
-    for (id, done) in [(&first.id, Written::Done), (&first.id, Written::Raced)] {
-        assert_eq!(store.revoke(&scope, id, now, &[]).await.expect("revoke"), done);
+    for (id, done) in [(&first.id, Ok(Written::Done)), (&first.id, Ok(Written::Raced))] {
+        assert_eq!(revoke_key(store, &scope, id, now, &[]).await.expect("revoke"), done);
     }
-    assert_inserted(store.insert(&scope, &third, &[], None).await);
+    assert_inserted(insert_key(store, &scope, &third, &[], None).await);
     let fourth = key(&scope, environment, false);
     assert_resource_limited(
-        store.insert(&scope, &fourth, &[], None).await,
+        insert_key(store, &scope, &fourth, &[], None).await,
         Resource::ApiKeys,
         2,
         2,
@@ -212,19 +222,19 @@ pub async fn idempotency_records_fill_their_quota(
     let expires_at = now.plus(DAY);
     let of = |bytes: usize| record(fresh_key_hash(environment), &vec![7; bytes], expires_at);
     let (first, second) = (of(60), of(30));
-    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &first, now).await.expect("record"), Ok(()));
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &session, &events, Some(&second)).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, Some(&second)).await);
     assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
 
     let resource = Resource::IdempotencyRecords;
     assert_resource_limited(store.record(&scope, &of(11), now).await, resource, 100, 90);
     let (session, events) = fresh_session(&scope, environment);
-    let written = store.insert(&scope, &session, &events, Some(&of(11))).await;
+    let written = insert_session(store, &scope, &session, &events, Some(&of(11))).await;
     assert_resource_limited(written, resource, 100, 90);
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, None, "the session is unchanged");
-    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Written::Repeated);
+    assert_eq!(store.record(&scope, &second, now).await.expect("record"), Err(Rejection::Repeated));
 
     let amended = crate::idempotency::IdempotencyRecord { response: vec![8; 70], ..first };
     store.amend(&scope, &amended).await.expect("amend");
@@ -234,5 +244,5 @@ pub async fn idempotency_records_fill_their_quota(
     assert_resource_limited(store.record(&scope, &of(1), now).await, resource, 100, 100);
     while store.sweep_idempotency_records(expires_at, 100).await.expect("sweep") > 0 {}
     assert_eq!(store.limit_reached(&scope).await.expect("a result"), None);
-    assert_eq!(store.record(&scope, &of(100), now).await.expect("record"), Written::Done);
+    assert_eq!(store.record(&scope, &of(100), now).await.expect("record"), Ok(()));
 }

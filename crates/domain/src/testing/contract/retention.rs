@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use crate::{
+    access::Scope,
     api_key::model::ApiKey,
     caller::Capability,
-    event::{Event, EventName, EventValue, NewEvent},
+    event::{
+        Event,
+        fields::EventValue,
+        payload::{EventName, EventPayload},
+    },
     id::{KeyId, SessionId},
     ports::{
         authn::PresentedKey,
@@ -13,11 +18,15 @@ use crate::{
         store::{
             events::EventLog,
             keys::{ApiKeyStore, KeyDirectory},
+            sessions::SessionStore,
             worker::WorkerStore,
             written::Written,
         },
     },
-    testing::contract::fixtures::{assert_inserted, fresh_scope},
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        writes::{insert_key, insert_session},
+    },
     time::Timestamp,
 };
 
@@ -27,8 +36,7 @@ pub async fn expired_and_revoked_keys_are_removed(
     environment: &dyn Environment,
 ) {
     let scope = fresh_scope(environment);
-    let long_ago = Timestamp::from_millis(1_000_000);
-    let after = |seconds| Some(long_ago.plus(Duration::from_secs(seconds)));
+    let after = |seconds| Some(LONG_AGO.plus(Duration::from_secs(seconds)));
     let mut keys = Vec::new();
     for (revoked_at, expires_at) in [
         (None, None),
@@ -49,89 +57,104 @@ pub async fn expired_and_revoked_keys_are_removed(
             sessions: None,
             digest,
             created_by: scope.actor().clone(),
-            created_at: long_ago,
+            created_at: LONG_AGO,
             expires_at,
             last_used_at: None,
             revoked_at,
         };
-        assert_inserted(ApiKeyStore::insert(store, &scope, &key, &[], None).await);
+        assert_inserted(insert_key(store, &scope, &key, &[], None).await);
         keys.push(key);
     }
-    let before = long_ago.plus(Duration::from_secs(5));
+    let before = LONG_AGO.plus(Duration::from_secs(5));
     assert_eq!(store.sweep_keys(before, 2).await.expect("sweep"), 2, "up to the limit");
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 1);
     assert_eq!(store.sweep_keys(before, 9).await.expect("sweep"), 0);
     // An insert succeeds only for a removed key.
     for (key, is_there) in keys.iter().zip([true, false, false, true, true, false]) {
-        let again = ApiKeyStore::insert(store, &scope, key, &[], None).await;
-        let inserted = matches!(again, Ok(Written::Done));
+        let again = insert_key(store, &scope, key, &[], None).await;
+        let inserted = matches!(again, Ok(Ok(Written::Done)));
         assert!(is_there || inserted, "{:?} {:?}", key.revoked_at, key.expires_at);
     }
     let shown = PresentedKey { id: keys[0].id.clone(), digest: keys[0].digest };
-    let found = KeyDirectory::find(store, &shown, long_ago).await.expect("find");
+    let found = KeyDirectory::find(store, &shown, LONG_AGO).await.expect("find");
     assert_eq!(found.as_ref(), Some(&keys[0]), "a valid key stays");
 }
 
-/// Expired codes in the event log are blanked. The other values of their events stay.
+/// Expired codes in the event log are blanked. The other values of their events stay, and so does an
+/// event of another organization with the same id.
 pub async fn expired_codes_are_blanked(
-    store: &(impl crate::ports::store::sessions::SessionStore + EventLog + WorkerStore),
+    store: &(impl SessionStore + EventLog + WorkerStore),
     environment: &dyn Environment,
 ) {
-    let scope = fresh_scope(environment);
-    let long_ago = Timestamp::from_millis(1_000_000);
-    let session = SessionId::from_bits(environment.ulid());
-    let mut events = Vec::new();
-    for (number, (name, expires)) in [
-        (EventName::AuthQr, 20),
-        (EventName::AuthCode, 180),
-        (EventName::AuthExpired, 0),
-        (EventName::AuthQr, 5_000),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let at = long_ago.plus(Duration::from_secs(number as u64));
-        let expires_at = at.plus(Duration::from_secs(expires));
-        let payload = vec![("code", "ABCD".into()), ("expiresAt", expires_at.into())];
-        let event = NewEvent::new(name, payload).of_organization(
-            scope.organization(),
-            scope.actor(),
-            environment,
-        );
-        let sequence = 2 + number as u64;
-        events.push(Event { session: Some(session.clone()), sequence, at, ..event });
-    }
-    let (mut made, created) =
-        crate::testing::contract::fixtures::fresh_session(&scope, environment);
-    made.id = session.clone();
-    let created =
-        created.into_iter().map(|event| Event { session: Some(session.clone()), ..event });
-    let all: Vec<_> = created.chain(events.clone()).collect();
-    assert_inserted(
-        crate::ports::store::sessions::SessionStore::insert(store, &scope, &made, &all, None).await,
-    );
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
+    let (session, created) = fresh_session(&scope, environment);
+    let events = events_with_codes(&scope, &session.id, environment);
+    let all = [created, events.clone()].concat();
+    assert_inserted(insert_session(store, &scope, &session, &all, None).await);
+    let (other, mut others) = fresh_session(&other_scope, environment);
+    others.push(Event {
+        id: events[0].id.clone(),
+        organization: other_scope.organization().clone(),
+        session: None,
+        sequence: 0,
+        ..events[3].clone()
+    });
+    assert_inserted(insert_session(store, &other_scope, &other, &others, None).await);
 
-    let died_before = long_ago.plus(Duration::from_secs(1_000));
-    let mut looked = 0;
+    let died_before = LONG_AGO.plus(Duration::from_secs(1_000));
+    let mut examined = 0;
     loop {
         let now = store.blank_codes(died_before, 1).await.expect("blank");
-        looked += now;
+        examined += now;
         if now == 0 {
             break;
         }
     }
-    assert_eq!(looked, 2);
+    assert_eq!(examined, 2);
     let mut log = store.after(&scope, None, 9).await.expect("events");
     log.sort_by_key(|event| event.sequence);
-    let codes: Vec<_> = log.iter().skip(1).map(|event| event.payload[0].1.clone()).collect();
-    let code = || EventValue::Text("ABCD".to_owned());
-    assert_eq!(codes, [EventValue::Null, EventValue::Null, code(), code()]);
+    let code = |event: &Event| event.payload.fields()[0].1.clone();
+    let codes: Vec<_> = log.iter().skip(1).map(code).collect();
+    let unchanged = code(&events[2]);
+    assert_eq!(codes, [EventValue::Null, EventValue::Null, unchanged.clone(), unchanged]);
     for (read, written) in log.iter().skip(1).zip(&events) {
         let blanked = Event { payload: read.payload.clone(), ..written.clone() };
-        assert_eq!(
-            (read, &read.payload[1]),
-            (&blanked, &written.payload[1]),
-            "no other value changes"
-        );
+        let (of_read, of_written) = (read.payload.fields(), written.payload.fields());
+        assert_eq!((read, &of_read[1..]), (&blanked, &of_written[1..]), "no other value changes");
     }
+    let mut log = store.after(&other_scope, None, 9).await.expect("events");
+    log.sort_by(|a, b| a.id.cmp(&b.id));
+    others.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(log, others, "another organization");
+}
+
+/// A time before the codes of other suites.
+const LONG_AGO: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// Returns events with codes, one a second: two that expire early, one of a kind without codes, and
+/// one that expires late.
+fn events_with_codes(
+    scope: &Scope,
+    session: &SessionId,
+    environment: &dyn Environment,
+) -> Vec<Event> {
+    let kinds = [
+        (EventName::AuthQr, 20),
+        (EventName::AuthCode, 180),
+        (EventName::AuthExpired, 0),
+        (EventName::AuthQr, 5_000),
+    ];
+    let event = |(number, (name, expires)): (u64, (EventName, u64))| {
+        let at = LONG_AGO.plus(Duration::from_secs(number));
+        let expires_at = at.plus(Duration::from_secs(expires));
+        let fields = vec![
+            ("code".into(), EventValue::Text("ABCD".to_owned())),
+            ("expiresAt".into(), EventValue::Number(expires_at.millis())),
+        ];
+        let payload = EventPayload::from_fields(name, fields);
+        let (organization, actor) = (scope.organization(), scope.actor());
+        let event = Event::of_organization(payload, organization, actor, environment);
+        Event { session: Some(session.clone()), sequence: 2 + number, at, ..event }
+    };
+    (0..).zip(kinds).map(event).collect()
 }

@@ -8,13 +8,14 @@ use crate::{
     gateway::node::Node,
     id::SessionId,
     ports::{
-        environment::{Environment, Notifier},
+        environment::Environment,
         session_control::{GatewayError, SessionControl},
     },
     session::{
         observed::Snapshot, pairing::PairingSpec, spec::Declaration, status::Status,
         unlink::LogoutOutcome,
     },
+    testing::notifier::TestPause,
 };
 
 /// The gateway under test with a node and the WhatsApp side.
@@ -26,8 +27,8 @@ pub trait GatewayUnderTest: Send + Sync {
     fn node(&self) -> &Node;
     /// Returns the id generator.
     fn environment(&self) -> &dyn Environment;
-    /// Returns a notifier whose wait lets time pass.
-    fn pause(&self) -> &dyn Notifier;
+    /// Lets time pass.
+    fn time(&self) -> &dyn TestPause;
     /// Lets a phone scan a QR code.
     async fn scan(&self, qr: &str);
     /// Returns the number of devices that the phones show as linked.
@@ -126,7 +127,7 @@ async fn pair(gateway: &dyn GatewayUnderTest, session: &SessionId, epoch: u64) {
         if qr.is_some() {
             break;
         }
-        gateway.pause().wait(POLL_INTERVAL).await;
+        gateway.time().pause(POLL_INTERVAL).await;
     }
     gateway.scan(&qr.expect("a QR code within the polls").text).await;
     let working = until(gateway, session, &spec, Status::Working).await;
@@ -149,7 +150,7 @@ async fn until(
             return snapshot;
         }
         last = Some(snapshot);
-        gateway.pause().wait(POLL_INTERVAL).await;
+        gateway.time().pause(POLL_INTERVAL).await;
     }
     panic!("the session did not reach {status:?}: {last:?}");
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use crate::{
     access::Scope,
     caller::{Caller, Capability, Reach},
-    deadlines::Deadlines,
     ports::{
         environment::Environment,
         store::{
             events::EventLog,
             position::Position,
             sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
-            worker::WorkerStore,
+            worker::{SystemWrite, WorkerStore},
             written::Written,
         },
     },
@@ -20,6 +19,10 @@ use crate::{
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
         environment::TestEnvironment,
+        writes::{
+            cleanup_of, commit_parts, delete_session, insert_session, update_session,
+            write_by_system,
+        },
     },
 };
 
@@ -30,7 +33,7 @@ pub async fn session_round_trips_in_every_field(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&session), "as inserted");
 
@@ -39,19 +42,19 @@ pub async fn session_round_trips_in_every_field(
     let mut disguised = next.clone();
     disguised.created_at = next.created_at.plus(Duration::from_secs(9));
     disguised.created_by = None;
-    let written = store
-        .update(&scope, &disguised, session.expected_version(), &[], None)
+    let written = update_session(store, &scope, &disguised, session.expected_version(), &[], None)
         .await
         .expect("update");
-    assert_eq!(written, Written::Done);
+    assert_eq!(written, Ok(Written::Done));
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read.as_ref(), Some(&next), "as updated");
     let expected = read.expect("the session exists").expected_version();
 
     let mut emptied = session.clone();
     emptied.version = Version(3);
-    let written = store.update(&scope, &emptied, expected, &[], None).await.expect("update");
-    assert_eq!(written, Written::Done);
+    let written =
+        update_session(store, &scope, &emptied, expected, &[], None).await.expect("update");
+    assert_eq!(written, Ok(Written::Done));
     let read = store.find(&scope, &session.id).await.expect("find");
     assert_eq!(read, Some(emptied), "every field can be emptied again");
 }
@@ -64,19 +67,21 @@ pub async fn guarded_write_happens_once(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let rename = |label: &str| {
         let mut renamed = session.clone();
         renamed.settings = Settings { label: Some(label.to_owned()), ..Settings::default() };
         let change = renamed.created();
-        change.into_commit(scope.actor(), environment)
+        commit_parts(change, scope.actor(), environment)
     };
     let (first, expected, new_events) = rename("first");
-    let written = store.update(&scope, &first, expected, &new_events, None).await.expect("update");
-    assert_eq!(written, Written::Done);
+    let written =
+        update_session(store, &scope, &first, expected, &new_events, None).await.expect("update");
+    assert_eq!(written, Ok(Written::Done));
     let (second, expected, new_events) = rename("second");
-    let written = store.update(&scope, &second, expected, &new_events, None).await.expect("update");
-    assert_eq!(written, Written::Raced);
+    let written =
+        update_session(store, &scope, &second, expected, &new_events, None).await.expect("update");
+    assert_eq!(written, Ok(Written::Raced));
     let read = store.find(&scope, &session.id).await.expect("find").expect("the session exists");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
     let log = store.after(&scope, None, 10).await.expect("events");
@@ -91,7 +96,7 @@ pub async fn out_of_scope_session_is_invisible(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let confined = |scope: &Scope, session| {
         let mut caller = Caller::operator(scope.organization().clone());
         caller.reach = Reach::Only([session].into());
@@ -111,13 +116,12 @@ pub async fn out_of_scope_session_is_invisible(
         assert_eq!(store.list(&outside, &everything).await.expect("list"), []);
         assert_eq!(store.after(&outside, None, 10).await.expect("events"), []);
         let change = session.clone().created();
-        let (next, expected, new_events) = change.into_commit(outside.actor(), environment);
-        let written =
-            SessionStore::update(store, &outside, &next, expected, &new_events, None).await;
-        assert_eq!(written.expect("update"), Written::Raced);
-        let (_, cleanup) = delete_session(&session, &outside, environment);
-        let written = store.delete(&outside, session.version, &cleanup, &[]).await;
-        assert_eq!(written.expect("delete"), Written::Raced);
+        let (next, expected, new_events) = commit_parts(change, outside.actor(), environment);
+        let written = update_session(store, &outside, &next, expected, &new_events, None).await;
+        assert_eq!(written.expect("update"), Ok(Written::Raced));
+        let (_, cleanup) = deletion_of(&session, &outside, environment);
+        let written = delete_session(store, &outside, session.version, &cleanup, &[]).await;
+        assert_eq!(written.expect("delete"), Ok(Written::Raced));
     }
     let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(read, Some(session), "untouched");
@@ -135,7 +139,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
         // Every third session has the same time as the one before.
         environment.advance(Duration::from_millis(u64::from(n % 3 != 0)));
         let (session, events) = fresh_session(&scope, &*environment);
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         all.push(session);
     }
     all.reverse();
@@ -156,7 +160,7 @@ pub async fn session_pages_cover_every_session_once(store: &impl SessionStore) {
         // A session that is inserted meanwhile is newer than every remaining page.
         environment.advance(Duration::from_secs(1));
         let (late, events) = fresh_session(&scope, &*environment);
-        assert_inserted(store.insert(&scope, &late, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &late, &events, None).await);
     }
     assert_eq!(observed, all);
 
@@ -179,7 +183,7 @@ pub async fn filter_conditions_are_combined_with_and(
     let mut all = Vec::new();
     for n in 0..6 {
         let (session, events) = fresh_session(&scope, environment);
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         let mut next = session.clone();
         if n % 2 == 0 {
             next = crate::testing::contract::fixtures::filled(session.clone(), environment);
@@ -188,11 +192,10 @@ pub async fn filter_conditions_are_combined_with_and(
             (next.settings.label, next.observed.status) = (Some("x%_".to_owned()), Status::Failed);
         }
         next.version = Version(2);
-        let written = store
-            .update(&scope, &next, session.expected_version(), &[], None)
+        let written = update_session(store, &scope, &next, session.expected_version(), &[], None)
             .await
             .expect("update");
-        assert_eq!(written, Written::Done);
+        assert_eq!(written, Ok(Written::Done));
         all.insert(0, next);
     }
     let labels = [None, Some("x%_".to_owned()), Some("x__".to_owned()), Some(String::new())];
@@ -225,7 +228,7 @@ pub async fn operators_see_sessions_of_every_organization(
     for n in 0..6 {
         let scope = &scopes[n % 2];
         let (session, events) = fresh_session(scope, environment);
-        assert_inserted(store.insert(scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, scope, &session, &events, None).await);
         all.insert(0, session);
     }
     let page = |after: Option<&Session>, limit| SessionPage {
@@ -267,10 +270,10 @@ pub async fn delete_replaces_session_with_cleanup(
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let (new_events, cleanup) = delete_session(&session, &scope, environment);
-    let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("delete"), Written::Done);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
+    let (new_events, cleanup) = deletion_of(&session, &scope, environment);
+    let written = delete_session(store, &scope, session.version, &cleanup, &new_events).await;
+    assert_eq!(written.expect("delete"), Ok(Written::Done));
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     assert_eq!(WorkerStore::find(store, &session.id).await.expect("find"), None);
     let gateway = session.gateway.clone().expect("placed");
@@ -278,8 +281,8 @@ pub async fn delete_replaces_session_with_cleanup(
     assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events.clone()].concat());
-    let again = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(again.expect("delete"), Written::Raced);
+    let again = delete_session(store, &scope, session.version, &cleanup, &new_events).await;
+    assert_eq!(again.expect("delete"), Ok(Written::Raced));
     assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second event");
 }
 
@@ -290,27 +293,27 @@ pub async fn complete_cleanup_leaves_events_only(
 ) {
     let scope = fresh_scope(environment);
     let (session, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
-    let (mut new_events, mut cleanup) = delete_session(&session, &scope, environment);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
+    let (mut new_events, mut cleanup) = deletion_of(&session, &scope, environment);
     new_events.extend(
         cleanup.report_outcome(crate::session::unlink::LogoutOutcome::NotLinked, environment),
     );
-    let written = store.delete(&scope, session.version, &cleanup, &new_events).await;
-    assert_eq!(written.expect("delete"), Written::Done);
+    let written = delete_session(store, &scope, session.version, &cleanup, &new_events).await;
+    assert_eq!(written.expect("delete"), Ok(Written::Done));
     assert_eq!(SessionStore::find(store, &scope, &session.id).await.expect("find"), None);
     // The finish of a missing cleanup writes no events.
-    store.finish(&cleanup, &delete_session(&session, &scope, environment).0).await.expect("finish");
+    let more_events = deletion_of(&session, &scope, environment).0;
+    let finished = write_by_system(store, SystemWrite::Finish(cleanup), &more_events).await;
+    assert_eq!(finished.expect("finish"), Written::Raced);
     let log = store.after(&scope, None, 10).await.expect("events");
     assert_eq!(log, [events, new_events].concat());
 }
 
-fn delete_session(
+fn deletion_of(
     session: &Session,
     scope: &Scope,
     environment: &dyn Environment,
 ) -> (Vec<crate::event::Event>, crate::cleanup::Cleanup) {
-    let deadlines = Deadlines::default();
-    let (change, cleanup) = session.clone().delete(scope.actor(), environment.now(), &deadlines);
-    let (_, _, events) = change.into_commit(scope.actor(), environment);
-    (events, cleanup)
+    let cleanup = cleanup_of(session, scope, environment.now());
+    (vec![cleanup.deletion_event(environment)], cleanup)
 }

@@ -4,22 +4,30 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     caller::Actor,
-    deadlines::Deadlines,
-    event::{EventName, NewEvent},
+    event::{Event, payload::EventPayload},
     gateway::node::HeldSession,
     id::SessionId,
     ports::{
-        change_notifier::VersionLookup,
         environment::Environment,
+        notify::VersionLookup,
         store::{
             events::EventLog,
             sessions::SessionStore,
-            worker::{Claim, WorkerStore},
+            worker::{Claim, SystemWrite, WorkerStore},
             written::Written,
         },
     },
-    session::version::{ExpectedVersion, Version},
-    testing::contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+    session::{
+        unlink::LogoutOutcome,
+        version::{ExpectedVersion, Version},
+    },
+    testing::{
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        writes::{
+            cleanup_of, commit_parts, delete_session, insert_session, update_by_system,
+            update_session, write_by_system,
+        },
+    },
 };
 
 /// Due sessions are claimed once, earliest first, and become due again after the claim. The version
@@ -35,7 +43,7 @@ pub async fn claim_takes_due_sessions_and_postpones_them(
     for age in [2_u64, 0, 1] {
         let (mut session, events) = fresh_session(&scope, environment);
         session.due = Some(long_ago.plus(Duration::from_millis(age)));
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         ours.push(session);
     }
     let until = long_ago.plus(Duration::from_secs(10));
@@ -70,7 +78,7 @@ pub async fn worker_store_finds_wakes_and_reschedules(
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let found = WorkerStore::find(store, &session.id).await.expect("find");
     assert_eq!(found.as_ref(), Some(&session));
     let missing = SessionId::from_bits(environment.ulid());
@@ -112,7 +120,7 @@ pub async fn wake_is_not_overwritten(
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
     let gateway = session.gateway.clone().expect("placed");
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let far = crate::time::Timestamp::from_millis(9_000_000_000_000);
     for round in 0..2 {
         let read =
@@ -125,19 +133,19 @@ pub async fn wake_is_not_overwritten(
             store.wake_sessions(one, now).await.expect("wake");
         }
         let put_off = crate::session::model::Session { due: None, ..read.clone() };
-        let (next, expected, _) = put_off.created().into_commit(scope.actor(), environment);
-        let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
+        let (next, expected, _) = commit_parts(put_off.created(), scope.actor(), environment);
+        let written = update_by_system(store, &next, expected, &[]).await.expect("update");
         assert_eq!(written, Written::Raced);
-        let written = SessionStore::update(store, &scope, &next, expected, &[], None).await;
-        assert_eq!(written.expect("update"), Written::Raced);
+        let written = update_session(store, &scope, &next, expected, &[], None).await;
+        assert_eq!(written.expect("update"), Ok(Written::Raced));
         let written = store.reschedule(&session.id, expected, None, 0).await.expect("reschedule");
         assert_eq!(written, Written::Raced);
         assert_eq!(due(store, &session.id).await, Some(now), "the wake stays");
     }
     let read = WorkerStore::find(store, &session.id).await.expect("find").expect("the row exists");
     let settled = crate::session::model::Session { due: None, ..read };
-    let (next, expected, _) = settled.created().into_commit(scope.actor(), environment);
-    let written = WorkerStore::update(store, &next, expected, &[]).await.expect("update");
+    let (next, expected, _) = commit_parts(settled.created(), scope.actor(), environment);
+    let written = update_by_system(store, &next, expected, &[]).await.expect("update");
     assert_eq!(written, Written::Done, "a read after the wake allows the write");
     assert_eq!(due(store, &session.id).await, None);
 }
@@ -150,11 +158,12 @@ pub async fn cleanup_lives_until_finished(
     let scope = fresh_scope(environment);
     let (mut session, events) = fresh_session(&scope, environment);
     session.gateway = crate::id::GatewayId::parse(&format!("gw-{}", environment.ulid()));
-    assert_inserted(store.insert(&scope, &session, &events, None).await);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
     let long_ago = crate::time::Timestamp::from_millis(500_000);
-    let (_, mut cleanup) = session.clone().delete(scope.actor(), long_ago, &Deadlines::default());
-    let written = store.delete(&scope, session.version, &cleanup, &[]).await.expect("delete");
-    assert_eq!(written, Written::Done);
+    let mut cleanup = cleanup_of(&session, &scope, long_ago);
+    let written =
+        delete_session(store, &scope, session.version, &cleanup, &[]).await.expect("delete");
+    assert_eq!(written, Ok(Written::Done));
 
     let until = long_ago.plus(Duration::from_secs(1));
     let claimed = store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim");
@@ -165,33 +174,38 @@ pub async fn cleanup_lives_until_finished(
         store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim").is_empty()
     );
 
-    let outcome_reported =
-        NewEvent::new(EventName::SessionRetired, vec![("unlink", "unconfirmed".into())]);
     let event = |sequence| {
-        let mut event = outcome_reported.clone().of_organization(
-            scope.organization(),
-            &Actor::System,
-            environment,
-        );
+        let payload = EventPayload::SessionRetired { unlink: LogoutOutcome::Unconfirmed };
+        let organization = scope.organization();
+        let mut event = Event::of_organization(payload, organization, &Actor::System, environment);
         (event.session, event.sequence) = (Some(session.id.clone()), sequence);
         event
     };
     (cleanup.due, cleanup.attempts) = (long_ago, 4);
     (cleanup.outcome_reported, cleanup.sequence) = (true, 3);
-    cleanup.epoch += 8;
-    store.postpone(&cleanup, &[event(3)]).await.expect("postpone");
+    (cleanup.linked, cleanup.epoch) = (!cleanup.linked, cleanup.epoch + 8);
+    let postpone = SystemWrite::Postpone(cleanup.clone());
+    let postponed = write_by_system(store, postpone.clone(), &[event(3)]).await;
+    assert_eq!(postponed.expect("postpone"), Written::Done);
     let claimed = store.claim_cleanups(&Claim::new(long_ago, until, 10)).await.expect("claim");
     let mut put_off = cleanup.clone();
     put_off.due = until;
     assert_eq!(claimed, [put_off]);
 
-    store.finish(&cleanup, &[event(4)]).await.expect("finish");
-    store.finish(&cleanup, &[event(5)]).await.expect("finish again");
+    let finish = SystemWrite::Finish(cleanup);
+    for (change, event, outcome) in [
+        (finish.clone(), event(4), Written::Done),
+        (finish, event(5), Written::Raced),
+        (postpone, event(6), Written::Raced),
+    ] {
+        let written = write_by_system(store, change, &[event]).await.expect("finish");
+        assert_eq!(written, outcome);
+    }
     let gateway = session.gateway.expect("placed");
     assert!(store.pending_cleanups(&gateway).await.expect("pending cleanups").is_empty());
     let log = store.after(&scope, None, 10).await.expect("events");
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
-    assert_eq!(sequences, [1, 3, 4], "the second finish writes nothing");
+    assert_eq!(sequences, [1, 3, 4], "changes of a finished cleanup write nothing");
 }
 
 fn ids(sessions: &[crate::session::model::Session]) -> Vec<SessionId> {
@@ -218,12 +232,12 @@ pub async fn version_lookup_returns_stored_versions(
     for written in [1, 1, 2] {
         let scope = fresh_scope(environment);
         let (mut session, events) = fresh_session(&scope, environment);
-        assert_inserted(store.insert(&scope, &session, &events, None).await);
+        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
         for _ in 1..written {
             let change = session.created();
-            let (next, expected, _) = change.into_commit(scope.actor(), environment);
-            let updated = SessionStore::update(store, &scope, &next, expected, &[], None).await;
-            assert_eq!(updated.expect("update"), Written::Done);
+            let (next, expected, _) = commit_parts(change, scope.actor(), environment);
+            let updated = update_session(store, &scope, &next, expected, &[], None).await;
+            assert_eq!(updated.expect("update"), Ok(Written::Done));
             session = next;
         }
         ids.push(session.id.clone());
@@ -231,10 +245,10 @@ pub async fn version_lookup_returns_stored_versions(
     }
     let scope = fresh_scope(environment);
     let (gone, events) = fresh_session(&scope, environment);
-    assert_inserted(store.insert(&scope, &gone, &events, None).await);
-    let (_, cleanup) = gone.clone().delete(scope.actor(), environment.now(), &Deadlines::default());
-    let retired = store.delete(&scope, gone.version, &cleanup, &[]).await;
-    assert_eq!(retired.expect("delete"), Written::Done);
+    assert_inserted(insert_session(store, &scope, &gone, &events, None).await);
+    let cleanup = cleanup_of(&gone, &scope, environment.now());
+    let retired = delete_session(store, &scope, gone.version, &cleanup, &[]).await;
+    assert_eq!(retired.expect("delete"), Ok(Written::Done));
     ids.push(gone.id);
     assert_eq!(store.versions(&ids).await.expect("versions"), expected);
     assert_eq!(store.versions(&[]).await.expect("versions"), HashMap::new());

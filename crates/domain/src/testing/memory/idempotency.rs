@@ -8,7 +8,7 @@ use crate::{
     link_attempt::LinkAttempt,
     ports::{
         error::PortResult,
-        store::{idempotency::IdempotencyStore, written::Written},
+        store::{idempotency::IdempotencyStore, written::Rejection},
     },
     resource_quota::{Resource, ResourceLimitReached},
     testing::memory::state::{Memory, MemoryState},
@@ -68,13 +68,13 @@ impl IdempotencyStore for Memory {
         scope: &Scope,
         record: &IdempotencyRecord,
         now: Timestamp,
-    ) -> PortResult<Written> {
+    ) -> PortResult<Result<(), Rejection>> {
         let mut state = self.state()?;
-        if let Some(refusal) = state.refusal(scope, &[], Some(record), now, None) {
-            return Ok(refusal);
+        let admitted = state.admit(scope, &[], Some(record), now, None);
+        if admitted.is_ok() {
+            state.insert_records(scope, Some(record), None);
         }
-        state.insert_records(scope, Some(record), None);
-        Ok(Written::Done)
+        Ok(admitted)
     }
 
     async fn amend(&self, scope: &Scope, record: &IdempotencyRecord) -> PortResult<()> {

@@ -6,20 +6,19 @@ use async_trait::async_trait;
 
 use crate::{
     access::Scope,
-    api_key::model::ApiKey,
-    event::Event,
+    api_key::{model::ApiKey, write::KeyWrite},
+    commit::Commit,
     id::{KeyId, SessionId},
-    idempotency::IdempotencyRecord,
     ports::{
         authn::PresentedKey,
         error::PortResult,
         store::{
             keys::{ApiKeyStore, KeyDirectory, KeyPage},
-            written::Written,
+            written::{CommitOutcome, Written},
         },
     },
     resource_quota::Resource,
-    testing::memory::state::{Memory, require_own_organization},
+    testing::memory::state::{Memory, MemoryState, require_own_organization},
     time::Timestamp,
 };
 
@@ -39,23 +38,12 @@ impl ApiKeyStore for Memory {
         Ok(sessions.iter().filter(|id| state.visible(scope, id).is_some()).cloned().collect())
     }
 
-    async fn insert(
-        &self,
-        scope: &Scope,
-        key: &ApiKey,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
+    async fn commit(&self, scope: &Scope, commit: &Commit<KeyWrite>) -> PortResult<CommitOutcome> {
         let mut state = self.state()?;
-        require_own_organization(scope, &key.organization, events)?;
-        let grown = [(Resource::ApiKeys, 1)];
-        if let Some(refusal) = state.refusal(scope, &grown, record, key.created_at, None) {
-            return Ok(refusal);
+        match &commit.change {
+            KeyWrite::Insert(key) => state.insert_key(scope, key, commit),
+            KeyWrite::Revoke { id, at } => state.revoke_key(scope, id, *at, commit),
         }
-        state.insert_records(scope, record, None);
-        state.keys.insert(key.id.clone(), key.clone());
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
     }
 
     async fn find(&self, scope: &Scope, id: &KeyId) -> PortResult<Option<ApiKey>> {
@@ -79,21 +67,45 @@ impl ApiKeyStore for Memory {
         keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(keys)
     }
+}
 
-    async fn revoke(
-        &self,
+impl MemoryState {
+    fn insert_key(
+        &mut self,
+        scope: &Scope,
+        key: &ApiKey,
+        commit: &Commit<KeyWrite>,
+    ) -> PortResult<CommitOutcome> {
+        require_own_organization(scope, &key.organization, &commit.events)?;
+        if self.keys.contains_key(&key.id) {
+            return Ok(Ok(Written::Raced));
+        }
+        let grown = [(Resource::ApiKeys, 1)];
+        if let Err(rejection) = self.accept(scope, &grown, None, commit, key.created_at) {
+            return Ok(Err(rejection));
+        }
+        self.keys.insert(key.id.clone(), key.clone());
+        Ok(Ok(Written::Done))
+    }
+
+    fn revoke_key(
+        &mut self,
         scope: &Scope,
         id: &KeyId,
-        now: Timestamp,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let mut state = self.state()?;
-        let known = state.keys.get_mut(id).filter(|key| is_active(key, scope));
-        let Some(key) = known else { return Ok(Written::Raced) };
-        require_own_organization(scope, scope.organization(), events)?;
-        key.revoked_at = Some(now);
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
+        at: Timestamp,
+        commit: &Commit<KeyWrite>,
+    ) -> PortResult<CommitOutcome> {
+        if !self.keys.get(id).is_some_and(|key| is_active(key, scope)) {
+            return Ok(Ok(Written::Raced));
+        }
+        require_own_organization(scope, scope.organization(), &commit.events)?;
+        if let Err(rejection) = self.accept(scope, &[], None, commit, at) {
+            return Ok(Err(rejection));
+        }
+        if let Some(key) = self.keys.get_mut(id) {
+            key.revoked_at = Some(at);
+        }
+        Ok(Ok(Written::Done))
     }
 }
 

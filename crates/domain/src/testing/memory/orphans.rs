@@ -42,4 +42,10 @@ impl OrphanStore for Memory {
         let is_confirmed = state.orphans.values().filter(|(_, is_confirmed)| *is_confirmed);
         Ok(is_confirmed.map(|(orphan, _)| orphan.clone()).collect())
     }
+
+    async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64> {
+        let state = self.state()?;
+        let events = state.events.iter().filter(|event| event.session.as_ref() == Some(session));
+        Ok(events.map(|event| event.sequence).max().unwrap_or(0))
+    }
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     access::Scope,
+    commit::Commit,
     id::OrganizationId,
     idempotency::IdempotencyRecord,
     link_attempt::LinkAttempt,
-    ports::store::written::{Refusal, Written},
+    ports::store::written::Rejection,
     rate_quota::RateQuota,
     resource_quota::Resource,
     testing::memory::state::{MemoryState, count, metadata_bytes},
@@ -13,17 +14,34 @@ use crate::{
 };
 
 impl MemoryState {
-    /// Returns the outcome of a write that must not happen. `None` admits the write.
-    pub(in crate::testing) fn refusal(
+    /// Writes the events, the idempotency record and the link attempt of a commit, unless a record
+    /// exists already or a quota has no room.
+    pub(in crate::testing) fn accept<C>(
+        &mut self,
+        scope: &Scope,
+        grown: &[(Resource, u64)],
+        attempt: Option<&LinkAttempt>,
+        commit: &Commit<C>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let record = commit.idempotency.as_ref();
+        self.admit(scope, grown, record, now, attempt)?;
+        self.insert_records(scope, record, attempt);
+        self.append(&commit.events);
+        Ok(())
+    }
+
+    /// Checks that no unexpired record with the key hash exists, and that the quotas have room.
+    pub(in crate::testing) fn admit(
         &self,
         scope: &Scope,
         grown: &[(Resource, u64)],
         record: Option<&IdempotencyRecord>,
         now: Timestamp,
         attempt: Option<&LinkAttempt>,
-    ) -> Option<Written> {
+    ) -> Result<(), Rejection> {
         if record.is_some_and(|record| self.is_recorded(scope, record, now)) {
-            return Some(Written::Repeated);
+            return Err(Rejection::Repeated);
         }
         let recorded = record.map(|record| count(record.response.len()));
         let recorded = recorded.map(|bytes| (Resource::IdempotencyRecords, bytes));
@@ -31,12 +49,10 @@ impl MemoryState {
         let limits = self.quotas.limits_of(organization);
         for (resource, grown) in grown.iter().copied().chain(recorded) {
             let used = self.used(organization, resource).saturating_add(grown);
-            if let Err(full) = limits.admit(resource, used, grown) {
-                return Some(Written::Refused(Refusal::Full(full)));
-            }
+            limits.admit(resource, used, grown).map_err(Rejection::Full)?;
         }
         let limited = attempt.and_then(|attempt| self.limited(organization, attempt));
-        limited.map(Written::Refused)
+        limited.map_or(Ok(()), Err)
     }
 
     /// Returns the used amount of a resource.
@@ -63,20 +79,20 @@ impl MemoryState {
         }
     }
 
-    fn limited(&self, organization: &OrganizationId, attempt: &LinkAttempt) -> Option<Refusal> {
+    fn limited(&self, organization: &OrganizationId, attempt: &LinkAttempt) -> Option<Rejection> {
         let own = |(owner, _): &&(OrganizationId, LinkAttempt)| owner == organization;
         let own: Vec<_> = self.attempts.iter().filter(own).map(|(_, earlier)| earlier).collect();
-        let refusal = |rate_quota: RateQuota, counts: &dyn Fn(&LinkAttempt) -> bool| {
+        let rejection = |rate_quota: RateQuota, counts: &dyn Fn(&LinkAttempt) -> bool| {
             let counted = own.iter().filter(|earlier| counts(earlier));
             let moments: Vec<_> = counted.map(|earlier| earlier.at).collect();
-            let refusal = rate_quota.admit(&moments, attempt.at).err();
-            refusal.map(|retry_after| Refusal::Limited { rate_quota, retry_after })
+            let retry_after = rate_quota.admit(&moments, attempt.at).err();
+            retry_after.map(|retry_after| Rejection::RateLimited { rate_quota, retry_after })
         };
-        refusal(attempt.rate_quota, &|earlier| earlier.session == attempt.session)
+        rejection(attempt.rate_quota, &|earlier| earlier.session == attempt.session)
             .or_else(|| {
                 attempt.phone.as_ref()?;
-                refusal(attempt.rate_quota, &|earlier| earlier.phone == attempt.phone)
+                rejection(attempt.rate_quota, &|earlier| earlier.phone == attempt.phone)
             })
-            .or_else(|| refusal(attempt.organization_quota, &|_| true))
+            .or_else(|| rejection(attempt.organization_quota, &|_| true))
     }
 }

@@ -5,39 +5,30 @@ use async_trait::async_trait;
 use crate::{
     access::Scope,
     cleanup::Cleanup,
-    event::Event,
+    commit::Commit,
     id::SessionId,
-    idempotency::IdempotencyRecord,
     link_attempt::LinkAttempt,
     ports::{
         error::PortResult,
         store::{
             sessions::{SessionPage, SessionStore},
-            written::Written,
+            written::{CommitOutcome, Written},
         },
     },
+    resource_quota::Resource,
     session::{
         model::Session,
         partial_session::PartialSession,
-        version::{ExpectedVersion, Version},
+        version::StoredVersion,
+        write::{SessionUpdate, SessionWrite},
     },
-    testing::memory::state::{Memory, page_of, require_own_organization},
+    testing::memory::state::{
+        Memory, MemoryState, is_unchanged, metadata_bytes, page_of, require_own_organization,
+    },
 };
 
 #[async_trait]
 impl SessionStore for Memory {
-    async fn insert(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
-        let mut state = self.state()?;
-        require_own_organization(scope, &session.organization, events)?;
-        state.insert(scope, session, events, record, None)
-    }
-
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let state = self.state()?;
         state.visible(scope, id).map(|session| state.readable(session)).transpose()
@@ -50,32 +41,23 @@ impl SessionStore for Memory {
         Ok(page_of(state.sessions.values().filter(visible), page))
     }
 
-    async fn update(
+    async fn commit(
         &self,
         scope: &Scope,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-    ) -> PortResult<Written> {
-        self.state()?.update(scope, session, expected, events, record, None)
-    }
-
-    async fn write_with_link_attempt(
-        &self,
-        scope: &Scope,
-        session: &Session,
-        expected: Option<ExpectedVersion>,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-        attempt: &LinkAttempt,
-    ) -> PortResult<Written> {
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome> {
         let mut state = self.state()?;
-        if let Some(expected) = expected {
-            return state.update(scope, session, expected, events, record, Some(attempt));
+        match &commit.change {
+            SessionWrite::Insert(session, attempt) => {
+                state.insert(scope, session, attempt.as_ref(), commit)
+            }
+            SessionWrite::Update(update, attempt) => {
+                state.update(scope, update, attempt.as_ref(), commit)
+            }
+            SessionWrite::Delete(cleanup, version) => {
+                state.delete(scope, cleanup, *version, commit)
+            }
         }
-        require_own_organization(scope, &session.organization, events)?;
-        state.insert(scope, session, events, record, Some(attempt))
     }
 
     async fn partial_session(
@@ -84,47 +66,68 @@ impl SessionStore for Memory {
         id: &SessionId,
     ) -> PortResult<Option<PartialSession>> {
         let state = self.state()?;
-        let partial_session = |session: &Session| PartialSession {
-            id: session.id.clone(),
-            gateway: session.gateway.clone(),
-            is_on_unknown_node: false,
-            epoch: Some(session.spec.epoch),
-            linked: session.is_paired(),
-            sequence: session.sequence,
-            stored_version: i64::try_from(session.version.0).unwrap_or(i64::MAX),
-        };
-        Ok(state.visible(scope, id).map(partial_session))
+        Ok(state.visible(scope, id).map(PartialSession::from))
     }
+}
 
-    async fn delete_partial(
-        &self,
+impl MemoryState {
+    fn insert(
+        &mut self,
         scope: &Scope,
-        stored_version: i64,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let Ok(version) = u64::try_from(stored_version) else { return Ok(Written::Raced) };
-        self.delete(scope, Version(version), cleanup, events).await
-    }
-
-    async fn delete(
-        &self,
-        scope: &Scope,
-        expected: Version,
-        cleanup: &Cleanup,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        let mut state = self.state()?;
-        let known = state.visible(scope, &cleanup.session);
-        if known.is_none_or(|session| session.version != expected) {
-            return Ok(Written::Raced);
+        session: &Session,
+        attempt: Option<&LinkAttempt>,
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome> {
+        require_own_organization(scope, &session.organization, &commit.events)?;
+        if self.sessions.contains_key(&session.id) {
+            return Ok(Ok(Written::Raced));
         }
-        require_own_organization(scope, &cleanup.organization, events)?;
-        state.sessions.remove(&cleanup.session);
+        let grown = [(Resource::Sessions, 1), (Resource::Metadata, metadata_bytes(session))];
+        if let Err(rejection) = self.accept(scope, &grown, attempt, commit, session.created_at) {
+            return Ok(Err(rejection));
+        }
+        self.sessions.insert(session.id.clone(), session.clone());
+        Ok(Ok(Written::Done))
+    }
+
+    fn update(
+        &mut self,
+        scope: &Scope,
+        update: &SessionUpdate,
+        attempt: Option<&LinkAttempt>,
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome> {
+        let SessionUpdate { session, expected } = update;
+        let known = self.visible(scope, &session.id).filter(|known| is_unchanged(known, *expected));
+        let Some(known) = known else { return Ok(Ok(Written::Raced)) };
+        require_own_organization(scope, scope.organization(), &commit.events)?;
+        let grown = metadata_bytes(session).saturating_sub(metadata_bytes(known));
+        let grown = [(Resource::Metadata, grown)];
+        if let Err(rejection) = self.accept(scope, &grown, attempt, commit, session.updated_at) {
+            return Ok(Err(rejection));
+        }
+        Ok(Ok(self.replace(update)))
+    }
+
+    fn delete(
+        &mut self,
+        scope: &Scope,
+        cleanup: &Cleanup,
+        version: StoredVersion,
+        commit: &Commit<SessionWrite>,
+    ) -> PortResult<CommitOutcome> {
+        let known = self.visible(scope, &cleanup.session);
+        if known.is_none_or(|session| StoredVersion::from(session.version) != version) {
+            return Ok(Ok(Written::Raced));
+        }
+        require_own_organization(scope, &cleanup.organization, &commit.events)?;
+        if let Err(rejection) = self.accept(scope, &[], None, commit, cleanup.requested_at) {
+            return Ok(Err(rejection));
+        }
+        self.sessions.remove(&cleanup.session);
         if !cleanup.is_complete() {
-            state.cleanups.insert(cleanup.session.clone(), cleanup.clone());
+            self.cleanups.insert(cleanup.session.clone(), cleanup.clone());
         }
-        state.events.extend_from_slice(events);
-        Ok(Written::Done)
+        Ok(Ok(Written::Done))
     }
 }

@@ -19,10 +19,11 @@ use crate::{
         error::{PortError, PortResult},
         store::{sessions::SessionPage, written::Written},
     },
-    resource_quota::{Quotas, Resource},
+    resource_quota::Quotas,
     session::{
         model::Session,
         version::{DueAsRead, ExpectedVersion},
+        write::SessionUpdate,
     },
 };
 
@@ -116,6 +117,24 @@ impl Memory {
     }
 }
 
+impl MemoryState {
+    /// Stores events.
+    ///
+    /// # Panics
+    /// Panics if an event of the same session has the same sequence number: the databases reject
+    /// the transaction.
+    pub(in crate::testing) fn append(&mut self, events: &[Event]) {
+        for event in events {
+            let has_number = |stored: &Event| {
+                (&stored.session, stored.sequence) == (&event.session, event.sequence)
+            };
+            let is_taken = event.session.is_some() && self.events.iter().any(has_number);
+            assert!(!is_taken, "two events with the same number: {event:?}");
+            self.events.push(event.clone());
+        }
+    }
+}
+
 /// Returns a session as a read returns it.
 pub(in crate::testing) fn read(known: &Session) -> Session {
     Session { due_as_read: DueAsRead(known.due), ..known.clone() }
@@ -141,19 +160,14 @@ pub(in crate::testing) fn is_unchanged(known: &Session, expected: ExpectedVersio
 }
 
 impl MemoryState {
-    /// Replaces a session if the row meets `expected`.
-    pub(in crate::testing) fn replace(
-        &mut self,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-    ) -> Written {
-        match self.sessions.get_mut(&session.id) {
-            Some(known) if is_unchanged(known, expected) => {
+    /// Replaces a session if the row meets the condition.
+    pub(in crate::testing) fn replace(&mut self, update: &SessionUpdate) -> Written {
+        match self.sessions.get_mut(&update.session.id) {
+            Some(known) if is_unchanged(known, update.expected) => {
                 let (id, organization) = (known.id.clone(), known.organization.clone());
                 let (created_by, created_at) = (known.created_by.clone(), known.created_at);
-                *known = Session { id, organization, created_by, created_at, ..session.clone() };
-                self.events.extend_from_slice(events);
+                let next = update.session.clone();
+                *known = Session { id, organization, created_by, created_at, ..next };
                 Written::Done
             }
             _ => Written::Raced,
@@ -166,48 +180,6 @@ impl MemoryState {
             return Err(PortError::Broken("an unreadable row, as the test requires".into()));
         }
         Ok(read(session))
-    }
-
-    pub(in crate::testing) fn insert(
-        &mut self,
-        scope: &Scope,
-        session: &Session,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-        attempt: Option<&LinkAttempt>,
-    ) -> PortResult<Written> {
-        if self.sessions.contains_key(&session.id) {
-            return Err(PortError::Broken("the session exists".into()));
-        }
-        let grown = [(Resource::Sessions, 1), (Resource::Metadata, metadata_bytes(session))];
-        if let Some(refusal) = self.refusal(scope, &grown, record, session.created_at, attempt) {
-            return Ok(refusal);
-        }
-        self.insert_records(scope, record, attempt);
-        self.sessions.insert(session.id.clone(), session.clone());
-        self.events.extend_from_slice(events);
-        Ok(Written::Done)
-    }
-
-    pub(in crate::testing) fn update(
-        &mut self,
-        scope: &Scope,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-        record: Option<&IdempotencyRecord>,
-        attempt: Option<&LinkAttempt>,
-    ) -> PortResult<Written> {
-        let known = self.visible(scope, &session.id).filter(|known| is_unchanged(known, expected));
-        let Some(known) = known else { return Ok(Written::Raced) };
-        require_own_organization(scope, scope.organization(), events)?;
-        let grown = metadata_bytes(session).saturating_sub(metadata_bytes(known));
-        let grown = [(Resource::Metadata, grown)];
-        if let Some(refusal) = self.refusal(scope, &grown, record, session.updated_at, attempt) {
-            return Ok(refusal);
-        }
-        self.insert_records(scope, record, attempt);
-        Ok(self.replace(session, expected, events))
     }
 
     pub(in crate::testing) fn visible(&self, scope: &Scope, id: &SessionId) -> Option<&Session> {

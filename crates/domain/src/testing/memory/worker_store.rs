@@ -1,23 +1,20 @@
 //! Worker store in memory.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 
 use crate::{
     api_key::model::ApiKey,
     cleanup::Cleanup,
-    event::{Event, EventName, EventValue},
+    commit::SystemCommit,
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{
-        change_notifier::VersionLookup,
         error::PortResult,
+        notify::VersionLookup,
         store::{
-            worker::{Claim, WorkerStore},
+            worker::{Claim, SystemWrite, WorkerStore},
             written::Written,
         },
     },
@@ -72,13 +69,29 @@ impl WorkerStore for Memory {
         state.sessions.get(id).map(|session| state.readable(session)).transpose()
     }
 
-    async fn update(
-        &self,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-    ) -> PortResult<Written> {
-        Ok(self.state()?.replace(session, expected, events))
+    async fn commit(&self, commit: &SystemCommit<SystemWrite>) -> PortResult<Written> {
+        let mut state = self.state()?;
+        let written = match &commit.change {
+            SystemWrite::Update(update) => state.replace(update),
+            SystemWrite::Postpone(cleanup) => match state.cleanups.get_mut(&cleanup.session) {
+                Some(known) => {
+                    (known.due, known.attempts) = (cleanup.due, cleanup.attempts);
+                    (known.epoch, known.sequence) = (cleanup.epoch, cleanup.sequence);
+                    (known.linked, known.outcome_reported) =
+                        (cleanup.linked, cleanup.outcome_reported);
+                    Written::Done
+                }
+                None => Written::Raced,
+            },
+            SystemWrite::Finish(cleanup) => match state.cleanups.remove(&cleanup.session) {
+                Some(_) => Written::Done,
+                None => Written::Raced,
+            },
+        };
+        if written == Written::Done {
+            state.append(&commit.events);
+        }
+        Ok(written)
     }
 
     async fn reschedule(
@@ -93,25 +106,6 @@ impl WorkerStore for Memory {
         let Some(session) = known else { return Ok(Written::Raced) };
         (session.due, session.failures) = (due, failures);
         Ok(Written::Done)
-    }
-
-    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let mut state = self.state()?;
-        if let Some(known) = state.cleanups.get_mut(&cleanup.session) {
-            (known.due, known.attempts) = (cleanup.due, cleanup.attempts);
-            (known.sequence, known.outcome_reported) = (cleanup.sequence, cleanup.outcome_reported);
-            known.epoch = cleanup.epoch;
-            state.events.extend_from_slice(events);
-        }
-        Ok(())
-    }
-
-    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        let mut state = self.state()?;
-        if state.cleanups.remove(&cleanup.session).is_some() {
-            state.events.extend_from_slice(events);
-        }
-        Ok(())
     }
 
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {
@@ -194,19 +188,9 @@ impl WorkerStore for Memory {
         let mut state = self.state()?;
         let mut blanked = 0;
         for event in &mut state.events {
-            let has_code = matches!(event.name, EventName::AuthQr | EventName::AuthCode);
-            let dead = |(name, value): &(Cow<'_, str>, EventValue)| {
-                name == "expiresAt"
-                    && matches!(value, EventValue::Number(at) if *at <= died_before.millis())
-            };
-            if blanked == limit || !has_code || !event.payload.iter().any(dead) {
-                continue;
-            }
-            for (name, value) in &mut event.payload {
-                if name == "code" && *value != EventValue::Null {
-                    *value = EventValue::Null;
-                    blanked += 1;
-                }
+            let expires_at = event.payload.code_expires_at();
+            if blanked < limit && expires_at.is_some_and(|at| at <= died_before) {
+                blanked += u32::from(event.payload.blank_code());
             }
         }
         Ok(blanked)

@@ -1,10 +1,10 @@
 //! Tests: a batched write changes only the rows whose guard and scope match.
 
 use domain::{
-    Caller, Capability, Cleanup, ExpectedVersion, Reach, Scope, Session, SessionId, Settings,
-    Timestamp, Version,
+    Caller, Capability, ExpectedVersion, Reach, Scope, Session, SessionId, Settings, Timestamp,
+    Version,
     ports::{Environment as _, EventLog as _, SessionStore as _},
-    testing::{TestEnvironment, contract::filled},
+    testing::{TestEnvironment, cleanup_of, commit_parts, contract::filled},
 };
 
 use super::*;
@@ -24,16 +24,13 @@ fn session(organization: &str, environment: &TestEnvironment) -> Session {
 
 fn events(session: &Session, environment: &TestEnvironment) -> Vec<EventRow> {
     let operator = scope(session.organization.as_str(), Reach::Everything);
-    let (_, _, events) = session.clone().created().into_commit(operator.actor(), environment);
+    let (_, _, events) = commit_parts(session.clone().created(), operator.actor(), environment);
     EventRow::all(&events).expect("rows")
 }
 
 fn cleanup_row(session: &Session, environment: &TestEnvironment) -> CleanupRow {
     let operator = scope(session.organization.as_str(), Reach::Everything);
-    let deadlines = domain::Deadlines::default();
-    let (_, cleanup): (_, Cleanup) =
-        session.clone().delete(operator.actor(), environment.now(), &deadlines);
-    CleanupRow::new(&cleanup).expect("a row")
+    CleanupRow::new(&cleanup_of(session, &operator, environment.now())).expect("a row")
 }
 
 fn keys(row: &impl Serialize) -> Vec<String> {

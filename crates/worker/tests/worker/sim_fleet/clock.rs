@@ -1,4 +1,4 @@
-//! Router clocks with an offset, and a notifier that never wakes.
+//! Router clocks with an offset, and a pause without end.
 
 use std::{
     sync::{
@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    ports::{Environment, Notifier},
-    testing::TestEnvironment,
+    ports::Environment,
+    testing::{TestEnvironment, TestPause},
 };
 
 /// A router's clock: the true time plus an offset.
@@ -47,14 +47,12 @@ impl Environment for Clock {
     }
 }
 
-/// A notifier whose `wait` never returns.
-pub(crate) struct NoNotifier;
+/// A pause that never ends.
+pub(crate) struct EndlessPause;
 
 #[async_trait]
-impl Notifier for NoNotifier {
-    fn notify(&self) {}
-
-    async fn wait(&self, _: Duration) {
+impl TestPause for EndlessPause {
+    async fn pause(&self, _: Duration) {
         std::future::pending::<()>().await;
     }
 }

@@ -73,7 +73,7 @@ impl SimulatedFleet {
         };
         for _ in 0..3 {
             let sessions = &fleet.routers[0].sessions;
-            let made = sessions.create(&World::acme(), Settings::default(), false).await;
+            let made = sessions.create(&World::acme(), Settings::default(), false, None).await;
             fleet.ids.push(made.unwrap().id);
         }
         fleet.pass(1, 0).await;
@@ -180,7 +180,7 @@ impl SimulatedFleet {
     fn check_unlinked(&self, id: &SessionId, session: Option<&Session>) {
         let reported = match session {
             Some(session) => session.is_certainly_unlinked(),
-            None => self.events_of(id).any(|event| event.name == EventName::SessionRetired),
+            None => self.events_of(id).any(|event| event.name() == EventName::SessionRetired),
         };
         if reported && !self.gave_up_unlink(id) {
             let nodes = self.nodes_where(id, |node| node.gateway.devices());
@@ -192,7 +192,7 @@ impl SimulatedFleet {
     pub(crate) fn gave_up_unlink(&self, id: &SessionId) -> bool {
         let unconfirmed = EventValue::Text("unconfirmed".into());
         let is_unconfirmed =
-            |event: Event| event.payload.contains(&("unlink".into(), unconfirmed.clone()));
+            |event: Event| event.payload.fields().contains(&("unlink".into(), unconfirmed.clone()));
         self.events_of(id).any(is_unconfirmed)
     }
 

@@ -8,12 +8,12 @@ use std::{
 
 use domain::{
     Deadlines, Leases, Nodes, SessionPorts, Sessions,
-    testing::{Memory, PlainOrganizationTags, TestEnvironment},
+    testing::{Memory, PlainOrganizationTags, TestEnvironment, TestNotifier},
 };
 use worker::{Ports, Worker};
 
 use super::{
-    clock::{Clock, NoNotifier},
+    clock::{Clock, EndlessPause},
     network::Network,
     stepped_store::SteppedStore,
 };
@@ -34,8 +34,8 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) fn new(time: Arc<TestEnvironment>, memory: &Memory, network: &Network) -> Self {
-        let (clock, notifier, deadlines) =
-            (Clock::new(time), Arc::new(NoNotifier), Deadlines::default());
+        let (clock, deadlines) = (Clock::new(time), Deadlines::default());
+        let notifier = TestNotifier::new(Arc::new(EndlessPause));
         let leases = Arc::<Leases>::default();
         let (store, stepped) = (Arc::new(memory.clone()), Arc::new(SteppedStore(memory.clone())));
         let sessions = SessionPorts {
@@ -43,8 +43,7 @@ impl Router {
             nodes: store.clone(),
             session_control: Arc::new(network.clone()),
             environment: clock.clone(),
-            worker_notifier: notifier.clone(),
-            change_notifier: notifier.clone(),
+            notifier: notifier.clone(),
             leases: leases.clone(),
         };
         let ports = Ports {
@@ -52,21 +51,13 @@ impl Router {
             nodes: stepped,
             gateway: Arc::new(network.clone()),
             environment: clock.clone(),
-            work: notifier.clone(),
-            change_notifier: notifier.clone(),
+            notifier: notifier.clone(),
             leases,
             organization_tags: Arc::new(PlainOrganizationTags),
         };
         Self {
             sessions: Sessions::new(sessions, deadlines.clone()),
-            nodes: Nodes::new(
-                store.clone(),
-                store,
-                clock.clone(),
-                notifier.clone(),
-                notifier,
-                deadlines.clone(),
-            ),
+            nodes: Nodes::new(store.clone(), store, clock.clone(), notifier, deadlines.clone()),
             worker: Worker::new(ports, deadlines),
             clock,
             round: None,

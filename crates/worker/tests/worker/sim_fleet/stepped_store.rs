@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Cleanup, Event, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId,
-    Timestamp,
-    ports::{Claim, NodeStore, OrphanStore, PortResult, WorkerStore, Written},
+    Cleanup, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId,
+    SystemCommit, Timestamp,
+    ports::{Claim, NodeStore, OrphanStore, PortResult, SystemWrite, WorkerStore, Written},
     testing::Memory,
 };
 
@@ -51,14 +51,9 @@ impl WorkerStore for SteppedStore {
         WorkerStore::find(&self.0, id).await
     }
 
-    async fn update(
-        &self,
-        session: &Session,
-        expected: ExpectedVersion,
-        events: &[Event],
-    ) -> PortResult<Written> {
+    async fn commit(&self, commit: &SystemCommit<SystemWrite>) -> PortResult<Written> {
         wait_for_step().await;
-        WorkerStore::update(&self.0, session, expected, events).await
+        WorkerStore::commit(&self.0, commit).await
     }
 
     async fn reschedule(
@@ -70,16 +65,6 @@ impl WorkerStore for SteppedStore {
     ) -> PortResult<Written> {
         wait_for_step().await;
         self.0.reschedule(id, expected, due, failures).await
-    }
-
-    async fn postpone(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        wait_for_step().await;
-        self.0.postpone(cleanup, events).await
-    }
-
-    async fn finish(&self, cleanup: &Cleanup, events: &[Event]) -> PortResult<()> {
-        wait_for_step().await;
-        self.0.finish(cleanup, events).await
     }
 
     async fn wake_node(&self, gateway: &GatewayId, now: Timestamp) -> PortResult<()> {

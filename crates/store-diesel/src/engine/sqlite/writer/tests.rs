@@ -4,6 +4,7 @@ use std::{path::Path, sync::mpsc};
 
 use diesel::{QueryableByName, sql_query, sql_types::BigInt};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use domain::ports::Rejection;
 use futures_util::future::join_all;
 
 use super::*;
@@ -126,14 +127,14 @@ async fn failed_write_rolls_back_only_itself() {
     });
     let regrets = test.writer.write(async |conn| {
         insert(conn, 3).await?;
-        Err::<(), _>(StoreError::Repeated)
+        Err::<(), _>(StoreError::Rejected(Rejection::Repeated))
     });
     let mut all = Box::pin(async { tokio::join!(test.write(1), fails, regrets, test.write(4)) });
     queue_all(&mut all).await;
     drop(blocked);
     let (first, fails, regrets, last) = all.await;
     assert!(matches!(fails, Err(StoreError::Query(_))), "{fails:?}");
-    assert!(matches!(regrets, Err(StoreError::Repeated)), "{regrets:?}");
+    assert!(matches!(regrets, Err(StoreError::Rejected(Rejection::Repeated))), "{regrets:?}");
     assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
     assert_eq!(test.numbers().await, [1, 4]);
 }

@@ -1,6 +1,8 @@
 //! A small server over real sockets: an async function behind the listener.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected result fails the test")]
 
+mod bodies;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;

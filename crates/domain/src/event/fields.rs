@@ -1,0 +1,140 @@
+//! Fields of event payloads: names and values, as stored and sent.
+
+use std::borrow::Cow;
+
+use crate::{
+    id::KeyId,
+    session::{
+        settings_field::SettingsField,
+        spec::{Desired, RequestedAction},
+        status::{ReasonCode, Status},
+        unlink::LogoutOutcome,
+    },
+    time::Timestamp,
+};
+
+/// A value in the payload of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventValue {
+    /// Text.
+    Text(String),
+    /// An integer. Times are Unix milliseconds.
+    Number(i64),
+    /// A boolean.
+    Flag(bool),
+    /// The known absence of a value.
+    Null,
+}
+
+/// Names and values of a payload, in display order. Stored names never change.
+pub type EventFields = Vec<(Cow<'static, str>, EventValue)>;
+
+/// A type of a field.
+pub(super) trait EventField: Sized {
+    /// Returns the value. `None` omits the field.
+    fn to_value(&self) -> Option<EventValue>;
+
+    /// Returns the field with this value, or without a value. `None` for a value of another type.
+    fn from_value(value: Option<&EventValue>) -> Option<Self>;
+}
+
+impl EventField for String {
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Text(self.clone()))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl EventField for Timestamp {
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Number(self.millis()))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Number(millis) => Some(Self::from_millis(*millis)),
+            _ => None,
+        }
+    }
+}
+
+impl EventField for u32 {
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Number((*self).into()))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Number(number) => Self::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// `None` is a field with the value null.
+impl<T: EventField> EventField for Option<T> {
+    fn to_value(&self) -> Option<EventValue> {
+        self.as_ref().map_or(Some(EventValue::Null), T::to_value)
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Null => Some(None),
+            value => T::from_value(Some(value)).map(Some),
+        }
+    }
+}
+
+/// A field that is omitted without a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Omittable<T>(pub Option<T>);
+
+impl<T: EventField> EventField for Omittable<T> {
+    fn to_value(&self) -> Option<EventValue> {
+        self.0.as_ref().and_then(T::to_value)
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value {
+            None => Some(Self(None)),
+            value => T::from_value(value).map(|value| Self(Some(value))),
+        }
+    }
+}
+
+/// Names of settings, separated by spaces.
+impl EventField for Vec<SettingsField> {
+    fn to_value(&self) -> Option<EventValue> {
+        let names: Vec<_> = self.iter().copied().map(SettingsField::as_str).collect();
+        Some(EventValue::Text(names.join(" ")))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        String::from_value(value)?.split(' ').map(SettingsField::parse).collect()
+    }
+}
+
+/// Fields whose text is the stable name of a value.
+macro_rules! named_fields {
+    ($($type:ty),+ $(,)?) => {
+        $(
+            impl EventField for $type {
+                fn to_value(&self) -> Option<EventValue> {
+                    Some(EventValue::Text(self.as_str().to_owned()))
+                }
+
+                fn from_value(value: Option<&EventValue>) -> Option<Self> {
+                    Self::parse(&String::from_value(value)?)
+                }
+            }
+        )+
+    };
+}
+
+named_fields!(Desired, KeyId, LogoutOutcome, ReasonCode, RequestedAction, Status);

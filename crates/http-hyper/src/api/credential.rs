@@ -1,0 +1,79 @@
+//! The credential of a request: a bearer token or an API key.
+
+use domain::ports::Credential;
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Returns the credential of a request. Two credentials are rejected, because the choice between
+/// them would be a guess.
+pub(super) fn read(headers: &HeaderMap) -> Result<Credential, &'static str> {
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
+    let keys = headers.get_all(X_API_KEY).iter().map(api_key);
+    let mut given = bearers.chain(keys);
+    match (given.next(), given.next()) {
+        (None, _) => Err("no credential"),
+        (Some(_), Some(_)) => Err("more than one credential"),
+        (Some(credential), None) => credential.ok_or("malformed credential"),
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<Credential> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && is_token(token))
+        .then(|| Credential::Bearer(token.to_owned()))
+}
+
+fn api_key(value: &HeaderValue) -> Option<Credential> {
+    let key = value.to_str().ok()?.trim_matches(' ');
+    is_token(key).then(|| Credential::ApiKey(key.to_owned()))
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(headers: &[(&'static str, &'static str)]) -> Result<Credential, &'static str> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        super::read(&map)
+    }
+
+    #[test]
+    fn bearer_token_or_key_is_a_credential() {
+        let bearer = Ok(Credential::Bearer("abc".to_owned()));
+        for value in ["Bearer abc", "bearer abc", "BEARER   abc "] {
+            assert_eq!(credential(&[("authorization", value)]), bearer, "{value}");
+        }
+        assert_eq!(credential(&[("x-api-key", "wa_1")]), Ok(Credential::ApiKey("wa_1".to_owned())));
+    }
+
+    #[test]
+    fn other_headers_are_no_credential() {
+        for value in ["", "abc", "Basic abc", "Bearer", "Bearer ", "Bearer a b", "Bearer\tabc"] {
+            assert_eq!(
+                credential(&[("authorization", value)]),
+                Err("malformed credential"),
+                "{value:?}"
+            );
+        }
+        assert_eq!(credential(&[]), Err("no credential"));
+        let two = Err("more than one credential");
+        assert_eq!(credential(&[("authorization", "Bearer a"), ("x-api-key", "a")]), two);
+        assert_eq!(
+            credential(&[("authorization", "Bearer a"), ("authorization", "Bearer a")]),
+            two
+        );
+        assert_eq!(credential(&[("x-api-key", "a"), ("x-api-key", "a")]), two);
+    }
+}
