@@ -19,6 +19,7 @@ mod organization_tags;
 mod orphans;
 mod readiness;
 mod router;
+mod seal;
 mod session_watcher;
 mod settings;
 mod store;
@@ -60,6 +61,7 @@ async fn run() -> Result<()> {
     let Cli { command, serve: flags } = Cli::read()?;
     match command {
         Some(Command::Key(command)) => keys::run(command).await,
+        Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
         Some(Command::Serve(flags)) => serve(*flags).await,
         None => serve(flags).await,

@@ -20,7 +20,7 @@ use crate::{
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     metrics::Metrics,
-    store,
+    seal, store,
 };
 
 /// The time that requests of callers in flight get at a stop.
@@ -40,7 +40,8 @@ pub(crate) struct Router {
     shutting_down: CancellationToken,
     public: Running<Drained>,
     worker: Running<()>,
-    clock_skew: Running<()>,
+    /// The comparison of clocks and the rotation of seal keys.
+    periodic: [Running<()>; 2],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -57,6 +58,7 @@ impl Router {
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
         }
+        let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
         let bound = listeners::bind(config.listeners)?;
         let addresses = bound.addresses()?;
         let (tokens, local) = match config.gateways {
@@ -87,9 +89,12 @@ impl Router {
         let parts = assemble(dependencies)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
-        let clock_skew = Running::start(|stop| clock_skew::run(compared, clock, stop));
+        let periodic = [
+            Running::start(|stop| clock_skew::run(compared, clock, stop)),
+            Running::start(|stop| seal::rotate(sealer, stop)),
+        ];
         let connections = &config.connections;
-        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, clock_skew))
+        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, periodic))
     }
 
     fn run(
@@ -99,7 +104,7 @@ impl Router {
         connections: &Connections,
         supervisor: Option<Supervisor>,
         shutting_down: CancellationToken,
-        clock_skew: Running<()>,
+        periodic: [Running<()>; 2],
     ) -> Self {
         let Parts { api, nodes, worker } = parts;
         let limits = |drain, limits| Limits {
@@ -114,7 +119,7 @@ impl Router {
         Self {
             addresses,
             shutting_down,
-            clock_skew,
+            periodic,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
@@ -142,7 +147,9 @@ impl Router {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.worker.end().await.context("the worker")?;
-        self.clock_skew.end().await.context("the comparison of clocks")?;
+        for periodic in self.periodic {
+            periodic.end().await.context("a periodic task")?;
+        }
         if let Some(gateway) = self.gateway {
             gateway.end().await.context("the local gateway's supervisor")?;
         }

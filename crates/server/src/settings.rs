@@ -56,6 +56,16 @@ table!(
 );
 
 table!(
+    /// Keys that seal secrets in the database.
+    Sealing {
+        /// Seal keys as `ID=BASE64,ID=BASE64`, the newest first, each of 32 bytes; prefer the
+        /// variable [default on SQLite: a file seal.key next to the database]
+        #[arg(long, env = "BERTH_SEAL_KEYS", hide_env_values = true, value_name = "LIST", value_parser = secret)]
+        seal_keys: SecretString,
+    }
+);
+
+table!(
     /// The listeners. Port 0 selects a free port; the log states it.
     Listeners {
         /// Listener of the public API [default: 127.0.0.1:8080]
@@ -208,6 +218,8 @@ pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) database: Database,
     #[command(flatten)]
+    pub(crate) sealing: Sealing,
+    #[command(flatten)]
     pub(crate) listeners: Listeners,
     #[command(flatten)]
     pub(crate) login: Login,
@@ -301,6 +313,7 @@ impl Settings {
         });
         Ok(Self {
             database: self.database.cleaned()?,
+            sealing: self.sealing.cleaned()?,
             listeners: self.listeners.cleaned()?,
             login: self.login.cleaned()?,
             local_gateway: self.local_gateway.cleaned()?,
@@ -316,6 +329,7 @@ impl Settings {
     fn or(self, other: Self) -> Self {
         Self {
             database: self.database.or(other.database),
+            sealing: self.sealing.or(other.sealing),
             listeners: self.listeners.or(other.listeners),
             login: self.login.or(other.login),
             local_gateway: self.local_gateway.or(other.local_gateway),

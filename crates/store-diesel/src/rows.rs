@@ -5,6 +5,7 @@ pub(crate) mod api_key;
 pub(crate) mod bind_params;
 pub(crate) mod cleanup;
 pub(crate) mod column;
+pub(crate) mod data_key;
 pub(crate) mod event;
 pub(crate) mod idempotency;
 pub(crate) mod link_attempt;

@@ -118,6 +118,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    data_keys (organization, number) {
+        organization -> Text,
+        number -> BigInt,
+        seal_key -> Text,
+        wrapped -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     secrets (name) {
         name -> Text,
         value -> Binary,

@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub(crate) mod counts;
+pub(crate) mod data_keys;
 pub(crate) mod keyset;
 pub(crate) mod parameters;
 #[cfg(test)]
@@ -370,6 +371,7 @@ mod tests {
                 "receipts",
                 "usage",
                 "link_attempts",
+                "data_keys",
             ] {
                 let all = text.matches(&format!("{table}::table")).count();
                 let inserts = text.matches(&format!("insert_into({table}::table)")).count()

@@ -3,6 +3,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
+pub(crate) mod data_keys;
 pub(crate) mod events;
 pub(crate) mod id_chunks;
 pub(crate) mod idempotency;

@@ -136,7 +136,7 @@ mod tests {
         let secret = |text: &str| SigningSecret::new(text.replace(' ', "-")).unwrap();
         Delivery {
             organization: "org_1".into(),
-            webhook: "whk_1".into(),
+            webhook: "wh_1".into(),
             url: "https://example.com:8443/hook?key=1".parse().unwrap(),
             event: "evt_1".into(),
             body: Bytes::from_static(br#"{"event":"session.status"}"#),
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(request.headers()["x-token"], "abc");
         assert_eq!(request.headers()["x-webhook-replay"], "1");
         let shown = format!("{:?}", Attempt::new(&replay).unwrap());
-        assert_eq!(shown, r#"Attempt { webhook: "whk_1", url: https://example.com, .. }"#);
+        assert_eq!(shown, r#"Attempt { webhook: "wh_1", url: https://example.com, .. }"#);
     }
 
     #[test]

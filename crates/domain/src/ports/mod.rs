@@ -7,6 +7,7 @@ pub(crate) mod authn;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod notify;
+pub(crate) mod seal;
 pub(crate) mod session_control;
 pub(crate) mod store;
 
@@ -14,8 +15,10 @@ pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, Presented
 pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
 pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
+pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
+    data_keys::{DataKey, DataKeyStore},
     events::{EventFilter, EventLog, EventPage},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage},

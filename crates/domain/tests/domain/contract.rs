@@ -51,6 +51,8 @@ memory_passes!(
     idempotency_record_is_invisible_to_other_organizations,
     link_attempts_are_counted,
     batch_session_lookup_respects_scope,
+    first_data_key_of_an_organization_stays,
+    data_keys_are_rewrapped_once,
 );
 
 macro_rules! memory_with_quotas_passes {

@@ -51,6 +51,8 @@ suites!(
     idempotency_record_is_invisible_to_other_organizations,
     link_attempts_are_counted,
     batch_session_lookup_respects_scope,
+    first_data_key_of_an_organization_stays,
+    data_keys_are_rewrapped_once,
 );
 
 macro_rules! suites_with_quotas {
@@ -118,6 +120,8 @@ on_both!(
     idempotency_record_is_invisible_to_other_organizations,
     link_attempts_are_counted,
     batch_session_lookup_respects_scope,
+    first_data_key_of_an_organization_stays,
+    data_keys_are_rewrapped_once,
     sessions_fill_their_quota,
     metadata_fills_its_quota,
     api_keys_fill_their_quota,

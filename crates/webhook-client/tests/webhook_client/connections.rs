@@ -14,7 +14,7 @@ use crate::{
 #[tokio::test]
 async fn connection_is_used_again_for_the_same_webhook_alone() {
     let (sender, receiver) = (sender(), Receiver::healthy().await);
-    for webhook in ["whk_1", "whk_2", "whk_1", "whk_2", "whk_1"] {
+    for webhook in ["wh_1", "wh_2", "wh_1", "wh_2", "wh_1"] {
         let outcome = sender.send(&attempt(&receiver.url(), webhook)).await;
         assert_eq!(outcome.class.as_str(), "2xx");
     }
@@ -82,7 +82,7 @@ async fn connection_closed_while_idle_loses_and_repeats_nothing() {
     let mut successes = HashSet::new();
     for n in 0..200 {
         let event = format!("evt_{n}");
-        let delivery = Delivery { event: event.clone(), ..delivery(&receiver.url(), "whk_1") };
+        let delivery = Delivery { event: event.clone(), ..delivery(&receiver.url(), "wh_1") };
         let outcome = sender.send(&Attempt::new(&delivery).unwrap()).await;
         match outcome.class.as_str() {
             "2xx" => assert!(successes.insert(event)),
@@ -113,9 +113,9 @@ async fn send_to_all(sender: &Sender, url: &str, webhooks: impl Iterator<Item = 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn number_of_idle_connections_is_limited() {
     let (sender, receiver) = (sender(), Receiver::healthy().await);
-    send_to_all(&sender, &receiver.url(), (0..10).map(|_| "whk_1".into())).await;
+    send_to_all(&sender, &receiver.url(), (0..10).map(|_| "wh_1".into())).await;
     receiver.wait_until_open(receiver.accepted().min(4)).await;
-    send_to_all(&sender, &receiver.url(), (0..100).map(|n| format!("whk_of_{n}"))).await;
+    send_to_all(&sender, &receiver.url(), (0..100).map(|n| format!("wh_of_{n}"))).await;
     receiver.wait_until_open(64).await;
     drop(sender);
     receiver.wait_until_open(0).await;
@@ -152,7 +152,7 @@ async fn large_body_is_sent_whole_to_a_slow_reader() {
     })
     .await;
     let body = vec![b'x'; 64 << 10].into();
-    let delivery = Delivery { body, ..delivery(&receiver.url(), "whk_1") };
+    let delivery = Delivery { body, ..delivery(&receiver.url(), "wh_1") };
     let mut config = config("127.0.0.0/8");
     config.limits = webhook_client::Limits { head: Duration::from_secs(10), ..limits() };
     let sender = Sender::new(config).unwrap();

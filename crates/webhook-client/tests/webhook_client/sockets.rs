@@ -69,7 +69,7 @@ async fn full_backlog_is_a_connect_failure() {
 async fn dropped_attempt_closes_its_connection() {
     let receiver = Receiver::start(|mut peer| async move { peer.hold().await }).await;
     let sender = sender();
-    let attempt = attempt(&receiver.url(), "whk_1");
+    let attempt = attempt(&receiver.url(), "wh_1");
     tokio::select! {
         _ = sender.send(&attempt) => unreachable!("the receiver does not answer"),
         () = receiver.wait_until_open(1) => {}

@@ -177,7 +177,7 @@ async fn broken_handshake_is_a_tls_failure() {
     ] {
         let receiver = raw(bytes).await;
         let (url, healthy_url) = (url("127.0.0.1", &receiver), healthy.url());
-        let neighbour = attempt(&healthy_url, "whk_healthy");
+        let neighbour = attempt(&healthy_url, "wh_healthy");
         let (outcome, neighbour) = tokio::join!(send(&sender, &url), sender.send(&neighbour));
         assert_eq!(outcome.class.as_str(), expected, "{name}: {outcome:?}");
         assert_eq!(neighbour.class.as_str(), "2xx", "{name}");

@@ -71,9 +71,9 @@ pub(crate) fn attempt(url: &str, webhook: &str) -> Attempt {
     Attempt::new(&delivery(url, webhook)).unwrap()
 }
 
-/// Sends one attempt of the webhook `whk_1`.
+/// Sends one attempt of the webhook `wh_1`.
 pub(crate) async fn send(sender: &Sender, url: &str) -> Outcome {
-    sender.send(&attempt(url, "whk_1")).await
+    sender.send(&attempt(url, "wh_1")).await
 }
 
 /// Answers lookups from a function and records the names.
@@ -156,7 +156,7 @@ pub(crate) async fn run(cases: Vec<Case>) -> Vec<Outcome> {
     let neighbour = async {
         let mut sent = 0;
         while !done.load(Ordering::SeqCst) || sent < 5 {
-            let outcome = sender.send(&attempt(&healthy.url(), "whk_healthy")).await;
+            let outcome = sender.send(&attempt(&healthy.url(), "wh_healthy")).await;
             assert_eq!(outcome.class.as_str(), "2xx", "{outcome:?}");
             sent += 1;
             tokio::time::sleep(Duration::from_millis(5)).await;

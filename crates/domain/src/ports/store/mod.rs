@@ -5,6 +5,7 @@
 //! ([`Quotas`](crate::resource_quota::Quotas)) and enforces them exactly: of two concurrent writes
 //! for the last unit, one is refused, also across routers.
 
+pub(crate) mod data_keys;
 pub(crate) mod events;
 pub(crate) mod idempotency;
 pub(crate) mod keys;

@@ -3,6 +3,7 @@
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
 
+mod data_keys;
 mod fairness;
 mod fixtures;
 mod idempotency;
@@ -17,6 +18,7 @@ mod session_control;
 mod sessions;
 mod worker_store;
 
+pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
 pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,

@@ -1,5 +1,6 @@
 //! Stores in memory. One file implements one port.
 
+mod data_keys;
 mod events;
 mod idempotency;
 mod keys;

@@ -17,7 +17,7 @@ use crate::{
     orphan::model::Orphan,
     ports::{
         error::{PortError, PortResult},
-        store::{sessions::SessionPage, written::Written},
+        store::{data_keys::DataKey, sessions::SessionPage, written::Written},
     },
     resource_quota::Quotas,
     session::{
@@ -41,6 +41,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) events: Vec<Event>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
+    pub(in crate::testing) data_keys: BTreeMap<(OrganizationId, u32), DataKey>,
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
