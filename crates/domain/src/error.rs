@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::{
+    id::EventId,
     ports::{
         error::{BoxError, PortError},
         store::written::Rejection,
@@ -63,6 +64,13 @@ pub enum Error {
     /// The organization has reached a resource limit.
     #[error("{}", .0.resource.limit_message())]
     Full(ResourceLimitReached),
+    /// The requested position of the event feed was removed, never existed, or belongs to another
+    /// organization.
+    #[error("the event is gone")]
+    Gone {
+        /// The oldest event that remains. `None` without events.
+        oldest: Option<EventId>,
+    },
     /// The entity is not at the version that the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,

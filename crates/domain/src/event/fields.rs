@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    id::KeyId,
+    id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -11,6 +11,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
+    webhook::{field::WebhookField, model::DisabledReason},
 };
 
 /// A value in the payload of an event.
@@ -108,17 +109,25 @@ impl<T: EventField> EventField for Omittable<T> {
     }
 }
 
-/// Names of settings, separated by spaces.
-impl EventField for Vec<SettingsField> {
-    fn to_value(&self) -> Option<EventValue> {
-        let names: Vec<_> = self.iter().copied().map(SettingsField::as_str).collect();
-        Some(EventValue::Text(names.join(" ")))
-    }
+/// Fields that are a list of stable names, separated by spaces.
+macro_rules! name_list_fields {
+    ($($type:ty),+ $(,)?) => {
+        $(
+            impl EventField for Vec<$type> {
+                fn to_value(&self) -> Option<EventValue> {
+                    let names: Vec<_> = self.iter().copied().map(<$type>::as_str).collect();
+                    Some(EventValue::Text(names.join(" ")))
+                }
 
-    fn from_value(value: Option<&EventValue>) -> Option<Self> {
-        String::from_value(value)?.split(' ').map(SettingsField::parse).collect()
-    }
+                fn from_value(value: Option<&EventValue>) -> Option<Self> {
+                    String::from_value(value)?.split(' ').map(<$type>::parse).collect()
+                }
+            }
+        )+
+    };
 }
+
+name_list_fields!(SettingsField, WebhookField);
 
 /// Fields whose text is the stable name of a value.
 macro_rules! named_fields {
@@ -137,4 +146,13 @@ macro_rules! named_fields {
     };
 }
 
-named_fields!(Desired, KeyId, LogoutOutcome, ReasonCode, RequestedAction, Status);
+named_fields!(
+    Desired,
+    DisabledReason,
+    KeyId,
+    LogoutOutcome,
+    ReasonCode,
+    RequestedAction,
+    Status,
+    WebhookId,
+);

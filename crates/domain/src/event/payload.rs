@@ -2,7 +2,7 @@
 
 use crate::{
     event::fields::{EventField, EventFields, EventValue, Omittable},
-    id::KeyId,
+    id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -10,6 +10,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
+    webhook::{field::WebhookField, model::DisabledReason},
 };
 
 /// Declares [`EventName`] and [`EventPayload`]: each row is a kind of event with its stored name, and
@@ -166,6 +167,42 @@ events! {
     ApiKeyRevoked = "api_key.revoked" {
         /// The key.
         key: KeyId = "key",
+    }
+    /// A webhook was created.
+    WebhookCreated = "webhook.created" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// Scheme and host of the URL.
+        origin: String = "url",
+    }
+    /// The owner changed a webhook, paused or resumed it, or asked for a replay.
+    WebhookUpdated = "webhook.updated" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// The changed parts.
+        changed: Vec<WebhookField> = "fields",
+    }
+    /// A webhook was deleted.
+    WebhookDeleted = "webhook.deleted" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+    }
+    /// berth stopped the deliveries of a webhook.
+    WebhookDisabled = "webhook.disabled" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// The reason.
+        reason: DisabledReason = "reason",
+    }
+    /// Retention removed events before a webhook got them.
+    WebhookGap = "webhook.gap" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+    }
+    /// A test request that a caller asks for. Sent to one webhook and never stored.
+    WebhookPing = "webhook.ping" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
     }
 }
 

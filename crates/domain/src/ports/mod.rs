@@ -10,6 +10,7 @@ pub(crate) mod notify;
 pub(crate) mod seal;
 pub(crate) mod session_control;
 pub(crate) mod store;
+pub(crate) mod webhook_sender;
 
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use environment::{Environment, OrganizationTags};
@@ -25,6 +26,10 @@ pub use store::{
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    webhooks::{WebhookPage, WebhookStore},
     worker::{Claim, SystemWrite, WorkerStore},
     written::{CommitOutcome, Rejection, Written},
+};
+pub use webhook_sender::{
+    CheckedHeader, EventRenderer, WebhookCredentials, WebhookRequest, WebhookSender,
 };
