@@ -70,6 +70,17 @@ impl Caller {
 }
 
 impl Caller {
+    /// Returns the scope of a caller that has any capability in an organization. What the caller may
+    /// see in the scope depends on the capability.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without an organization or without a capability.
+    pub fn may_any(&self) -> Result<Scope> {
+        self.may(self.capabilities.iter().next().ok_or(Error::Forbidden)?)
+    }
+}
+
+impl Caller {
     /// Allows reads across organizations. The right gives no scope in any organization. Only a user
     /// can have it: an API key belongs to one organization.
     ///

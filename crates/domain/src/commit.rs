@@ -4,7 +4,7 @@
 //! are one [`Commit`], which a store writes in one transaction. If another writer changed the rows
 //! in between, [`execute`] finds and decides again. Waiters are notified after the commit.
 //!
-//! Decision: ADR 0012.
+//! Decisions: ADR 0012, ADR 0036.
 
 use crate::{
     error::{Error, Result},

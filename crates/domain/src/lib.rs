@@ -57,6 +57,7 @@ pub mod commit;
 mod deadlines;
 mod error;
 mod event;
+mod feed;
 pub mod gateway;
 mod id;
 mod idempotency;
@@ -72,6 +73,7 @@ mod session;
 pub mod testing;
 mod time;
 mod violation;
+mod webhook;
 
 pub use access::{Scope, or_not_found};
 pub use api_key::{
@@ -90,12 +92,18 @@ pub use event::{
     fields::{EventFields, EventValue, Omittable},
     payload::{EventName, EventPayload},
 };
+pub use feed::{
+    filter::{EventPattern, FeedFilter, FeedRights, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS},
+    position::{FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition},
+};
 pub use gateway::{
     leases::Leases,
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
-pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
+pub use id::{
+    AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId,
+};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
@@ -122,3 +130,27 @@ pub use session::{
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};
+pub use webhook::{
+    attempt::{AttemptOutcome, AttemptRecord, OutcomeClass},
+    credentials::{NO_SEAL_KEY, PREVIOUS_SECRET_SIGNS},
+    dead_letter::{DeadLetter, MAX_DEAD_LETTERS},
+    delivery::{
+        lease::DeliveryLease,
+        retry_queue::{OrderingKey, Pass, RetryQueue},
+    },
+    event_selection::EventSelection,
+    field::WebhookField,
+    model::{
+        CustomHeaders, DisabledReason, HeaderPair, PreviousSecret, Webhook, WebhookSecrets,
+        WebhookSettings, WebhookUrlText,
+    },
+    progress::{Breaker, DeliveryProgress, ProgressReport, RetrySummary, SEALED},
+    replay::{Replay, ReplaySpec},
+    reports::{MAX_LAG, WebhookCondition, WebhookState},
+    retry_policy::{
+        Backoff, Jitter, MAX_ATTEMPTS, MAX_DELAY_SECONDS, MAX_RETRY_DELAY, RetryPolicy,
+    },
+    service::{WebhookPorts, Webhooks},
+    settings::{MASKED, RetryPolicyPatch, WebhookPatch},
+    write::WebhookWrite,
+};

@@ -25,6 +25,7 @@ use crate::{
 
 pub(crate) mod counts;
 pub(crate) mod data_keys;
+pub(crate) mod feed;
 pub(crate) mod keyset;
 pub(crate) mod parameters;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod plan_tests;
 pub(crate) mod round_robin;
 pub(crate) mod session_keys;
 pub(crate) mod session_lists;
+pub(crate) mod webhooks;
 
 pub(crate) use self::{
     keyset::KeysetPosition,
@@ -91,27 +93,14 @@ pub(crate) fn last_event_sequence() -> _ {
     events::table
         .filter(events::organization.eq(sessions::organization))
         .filter(events::session.eq(sessions::id.nullable()))
+        .filter(events::stream.eq("session"))
         .order(events::sequence.desc())
         .select(events::sequence)
         .single_value()
 }
 
-/// Selects the events after an id, oldest first: ids sort by creation time. A reach restricts
-/// sessions, so events without a session stay visible.
-#[auto_type(no_type_alias)]
-pub(crate) fn events_after<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
-    let organization: &'a str = scope.organization.as_str();
-    let only: &'a [String] = scope.only.as_slice();
-    let everything: Flag = flag(scope.everything);
-    events::table
-        .filter(events::organization.eq(organization))
-        .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
-        .filter(events::id.gt(id))
-        .order(events::id.asc())
-}
-
-/// Selects the events before an id, newest first. Events without a session stay visible, as in
-/// [`events_after`].
+/// Selects the events of the audit log before an id, newest first: ids sort by creation time. A reach
+/// restricts sessions, so events without a session stay visible.
 #[auto_type(no_type_alias)]
 pub(crate) fn event_page<'a>(scope: &'a ScopeParams, before: &'a str) -> _ {
     let organization: &'a str = scope.organization.as_str();
@@ -120,6 +109,7 @@ pub(crate) fn event_page<'a>(scope: &'a ScopeParams, before: &'a str) -> _ {
     events::table
         .filter(events::organization.eq(organization))
         .filter(everything.or(events::session.is_null()).or(events::session.eq_any(only)))
+        .filter(events::stream.eq("session"))
         .filter(events::id.lt(before))
         .order(events::id.desc())
 }
@@ -372,6 +362,12 @@ mod tests {
                 "usage",
                 "link_attempts",
                 "data_keys",
+                "webhooks",
+                "webhook_cursors",
+                "webhook_retries",
+                "webhook_dead_letters",
+                "webhook_attempts",
+                "feed_floors",
             ] {
                 let all = text.matches(&format!("{table}::table")).count();
                 let inserts = text.matches(&format!("insert_into({table}::table)")).count()

@@ -1,1 +1,2 @@
-DROP TABLE data_keys;
+DROP TABLE webhook_attempts, webhook_dead_letters, webhook_retries, webhook_cursors, webhooks, data_keys;
+DROP FUNCTION count_webhooks();

@@ -1,6 +1,7 @@
 //! The table of events: for each kind its name, and the names and types of its fields.
 
 use crate::{
+    caller::Capability,
     event::fields::{EventField, EventFields, EventValue, Omittable},
     id::{KeyId, WebhookId},
     session::{
@@ -211,6 +212,12 @@ fn value_of<'a>(fields: &'a EventFields, key: &str) -> Option<&'a EventValue> {
 }
 
 impl EventName {
+    /// Returns the capability that a reader of the kind needs. The codes of `auth.qr` and
+    /// `auth.code` link a device.
+    pub const fn capability(self) -> Capability {
+        Capability::Manage
+    }
+
     /// Returns the kind with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)

@@ -21,6 +21,7 @@ pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     data_keys::{DataKey, DataKeyStore},
     events::{EventFilter, EventLog, EventPage},
+    feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage},
     nodes::{NodeStore, OrphanStore},

@@ -46,20 +46,20 @@ impl fmt::Debug for WebhookCredentials {
 }
 
 /// One request to a receiver. `Debug` omits the body.
-#[derive(Clone)]
-pub struct WebhookRequest {
+#[derive(Clone, Copy)]
+pub struct WebhookRequest<'a> {
     /// Organization of the webhook.
-    pub organization: OrganizationId,
+    pub organization: &'a OrganizationId,
     /// The webhook.
-    pub webhook: WebhookId,
+    pub webhook: &'a WebhookId,
     /// Destination.
-    pub url: WebhookUrlText,
+    pub url: &'a WebhookUrlText,
     /// Secrets and headers.
-    pub credentials: Arc<WebhookCredentials>,
+    pub credentials: &'a WebhookCredentials,
     /// Id of the event.
-    pub event: EventId,
+    pub event: &'a EventId,
     /// The rendered event, which is signed and sent as it is.
-    pub body: Arc<str>,
+    pub body: &'a [u8],
     /// Number of the attempt of the event, from 1.
     pub number: u32,
     /// Start of the attempt.
@@ -68,7 +68,7 @@ pub struct WebhookRequest {
     pub replay: bool,
 }
 
-impl fmt::Debug for WebhookRequest {
+impl fmt::Debug for WebhookRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookRequest")
             .field("webhook", &self.webhook)
@@ -116,5 +116,5 @@ pub trait WebhookSender: Send + Sync {
     ) -> Result<(), String>;
 
     /// Sends one request and waits for the outcome, 17 s at most.
-    async fn send(&self, request: &WebhookRequest) -> AttemptOutcome;
+    async fn send(&self, request: &WebhookRequest<'_>) -> AttemptOutcome;
 }

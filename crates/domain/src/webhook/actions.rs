@@ -1,14 +1,12 @@
 //! Actions on webhooks: ping, pause, resume, replay, and the handling of single dead letters.
 
-use std::sync::Arc;
-
 use crate::{
     access::{Scope, or_not_found},
     caller::{Caller, Capability},
     commit::{Commit, Decision, commit_once, execute},
     error::{Error, Result},
     event::{Event, payload::EventPayload},
-    feed::position::FeedPosition,
+    feed::{filter::FeedRights, position::FeedPosition},
     id::{EventId, WebhookId},
     idempotency::Recorder,
     ports::{store::written::Written, webhook_sender::WebhookRequest},
@@ -41,15 +39,15 @@ impl Webhooks {
         let webhook = self.find(&scope, id).await?;
         let at = self.ports.environment.now();
         let credentials = webhook.credentials(&*self.ports.sealer, at).await.map_err(seal_error)?;
-        let event: Event =
-            self.event(&scope, EventPayload::WebhookPing { webhook: webhook.id.clone() });
+        let event = self.event(&scope, EventPayload::WebhookPing { webhook: webhook.id.clone() });
+        let body = (self.ports.render)(&event);
         let request = WebhookRequest {
-            organization: webhook.organization,
-            webhook: webhook.id,
-            url: webhook.settings.url,
-            credentials: Arc::new(credentials),
-            body: (self.ports.render)(&event).into(),
-            event: event.id,
+            organization: &webhook.organization,
+            webhook: &webhook.id,
+            url: &webhook.settings.url,
+            credentials: &credentials,
+            body: body.as_bytes(),
+            event: &event.id,
             number: 1,
             at,
             replay: false,
@@ -127,7 +125,7 @@ impl Webhooks {
         }
         let webhook = self.find(&scope, id).await?.id;
         let until = self.ports.feed.horizon().await?.safe;
-        let position = self.replay_position(&scope, spec).await?.unwrap_or(until);
+        let position = self.replay_position(caller, &scope, spec).await?.unwrap_or(until);
         let replay = Replay {
             started_at: self.ports.environment.now(),
             position,
@@ -150,14 +148,15 @@ impl Webhooks {
     /// Returns the position after which a replay begins. `None` if no event is so new.
     async fn replay_position(
         &self,
+        caller: &Caller,
         scope: &Scope,
         spec: &ReplaySpec,
     ) -> Result<Option<FeedPosition>> {
-        let feed = &self.ports.organization_feed;
+        let (feed, rights) = (&self.ports.organization_feed, FeedRights::of(caller)?);
         if let Some(after) = spec.after.as_deref().and_then(EventId::parse) {
-            return match feed.position_of(scope, &after).await? {
+            return match feed.position_of(&rights, &after).await? {
                 Some(position) => Ok(Some(position)),
-                None => Err(Error::Gone { oldest: feed.floor(scope).await?.oldest }),
+                None => Err(Error::Gone { oldest: feed.floor(&rights).await?.oldest }),
             };
         }
         let Some(since) = spec.since else { return Ok(Some(FeedPosition::START)) };

@@ -4,7 +4,10 @@ use crate::{
     feed::position::FeedPosition,
     id::{EventId, SessionId},
     time::Timestamp,
-    webhook::attempt::OutcomeClass,
+    webhook::{
+        attempt::OutcomeClass,
+        delivery::retry_queue::{OrderingKey, Pass, RetryQueue},
+    },
 };
 
 /// Maximum number of dead letters of a webhook. The oldest are removed.
@@ -31,4 +34,23 @@ pub struct DeadLetter {
     pub status: Option<u16>,
     /// Time at which a replay delivered the event. `None` before.
     pub replayed_at: Option<Timestamp>,
+}
+
+impl DeadLetter {
+    /// Returns the retry queue that delivers the event again, with all attempts of the policy.
+    pub fn retry_queue(&self, now: Timestamp) -> RetryQueue {
+        RetryQueue {
+            pass: Pass::Replay,
+            key: OrderingKey::Event(self.event.clone()),
+            event: self.event.clone(),
+            position: self.position,
+            sequence: 0,
+            attempts: 0,
+            due: now,
+            first_failed_at: self.first_failed_at,
+            class: self.class,
+            status: self.status,
+            skip: false,
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     access::Scope,
-    caller::{Actor, Caller, Capabilities, Reach},
+    caller::{Caller, Capabilities},
     event::payload::EventName,
     feed::filter::{EventPattern, MAX_EVENT_PATTERNS},
-    id::{OrganizationId, SessionId},
+    id::SessionId,
     violation::{FieldPath, Violation},
     webhook::{field::WebhookField, model::Webhook},
 };
@@ -36,11 +36,6 @@ impl Webhook {
             capabilities: self.capabilities.clone(),
         }
     }
-}
-
-/// Returns the caller that reads the feed of an organization for its webhooks.
-pub fn delivery_caller(organization: &OrganizationId) -> Caller {
-    Caller { actor: Actor::System, reach: Reach::Everything, ..Caller::operator(organization.clone()) }
 }
 
 /// Parses the kinds of events. `*` alone selects every kind, which is an empty list.
@@ -88,7 +83,10 @@ pub(crate) fn may_subscribe(caller: &Caller, events: &[EventPattern]) -> crate::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::Capability;
+    use crate::{
+        caller::{Capability, Reach},
+        id::OrganizationId,
+    };
 
     fn selection(session: Option<u128>, events: &[&str], capabilities: &[Capability]) -> EventSelection {
         let events: Vec<_> = events.iter().map(|text| (*text).to_owned()).collect();
@@ -134,7 +132,7 @@ mod tests {
     #[test]
     fn subscription_needs_the_whole_organization() {
         let organization = OrganizationId::parse("acme").unwrap();
-        let mut caller = delivery_caller(&organization);
+        let mut caller = Caller::operator(organization);
         let events = [EventPattern::Name(EventName::SessionStatus)];
         assert!(may_subscribe(&caller, &events).is_ok());
         caller.capabilities = [Capability::Read].into_iter().collect();

@@ -6,6 +6,7 @@ pub(crate) mod actions;
 pub(crate) mod attempt;
 pub(crate) mod credentials;
 pub(crate) mod dead_letter;
+pub(crate) mod delivery;
 pub(crate) mod event_selection;
 pub(crate) mod field;
 pub(crate) mod model;

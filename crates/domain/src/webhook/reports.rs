@@ -1,9 +1,10 @@
 //! What an owner can read of the deliveries: state, attempts and dead letters.
 
 use crate::{
-    access::{Scope, or_not_found},
+    access::or_not_found,
     caller::{Caller, Capability},
     error::Result,
+    feed::filter::FeedRights,
     id::{AttemptId, EventId},
     ports::store::webhooks::WebhookPage,
     time::Timestamp,
@@ -94,7 +95,7 @@ impl Webhooks {
         let webhook = self.find(&scope, id).await?;
         let report = self.ports.store.progress(&scope, &webhook.id).await?;
         let report = or_not_found("webhook", report)?;
-        let waiting = self.waiting(&scope, &webhook, &report).await?;
+        let waiting = self.waiting(caller, &webhook, &report).await?;
         let failing = report.oldest_failing.as_ref().map(EventId::created_at);
         let oldest_undelivered = waiting.first().copied().into_iter().chain(failing).min();
         let lag = u32::try_from(waiting.len()).unwrap_or(MAX_LAG);
@@ -105,15 +106,23 @@ impl Webhooks {
     /// Returns the times of the first events behind the position that the webhook gets.
     async fn waiting(
         &self,
-        scope: &Scope,
+        caller: &Caller,
         webhook: &Webhook,
         report: &ProgressReport,
     ) -> Result<Vec<Timestamp>> {
         let until = self.ports.feed.horizon().await?.safe;
+        let (feed, rights) = (&self.ports.organization_feed, FeedRights::of(caller)?);
         let after = report.progress.position;
-        let page = self.ports.organization_feed.feed_page(scope, after, until, MAX_LAG).await?;
+        let page = match feed.feed_page(&rights, after, until, MAX_LAG).await? {
+            Some(page) => Some(page),
+            // Retention removed the first events behind the position.
+            None => {
+                let floor = feed.floor(&rights).await?.position;
+                feed.feed_page(&rights, floor, until, MAX_LAG).await?
+            }
+        };
         let selection = webhook.event_selection();
-        let events = page.events.into_iter().map(|found| found.event);
+        let events = page.into_iter().flat_map(|page| page.events).map(|found| found.event);
         let waiting =
             events.filter(|event| selection.includes(event.name(), event.session.as_ref()));
         Ok(waiting.map(|event| event.at).collect())

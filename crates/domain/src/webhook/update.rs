@@ -63,7 +63,7 @@ impl Webhooks {
             }
             self.decide_update(&scope, None, &webhook, next, changed, restart)
         };
-        execute(&self.owned(&scope, None), find, decide).await
+        execute(&self.owned::<Webhook>(&scope, None), find, decide).await
     }
 
     /// Decides to replace a webhook.

@@ -22,6 +22,8 @@ macro_rules! memory_passes {
 memory_passes!(
     session_round_trips_in_every_field,
     guarded_write_happens_once,
+    feed_contains_every_event_once_in_order,
+    feed_is_read_within_scope,
     out_of_scope_session_is_invisible,
     cross_organization_writes_are_rejected,
     existing_id_is_not_inserted_again,
@@ -43,7 +45,6 @@ memory_passes!(
     orphan_is_returned_once_and_listed_while_held,
     key_is_visible_to_its_organization_only,
     key_directory_finds_valid_keys_only,
-    events_are_read_in_order_and_in_scope,
     event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,
@@ -53,6 +54,10 @@ memory_passes!(
     batch_session_lookup_respects_scope,
     first_data_key_of_an_organization_stays,
     data_keys_are_rewrapped_once,
+    webhook_is_visible_to_its_organization_only,
+    webhook_pages_cover_every_webhook_once,
+    replay_and_restart_change_the_progress,
+    first_position_is_found_by_time,
 );
 
 macro_rules! memory_with_quotas_passes {
@@ -73,6 +78,7 @@ memory_with_quotas_passes!(
     sessions_fill_their_quota,
     metadata_fills_its_quota,
     api_keys_fill_their_quota,
+    webhooks_fill_their_quota,
     idempotency_records_fill_their_quota,
 );
 

@@ -159,9 +159,9 @@ impl<M: QueryFragment<Pg>> QueryFragment<Pg> for CommitStatement<'_, M> {
             cleanup.insert_where_changed(out.reborrow())?;
             out.push_sql(")");
         }
-        for (number, event) in self.events.iter().enumerate() {
-            out.push_sql(&format!(", event_{number} AS ("));
-            event.insert_where_changed(out.reborrow())?;
+        if !self.events.is_empty() {
+            out.push_sql(", told AS (");
+            EventRow::insert_all_where_changed(self.events, out.reborrow())?;
             out.push_sql(")");
         }
         // PostgreSQL executes a data-modifying `WITH` part even if no part reads its result.

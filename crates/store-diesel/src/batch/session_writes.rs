@@ -231,16 +231,19 @@ impl QueryFragment<Pg> for SessionWritesStatement {
             ", changed AS (SELECT id FROM inserted UNION ALL SELECT id FROM updated \
             UNION ALL SELECT id FROM deleted)",
         );
-        for (name, table, columns, rows) in [
-            ("rest", "retirements", CLEANUP, &self.cleanups),
-            ("told", "events", EVENT, &self.events),
+        // The database assigns positions to events in the order of the rows.
+        for (name, table, columns, order, rows) in [
+            ("rest", "retirements", CLEANUP, "session", &self.cleanups),
+            ("told", "events", EVENT, "session, sequence", &self.events),
         ] {
             out.push_sql(&format!(
                 ", {name} AS (INSERT INTO {table} ({columns})
                     SELECT {columns} FROM json_populate_recordset(NULL::{table}, "
             ));
             out.push_bind_param::<Text, _>(rows)?;
-            out.push_sql("::json) WHERE session IN (SELECT id FROM changed))");
+            out.push_sql(&format!(
+                "::json) WHERE session IN (SELECT id FROM changed) ORDER BY {order})"
+            ));
         }
         out.push_sql(" SELECT id FROM changed");
         Ok(())

@@ -17,7 +17,7 @@ use crate::{
             organization_permits::OrganizationPermits,
             pipelined_pool::PipelinedPool,
             pool::connections,
-            server::{BATCH_SETTINGS, LOOKUP_SETTINGS, PostgresServer},
+            server::{BATCH_SETTINGS, FEED_SETTINGS, LOOKUP_SETTINGS, PostgresServer},
         },
         sqlite::{
             connect::{SqliteConnection, readers},
@@ -27,10 +27,15 @@ use crate::{
     },
 };
 
+/// Connections for the feed: one for the tail, and two for readers that are behind.
+const FEED_CONNECTIONS: u32 = 3;
+
 /// Connections to a PostgreSQL server, and the health of the server.
 #[derive(Clone)]
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
+    /// For reads of events in the order of their positions.
+    pub(crate) feed: Pool<AsyncPgConnection>,
     /// For point lookups.
     pub(crate) lookups: Arc<PipelinedPool>,
     /// For point lookups of sessions.
@@ -48,6 +53,7 @@ pub(crate) fn postgres(
 ) -> Result<PostgresPool, StoreError> {
     let health = Arc::<Health>::default();
     let single = connections(server.clone(), config.max_connections, config, health.clone())?;
+    let feed = connections(server.with(FEED_SETTINGS), FEED_CONNECTIONS, config, health.clone())?;
     let by_keys = server.with(LOOKUP_SETTINGS);
     let batched = by_keys.with(BATCH_SETTINGS);
     let batched = connections(batched, group_commit::BATCH_CONNECTIONS, config, health.clone())?;
@@ -60,7 +66,15 @@ pub(crate) fn postgres(
         silence_limit: config.deadline.saturating_mul(3),
     }));
     let permits = Arc::default();
-    Ok(PostgresPool { connections: single, lookups, batched_lookup, group_commit, health, permits })
+    Ok(PostgresPool {
+        connections: single,
+        feed,
+        lookups,
+        batched_lookup,
+        group_commit,
+        health,
+        permits,
+    })
 }
 
 pub(crate) fn sqlite(file: &Path, config: &Config) -> Result<SqlitePools, StoreError> {

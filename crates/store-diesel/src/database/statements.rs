@@ -24,17 +24,24 @@ macro_rules! point_lookup {
 
 /// Runs a query on a pooled connection; the body is compiled once for each engine.
 ///
-/// `read` or `write` states the purpose. On SQLite, one thread executes all writes, so the body
+/// `read`, `feed` or `write` states the purpose; `feed` is a read of events in the order of their
+/// positions. On SQLite, one thread executes all writes, so the body
 /// moves its values to the thread. On PostgreSQL, a read that failed because its connection was
 /// dead is repeated once on another connection; a write is never repeated, because its outcome is
 /// unknown. For one row by its key use [`point_lookup`].
 macro_rules! with_conn {
     ($database:expr, read, |$conn:ident| $body:expr) => {
+        with_conn!(@read connections, $database, |$conn| $body)
+    };
+    ($database:expr, feed, |$conn:ident| $body:expr) => {
+        with_conn!(@read feed, $database, |$conn| $body)
+    };
+    (@read $pool:ident, $database:expr, |$conn:ident| $body:expr) => {
         match &$database.pools {
             $crate::database::pools::Pools::Postgres(pool) => {
                 let mut repeatable = true;
                 loop {
-                    let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
+                    let mut object = $crate::engine::checkout::checkout(&pool.$pool).await?;
                     let result = {
                         let $conn = &mut *object;
                         $body

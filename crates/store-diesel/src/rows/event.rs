@@ -37,7 +37,8 @@ pub(crate) struct EventRow {
     at: i64,
     actor_kind: String,
     actor_name: Option<String>,
-    payload: String,
+    /// `None` for a payload that was removed.
+    payload: Option<String>,
 }
 
 impl EventRow {
@@ -52,32 +53,41 @@ impl EventRow {
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
             actor_name: name,
-            payload: payload_text(&event.payload)?,
+            payload: Some(payload_text(&event.payload)?),
         })
     }
 
-    /// Pushes an insert of the row for each row of the statement part `changed`.
-    pub(crate) fn insert_where_changed<'b>(
-        &'b self,
+    /// Pushes one insert of the rows for the one row of the statement part `changed`. One statement
+    /// with an order, because the database assigns positions in the order of the rows; several
+    /// statements of a `WITH` are executed in no particular order.
+    pub(crate) fn insert_all_where_changed<'b>(
+        rows: &'b [Self],
         mut out: AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
-        out.push_sql(
-            "INSERT INTO events (id, organization, session, sequence, name, at, actor_kind,
-                actor_name, payload) SELECT ",
-        );
-        bind_all!(
-            out,
-            Text: &self.id,
-            Text: &self.organization,
-            Nullable<Text>: &self.session,
-            BigInt: &self.sequence,
-            Text: &self.name,
-            BigInt: &self.at,
-            Text: &self.actor_kind,
-            Nullable<Text>: &self.actor_name,
-            Text: &self.payload,
-        );
-        out.push_sql(" FROM changed");
+        const COLUMNS: &str =
+            "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
+        out.push_sql("INSERT INTO events (");
+        out.push_sql(COLUMNS);
+        out.push_sql(") SELECT new.* FROM changed, (VALUES ");
+        for (number, row) in rows.iter().enumerate() {
+            out.push_sql(if number == 0 { "(" } else { ", (" });
+            bind_all!(
+                out,
+                Text: &row.id,
+                Text: &row.organization,
+                Nullable<Text>: &row.session,
+                BigInt: &row.sequence,
+                Text: &row.name,
+                BigInt: &row.at,
+                Text: &row.actor_kind,
+                Nullable<Text>: &row.actor_name,
+                Nullable<Text>: &row.payload,
+            );
+            out.push_sql(")");
+        }
+        out.push_sql(") AS new (");
+        out.push_sql(COLUMNS);
+        out.push_sql(") ORDER BY new.sequence");
         Ok(())
     }
 
@@ -102,7 +112,10 @@ impl EventRow {
             at: Timestamp::from_millis(self.at),
             actor: actor(&self.actor_kind, self.actor_name.as_deref())
                 .ok_or("events.actor_kind")?,
-            payload: payload_of(name, &self.payload).ok_or("events.payload")?,
+            payload: match &self.payload {
+                Some(text) => payload_of(name, text).ok_or("events.payload")?,
+                None => EventPayload::from_fields(name, EventFields::new()),
+            },
         })
     }
 }

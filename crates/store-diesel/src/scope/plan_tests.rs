@@ -5,8 +5,8 @@
 use diesel::{dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Caller, Capability, EventId, ExpectedVersion, GatewayId, KeyId, OrganizationId, Reach, Scope,
-    SessionId, Status, Timestamp, Version,
+    Caller, Capability, ExpectedVersion, GatewayId, KeyId, OrganizationId, Reach, Scope, SessionId,
+    Status, Timestamp, Version,
     ports::{Position, SessionFilter, SessionPage},
 };
 
@@ -23,8 +23,8 @@ use crate::{
             attempts_of_organization, attempts_of_phone, attempts_of_session, old_attempts,
             session_at_with_metadata, sessions_among, usage_of_one,
         },
-        due_cleanups, due_sessions, event_page, events, events_after, key_page, live_key,
-        retirements, session, session_at,
+        due_cleanups, due_sessions, event_page, events, key_page, live_key, retirements, session,
+        session_at,
         session_lists::{SessionPages, SessionQuery, pages_by_status},
         sessions, sessions_by_keys, sessions_with_due_time, valid_key,
     },
@@ -108,7 +108,6 @@ async fn list_plans(database: &Database) -> Vec<Expected> {
 #[expect(clippy::too_many_lines, reason = "a list of statements, each with its index")]
 async fn lookup_plans(database: &Database) -> Vec<Expected> {
     let params = ScopeParams::of(&scope());
-    let after = EventId::from_bits(1).to_string();
     let place = super::KeysetPosition::of(Some(&Position {
         created_at: at(6_000),
         id: KeyId::from_bits(5),
@@ -149,11 +148,6 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
             plan!(database, |_conn| all_cleanups().select(min(retirements::due))),
             "retirements_due",
             &[],
-        ),
-        expect(
-            plan!(database, |_conn| events_after(&params, &after).select(events::id).limit(50)),
-            "events_primary_key",
-            &["organization", "id"],
         ),
         expect(
             plan!(database, |conn| conn.session_page(&everybody, None)),

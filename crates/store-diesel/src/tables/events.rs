@@ -1,10 +1,10 @@
-//! Implements the event log: pages in either order.
+//! Implements the event log: pages, newest first.
 
 use async_trait::async_trait;
 use diesel::{prelude::*, result::QueryResult};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, EventId, EventName, Scope,
+    Event, EventName, Scope,
     ports::{EventLog, EventPage, PortResult},
 };
 
@@ -18,36 +18,6 @@ use crate::{
 
 #[async_trait]
 impl EventLog for Database {
-    async fn after(
-        &self,
-        scope: &Scope,
-        after: Option<&EventId>,
-        limit: u32,
-    ) -> PortResult<Vec<Event>> {
-        let params = ScopeParams::of(scope);
-        let after = after.map(ToString::to_string).unwrap_or_default();
-        self.run(|database| async move {
-            let page = fill_page!(
-                limit,
-                after,
-                |after, row_limit| {
-                    let rows: Vec<EventRow> = with_conn!(database, read, |conn| {
-                        let rows: QueryResult<_> = scope::events_after(&params, &after)
-                            .select(EventRow::as_select())
-                            .limit(row_limit)
-                            .load(conn)
-                            .await;
-                        rows
-                    })?;
-                    rows
-                },
-                |row: &EventRow| row.id.clone()
-            );
-            Ok(page)
-        })
-        .await
-    }
-
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
         let params = ScopeParams::of(scope);
         let before = page.before.as_ref().map_or_else(|| LAST.to_owned(), ToString::to_string);

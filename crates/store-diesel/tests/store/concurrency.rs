@@ -6,11 +6,12 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{
     GatewayId, Node, Quotas, ResourceLimits, Session, SessionId, Settings, Timestamp, Version,
     ports::{
-        Claim, Environment, EventLog, IdempotencyStore, NodeStore, Rejection, SessionStore,
-        WorkerStore, Written,
+        Claim, Environment, IdempotencyStore, NodeStore, Rejection, SessionStore, WorkerStore,
+        Written,
     },
     testing::{
-        TestEnvironment, commit_parts, contract, insert_session, link_session, update_session,
+        TestEnvironment, commit_parts, contract, contract::stored_events, insert_session,
+        link_session, update_session,
     },
 };
 
@@ -79,7 +80,7 @@ async fn concurrent_updates_of_one_version_succeed_once(test_db: TestDatabase) {
         done += usize::from(written == Ok(Written::Done));
     }
     assert_eq!(done, 1);
-    let log = stores[0].after(&scope(), None, 100).await.expect("events");
+    let log = stored_events(&stores[0], &scope()).await;
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 2], "the losers left no event");
 }
@@ -145,7 +146,7 @@ async fn concurrent_writers_and_readers_succeed(test_db: TestDatabase) {
     for one in work.collect::<Vec<_>>() {
         one.await.expect("it succeeds");
     }
-    assert_eq!(store.after(&scope(), None, 1_000).await.expect("events").len(), 200);
+    assert_eq!(stored_events(&store, &scope()).await.len(), 200);
 }
 
 async fn write_of_a_dropped_caller_completes(test_db: TestDatabase) {
@@ -164,7 +165,7 @@ async fn write_of_a_dropped_caller_completes(test_db: TestDatabase) {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), look).await.expect("it was written");
-    assert_eq!(store.after(&scope(), None, 10).await.expect("events"), events);
+    assert_eq!(stored_events(&store, &scope()).await, events);
 }
 
 async fn wake_of_more_sessions_than_one_statement_takes_wakes_all(test_db: TestDatabase) {
@@ -211,7 +212,7 @@ async fn concurrent_inserts_stay_within_the_quota(test_db: TestDatabase) {
         }
         assert_eq!(made, left, "of {there}");
     }
-    assert_eq!(stores[0].after(&scope(), None, 100).await.expect("events").len(), 7);
+    assert_eq!(stored_events(&stores[0], &scope()).await.len(), 7);
     let full = stores[0].limit_reached(&scope()).await.expect("an answer");
     assert_eq!(full, None, "of records any number");
 }

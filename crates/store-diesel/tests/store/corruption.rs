@@ -4,12 +4,12 @@ use domain::{
     ApiKey, Caller, Capability, KeyId, Node, OrganizationId, Reach, Session, SessionId, Settings,
     StoredVersion, Timestamp,
     ports::{
-        ApiKeyStore, Claim, Environment, EventLog, KeyDirectory, KeyPage, NodeStore, PortError,
-        PortResult, Position, PresentedKey, SessionFilter, SessionPage, SessionStore, WorkerStore,
-        Written,
+        ApiKeyStore, Claim, Environment, KeyDirectory, KeyPage, NodeStore, PortError, PortResult,
+        Position, PresentedKey, SessionFilter, SessionPage, SessionStore, WorkerStore, Written,
     },
     testing::{
-        TestEnvironment, cleanup_of, commit_parts, delete_session, insert_key, insert_session,
+        TestEnvironment, cleanup_of, commit_parts, contract::stored_events, delete_session,
+        insert_key, insert_session,
     },
 };
 use store_diesel::Database;
@@ -114,7 +114,7 @@ async fn unreadable_row_is_broken_alone_and_absent_from_lists(test_db: TestDatab
                 assert_eq!(listed.expect("a list"), [], "{why}");
             }
             "events" => {
-                assert_eq!(store.after(&scope(), None, 9).await.expect("events"), [], "{why}");
+                assert_eq!(stored_events(&store, &scope()).await, [], "{why}");
             }
             "api_keys" => {
                 let shown = PresentedKey { id: key.id.clone(), digest: key.digest };
@@ -302,9 +302,9 @@ async fn confined_caller_reads_only_sessions_in_reach(test_db: TestDatabase) {
         caller.reach = Reach::Only([id.clone()].into());
         caller.may(Capability::Manage).expect("may manage")
     };
-    let visible = store.after(&confined(&session.id), None, 9).await.expect("events");
+    let visible = stored_events(&store, &confined(&session.id)).await;
     assert_eq!(visible.len(), 1);
-    let visible = store.after(&confined(&SessionId::from_bits(5)), None, 9).await.expect("events");
+    let visible = stored_events(&store, &confined(&SessionId::from_bits(5))).await;
     assert_eq!(visible, []);
     let mut nothing = Caller::operator(scope().organization().clone());
     nothing.reach = Reach::Only([].into());

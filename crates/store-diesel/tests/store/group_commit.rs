@@ -5,12 +5,13 @@ use std::time::Duration;
 use domain::{
     EventId, Session, Settings, Timestamp,
     ports::{
-        Claim, CommitOutcome, Environment as _, EventLog, PortError, PortResult, SessionStore,
-        WorkerStore, Written,
+        Claim, CommitOutcome, Environment as _, PortError, PortResult, SessionStore, WorkerStore,
+        Written,
     },
     testing::{
-        TestEnvironment, cleanup_of, commit_parts, contract::filled, delete_session,
-        insert_session, update_by_system,
+        TestEnvironment, cleanup_of, commit_parts,
+        contract::{filled, stored_events},
+        delete_session, insert_session, update_by_system,
     },
 };
 use store_diesel::Database;
@@ -80,7 +81,7 @@ async fn failed_write_does_not_fail_its_batch(test_db: TestDatabase) {
     let (taken, other) = (new(&environment), new(&environment));
     done(insert_session(&store, &scope(), &taken, &[], None).await);
     done(answer(insert(&store, &environment, other)).await);
-    let stored = store.after(&scope(), None, 1).await.expect("events").remove(0).id;
+    let stored = stored_events(&store, &scope()).await.remove(0).id;
     for _ in 0..5 {
         let mut sessions: Vec<_> = (0..ALL).map(|_| new(&environment)).collect();
         sessions[ALL / 2] = taken.clone();
@@ -98,7 +99,7 @@ async fn failed_write_does_not_fail_its_batch(test_db: TestDatabase) {
                 done(written);
             }
         }
-        let events = store.after(&scope(), None, 10_000).await.expect("events");
+        let events = stored_events(&store, &scope()).await;
         for (n, session) in sessions.iter().enumerate() {
             let own = events.iter().filter(|event| event.session.as_ref() == Some(&session.id));
             let written = n != ALL / 2 && n != ALL / 3;

@@ -37,18 +37,9 @@ pub struct EventPage {
     pub limit: u32,
 }
 
-/// The event log. Reads fail only with [`PortError`](crate::ports::error::PortError).
+/// The event log of the audit: the events of the stream `session`. Reads fail only with [`PortError`](crate::ports::error::PortError).
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Returns events of the organization after `after`, oldest first. `None` begins at the oldest
-    /// event.
-    async fn after(
-        &self,
-        scope: &Scope,
-        after: Option<&EventId>,
-        limit: u32,
-    ) -> PortResult<Vec<Event>>;
-
     /// Returns a page of the events of the organization, newest first: by id, descending.
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>>;
 }

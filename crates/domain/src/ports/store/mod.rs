@@ -7,6 +7,7 @@
 
 pub(crate) mod data_keys;
 pub(crate) mod events;
+pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod nodes;

@@ -8,7 +8,10 @@ use crate::{
     ports::{
         environment::Environment,
         error::PortResult,
-        store::written::{CommitOutcome, Written},
+        store::{
+            events::{EventFilter, EventLog, EventPage},
+            written::{CommitOutcome, Written},
+        },
     },
     session::{
         model::Session,
@@ -41,6 +44,14 @@ pub(super) fn fresh_session(scope: &Scope, environment: &dyn Environment) -> (Se
     let session = Session::new(organization, user, Settings::default(), environment);
     let commit = session.created().into_commit(scope.actor(), environment);
     (commit.change.session, commit.events)
+}
+
+/// Returns the events of the audit log in a scope, oldest first.
+pub async fn stored_events(store: &impl EventLog, scope: &Scope) -> Vec<Event> {
+    let page = EventPage { filter: EventFilter::default(), before: None, limit: 100_000 };
+    let mut events = store.page(scope, &page).await.expect("events");
+    events.reverse();
+    events
 }
 
 /// Returns the session with a different value in every field that can change.

@@ -21,7 +21,7 @@ use crate::{
     },
     session::model::Session,
     testing::{
-        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
         writes::{commit_parts, insert_key, insert_session, update_session},
     },
     time::Timestamp,
@@ -125,7 +125,7 @@ pub async fn idempotency_record_is_atomic_with_its_change(
     let written = insert_key(store, &scope, &second, &[], Some(&made)).await;
     assert_eq!(written.expect("insert"), Err(Rejection::Repeated));
     assert_eq!(ApiKeyStore::find(store, &scope, &second.id).await.expect("find"), None);
-    let log = store.after(&scope, None, 10).await.expect("events");
+    let log = stored_events(store, &scope).await;
     assert_eq!(log.len(), 2, "one event of the insert, one of the update");
 }
 

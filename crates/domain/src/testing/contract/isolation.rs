@@ -30,7 +30,7 @@ use crate::{
     },
     testing::{
         contract::{
-            fixtures::{assert_inserted, fresh_scope, fresh_session},
+            fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
             idempotency::{fresh_key_hash, record},
             link_attempt::attempt,
         },
@@ -80,8 +80,8 @@ pub async fn cross_organization_writes_are_rejected(
     let shown = PresentedKey { id: foreign.id, digest: foreign.digest };
     let found = KeyDirectory::find(store, &shown, environment.now()).await.expect("find");
     assert_eq!(found, None);
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events);
-    assert_eq!(store.after(&other_scope, None, 10).await.expect("events"), []);
+    assert_eq!(stored_events(store, &scope).await, events);
+    assert_eq!(stored_events(store, &other_scope).await, []);
 }
 
 /// A write from outside the scope finds no session, with and without an idempotency record or a link
@@ -124,7 +124,7 @@ pub async fn out_of_scope_write_finds_no_session(
     }
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session), "unchanged");
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events);
+    assert_eq!(stored_events(store, &scope).await, events);
     for scope in [scope, other_scope] {
         let (first, events) = fresh_session(&scope, environment);
         let begun = link_session(store, &scope, &first, None, &events, &link(&first)).await;
@@ -162,8 +162,8 @@ pub async fn existing_id_is_not_inserted_again(
     let found = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(found, Some(session), "unchanged");
     assert_eq!(ApiKeyStore::find(store, &scope, &key.id).await.expect("find"), Some(key));
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events);
-    assert_eq!(store.after(&other_scope, None, 10).await.expect("events"), []);
+    assert_eq!(stored_events(store, &scope).await, events);
+    assert_eq!(stored_events(store, &other_scope).await, []);
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -23,7 +23,7 @@ use crate::{
         },
     },
     testing::{
-        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
         environment::TestEnvironment,
         writes::{insert_key, insert_session, revoke_key},
     },
@@ -44,7 +44,7 @@ pub async fn key_is_visible_to_its_organization_only(
     let made = Event::of_organization(payload, scope.organization(), scope.actor(), environment);
     assert_inserted(insert_key(store, &scope, &plain, std::slice::from_ref(&made), None).await);
     assert_inserted(insert_key(store, &scope, &full, &[], None).await);
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), [made]);
+    assert_eq!(stored_events(store, &scope).await, [made]);
     let listed = store.list(&scope, &ALL).await.expect("list");
     assert_eq!(listed, [full.clone(), plain.clone()], "newest first");
     assert_eq!(store.list(&other_scope, &ALL).await.expect("list"), []);
@@ -172,25 +172,6 @@ pub async fn key_pages_cover_every_key_once(store: &impl ApiKeyStore) {
     assert_eq!(observed, all);
 }
 
-/// Events are returned oldest first, after the given event, within the scope only.
-pub async fn events_are_read_in_order_and_in_scope(
-    store: &(impl SessionStore + EventLog),
-    environment: &dyn Environment,
-) {
-    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
-    let mut all = Vec::new();
-    for _ in 0..5 {
-        let (session, events) = fresh_session(&scope, environment);
-        assert_inserted(insert_session(store, &scope, &session, &events, None).await);
-        all.extend(events);
-    }
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), all);
-    let rest = store.after(&scope, Some(&all[1].id), 2).await.expect("events");
-    assert_eq!(rest, all[2..4]);
-    assert!(store.after(&scope, Some(&all[4].id), 2).await.expect("events").is_empty());
-    assert!(store.after(&other_scope, None, 10).await.expect("events").is_empty());
-}
-
 /// Pages of the event log are newest first, filtered, within the scope only.
 pub async fn event_pages_are_newest_first_and_in_scope(
     store: &(impl SessionStore + EventLog),
@@ -246,7 +227,7 @@ pub async fn event_pages_are_newest_first_and_in_scope(
     assert_eq!(named, [&sessions[1]], "events within reach, and events without a session");
 }
 
-fn created(key: &ApiKey) -> EventPayload {
+pub(super) fn created(key: &ApiKey) -> EventPayload {
     EventPayload::ApiKeyCreated { key: key.id.clone(), key_name: key.name.clone() }
 }
 

@@ -5,6 +5,7 @@
 
 mod data_keys;
 mod fairness;
+mod feed;
 mod fixtures;
 mod idempotency;
 mod isolation;
@@ -16,6 +17,7 @@ mod quotas;
 mod retention;
 mod session_control;
 mod sessions;
+mod webhooks;
 mod worker_store;
 
 pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
@@ -23,7 +25,8 @@ pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,
 };
-pub use fixtures::filled;
+pub use feed::{feed_contains_every_event_once_in_order, feed_is_read_within_scope};
+pub use fixtures::{filled, stored_events};
 pub use idempotency::{
     idempotency_record_is_atomic_with_its_change,
     idempotency_record_is_invisible_to_other_organizations,
@@ -35,8 +38,8 @@ pub use isolation::{
 };
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
-    events_are_read_in_order_and_in_scope, key_directory_finds_valid_keys_only,
-    key_is_visible_to_its_organization_only, key_pages_cover_every_key_once,
+    key_directory_finds_valid_keys_only, key_is_visible_to_its_organization_only,
+    key_pages_cover_every_key_once,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
@@ -57,6 +60,11 @@ pub use sessions::{
     filter_conditions_are_combined_with_and, guarded_write_happens_once,
     operators_see_sessions_of_every_organization, out_of_scope_session_is_invisible,
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
+};
+pub use webhooks::{
+    first_position_is_found_by_time, replay_and_restart_change_the_progress,
+    webhook_is_visible_to_its_organization_only, webhook_pages_cover_every_webhook_once,
+    webhooks_fill_their_quota,
 };
 pub use worker_store::{
     claim_takes_due_sessions_and_postpones_them, cleanup_lives_until_finished,

@@ -23,7 +23,7 @@ use crate::{
     },
     session::{model::Session, unlink::LogoutOutcome},
     testing::{
-        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
         writes::{cleanup_of, delete_session, insert_session, write_by_system},
     },
 };
@@ -112,7 +112,7 @@ pub async fn adopted_orphan_continues_the_events_of_its_id<S>(
     for (scope, expected) in [(&first, 4), (&fresh_scope(&**environment), 7)] {
         let caller = Caller::operator(scope.organization().clone());
         let adopted = orphans.adopt(&caller, session.id.as_str()).await.expect("adopt");
-        let log = store.after(scope, None, 10).await.expect("events");
+        let log = stored_events(store, scope).await;
         let last = log.last().expect("an event of the adoption");
         assert_eq!((last.session.as_ref(), last.sequence), (Some(&session.id), expected));
         assert_eq!(adopted.sequence, expected);

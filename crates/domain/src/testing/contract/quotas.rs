@@ -21,7 +21,7 @@ use crate::{
     session::model::Session,
     testing::{
         contract::{
-            fixtures::{assert_inserted, fresh_scope, fresh_session},
+            fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
             idempotency::{fresh_key_hash, record},
             keys::key,
         },
@@ -43,6 +43,7 @@ pub fn small_quotas() -> Quotas {
     let default = ResourceLimits {
         sessions: Some(3),
         api_keys: Some(2),
+        webhooks: Some(2),
         idempotency_records: Some(100),
         metadata: Some(30),
     };
@@ -108,7 +109,7 @@ pub async fn sessions_fill_their_quota(
     }
     let found = SessionStore::find(store, &scope, &fourth.id).await.expect("find");
     assert_eq!(found, None, "no row of the session");
-    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 3);
+    assert_eq!(stored_events(store, &scope).await.len(), 3);
     let now = environment.now();
     let found = IdempotencyStore::find(store, &scope, &record.key_hash, now).await.expect("find");
     assert_eq!(found, None);

@@ -17,7 +17,7 @@ use crate::{
     },
     session::{model::Session, settings::Settings, status::Status, version::Version},
     testing::{
-        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
         environment::TestEnvironment,
         writes::{
             cleanup_of, commit_parts, delete_session, insert_session, update_session,
@@ -84,7 +84,7 @@ pub async fn guarded_write_happens_once(
     assert_eq!(written, Ok(Written::Raced));
     let read = store.find(&scope, &session.id).await.expect("find").expect("the session exists");
     assert_eq!(read.settings.label.as_deref(), Some("first"));
-    let log = store.after(&scope, None, 10).await.expect("events");
+    let log = stored_events(store, &scope).await;
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 2], "one event for the insert, one for the one update");
 }
@@ -114,7 +114,7 @@ pub async fn out_of_scope_session_is_invisible(
         let found = SessionStore::find(store, &outside, &session.id).await.expect("find");
         assert_eq!(found, None);
         assert_eq!(store.list(&outside, &everything).await.expect("list"), []);
-        assert_eq!(store.after(&outside, None, 10).await.expect("events"), []);
+        assert_eq!(stored_events(store, &outside).await, []);
         let change = session.clone().created();
         let (next, expected, new_events) = commit_parts(change, outside.actor(), environment);
         let written = update_session(store, &outside, &next, expected, &new_events, None).await;
@@ -125,7 +125,7 @@ pub async fn out_of_scope_session_is_invisible(
     }
     let read = SessionStore::find(store, &scope, &session.id).await.expect("find");
     assert_eq!(read, Some(session), "untouched");
-    assert_eq!(store.after(&scope, None, 10).await.expect("events"), events, "no new events");
+    assert_eq!(stored_events(store, &scope).await, events, "no new events");
 }
 
 /// Pages have no gap and no overlap, newest first, also with equal times and concurrent inserts.
@@ -279,11 +279,11 @@ pub async fn delete_replaces_session_with_cleanup(
     let gateway = session.gateway.clone().expect("placed");
     let cleaning_up = store.pending_cleanups(&gateway).await.expect("pending cleanups");
     assert_eq!(cleaning_up, std::slice::from_ref(&session.id));
-    let log = store.after(&scope, None, 10).await.expect("events");
+    let log = stored_events(store, &scope).await;
     assert_eq!(log, [events, new_events.clone()].concat());
     let again = delete_session(store, &scope, session.version, &cleanup, &new_events).await;
     assert_eq!(again.expect("delete"), Ok(Written::Raced));
-    assert_eq!(store.after(&scope, None, 10).await.expect("events").len(), 2, "no second event");
+    assert_eq!(stored_events(store, &scope).await.len(), 2, "no second event");
 }
 
 /// A session that no node held leaves its events only.
@@ -305,7 +305,7 @@ pub async fn complete_cleanup_leaves_events_only(
     let more_events = deletion_of(&session, &scope, environment).0;
     let finished = write_by_system(store, SystemWrite::Finish(cleanup), &more_events).await;
     assert_eq!(finished.expect("finish"), Written::Raced);
-    let log = store.after(&scope, None, 10).await.expect("events");
+    let log = stored_events(store, &scope).await;
     assert_eq!(log, [events, new_events].concat());
 }
 

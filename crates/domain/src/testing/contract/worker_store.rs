@@ -22,7 +22,7 @@ use crate::{
         version::{ExpectedVersion, Version},
     },
     testing::{
-        contract::fixtures::{assert_inserted, fresh_scope, fresh_session},
+        contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
         writes::{
             cleanup_of, commit_parts, delete_session, insert_session, update_by_system,
             update_session, write_by_system,
@@ -203,7 +203,7 @@ pub async fn cleanup_lives_until_finished(
     }
     let gateway = session.gateway.expect("placed");
     assert!(store.pending_cleanups(&gateway).await.expect("pending cleanups").is_empty());
-    let log = store.after(&scope, None, 10).await.expect("events");
+    let log = stored_events(store, &scope).await;
     let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 3, 4], "changes of a finished cleanup write nothing");
 }

@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use crate::{
     access::Scope,
     event::Event,
-    id::EventId,
     ports::{
         error::PortResult,
         store::events::{EventLog, EventPage},
@@ -15,31 +14,12 @@ use crate::{
 
 #[async_trait]
 impl EventLog for Memory {
-    async fn after(
-        &self,
-        scope: &Scope,
-        after: Option<&EventId>,
-        limit: u32,
-    ) -> PortResult<Vec<Event>> {
-        let state = self.state()?;
-        let mut events: Vec<_> = state
-            .events
-            .iter()
-            .filter(|event| event.organization == *scope.organization())
-            .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
-            .filter(|event| after.is_none_or(|after| event.id > *after))
-            .cloned()
-            .collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(events)
-    }
-
     async fn page(&self, scope: &Scope, page: &EventPage) -> PortResult<Vec<Event>> {
         let state = self.state()?;
         let mut events: Vec<_> = state
             .events
             .iter()
+            .map(|stored| &stored.event)
             .filter(|event| event.organization == *scope.organization())
             .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
             .filter(|event| page.filter.matches(event))

@@ -2,6 +2,7 @@
 
 mod data_keys;
 mod events;
+mod feed;
 mod idempotency;
 mod keys;
 mod nodes;
@@ -9,5 +10,7 @@ mod operators;
 mod orphans;
 mod quotas;
 mod sessions;
+mod webhook_rows;
+mod webhooks;
 pub(crate) mod state;
 mod worker_store;

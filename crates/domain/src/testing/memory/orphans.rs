@@ -45,7 +45,8 @@ impl OrphanStore for Memory {
 
     async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64> {
         let state = self.state()?;
-        let events = state.events.iter().filter(|event| event.session.as_ref() == Some(session));
+        let events = state.events.iter().map(|stored| &stored.event);
+        let events = events.filter(|event| event.session.as_ref() == Some(session));
         Ok(events.map(|event| event.sequence).max().unwrap_or(0))
     }
 }

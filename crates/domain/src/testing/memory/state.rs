@@ -10,8 +10,9 @@ use crate::{
     api_key::model::ApiKey,
     cleanup::Cleanup,
     event::Event,
+    feed::position::{FeedEvent, FeedPosition},
     gateway::node::Node,
-    id::{GatewayId, KeyId, OrganizationId, SessionId},
+    id::{GatewayId, KeyId, OrganizationId, SessionId, WebhookId},
     idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     link_attempt::LinkAttempt,
     orphan::model::Orphan,
@@ -25,6 +26,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
+    testing::memory::webhook_rows::WebhookRows,
 };
 
 /// A database in memory. Clones share the state.
@@ -38,9 +40,16 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) nodes: BTreeMap<GatewayId, Node>,
     pub(in crate::testing) orphans: OrphanRows,
     pub(in crate::testing) keys: BTreeMap<KeyId, ApiKey>,
-    pub(in crate::testing) events: Vec<Event>,
+    /// In the order of their positions.
+    pub(in crate::testing) events: Vec<FeedEvent>,
+    pub(in crate::testing) newest_position: FeedPosition,
+    /// The start of each organization's feed, where retention removed events.
+    pub(in crate::testing) floors: BTreeMap<OrganizationId, FeedPosition>,
+    /// The position up to which retention examined events.
+    pub(in crate::testing) pruned: FeedPosition,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
+    pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,
     pub(in crate::testing) data_keys: BTreeMap<(OrganizationId, u32), DataKey>,
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
@@ -62,7 +71,10 @@ impl Memory {
 
     /// Returns all events of all organizations, oldest first.
     pub fn events(&self) -> Vec<Event> {
-        self.0.lock().map_or_else(|_| Vec::new(), |state| state.events.clone())
+        self.0.lock().map_or_else(
+            |_| Vec::new(),
+            |state| state.events.iter().map(|stored| stored.event.clone()).collect(),
+        )
     }
 
     /// Returns all cleanups.
@@ -126,12 +138,15 @@ impl MemoryState {
     /// the transaction.
     pub(in crate::testing) fn append(&mut self, events: &[Event]) {
         for event in events {
-            let has_number = |stored: &Event| {
+            let has_number = |stored: &FeedEvent| {
+                let stored = &stored.event;
                 (&stored.session, stored.sequence) == (&event.session, event.sequence)
             };
             let is_taken = event.session.is_some() && self.events.iter().any(has_number);
             assert!(!is_taken, "two events with the same number: {event:?}");
-            self.events.push(event.clone());
+            let position = FeedPosition::from_number(self.newest_position.number() + 1);
+            self.newest_position = position;
+            self.events.push(FeedEvent { position, event: event.clone() });
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     api_key::model::ApiKey,
     cleanup::Cleanup,
     commit::SystemCommit,
+    feed::position::FeedEvent,
     gateway::node::HeldSession,
     id::{GatewayId, OrganizationId, SessionId},
     ports::{
@@ -187,7 +188,7 @@ impl WorkerStore for Memory {
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
         let mut blanked = 0;
-        for event in &mut state.events {
+        for FeedEvent { event, .. } in &mut state.events {
             let expires_at = event.payload.code_expires_at();
             if blanked < limit && expires_at.is_some_and(|at| at <= died_before) {
                 blanked += u32::from(event.payload.blank_code());

@@ -3,8 +3,11 @@
 use domain::{
     Caller, Capability, ExpectedVersion, Reach, Scope, Session, SessionId, Settings, Timestamp,
     Version,
-    ports::{Environment as _, EventLog as _, SessionStore as _},
-    testing::{TestEnvironment, cleanup_of, commit_parts, contract::filled},
+    ports::{Environment as _, SessionStore as _},
+    testing::{
+        TestEnvironment, cleanup_of, commit_parts,
+        contract::{filled, stored_events},
+    },
 };
 
 use super::*;
@@ -132,12 +135,12 @@ async fn batched_write_changes_only_matching_rows_of_each_scope() {
         let found = database.find(&params, &session.id).await.expect("an answer");
         assert_eq!(found.as_ref(), Some(session), "left as it was");
     }
-    let log = database.after(&acme, None, 100).await.expect("events");
+    let log = stored_events(&database, &acme).await;
     let mut of: Vec<_> = log.iter().filter_map(|event| event.session.clone()).collect();
     of.sort();
     assert_eq!(of.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     let zeta = scope("zeta", Reach::Everything);
-    assert_eq!(database.after(&zeta, None, 100).await.expect("events"), []);
+    assert_eq!(stored_events(&database, &zeta).await, []);
     let resting = test_db.client().await.query("SELECT session FROM retirements", &[]).await;
     let resting = resting.expect("an answer");
     assert_eq!(resting.iter().map(|row| row.get(0)).collect::<Vec<String>>(), [gone.id.as_str()]);

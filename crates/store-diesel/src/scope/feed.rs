@@ -1,0 +1,124 @@
+//! Fragments of the feed: events in the order of their positions.
+//!
+//! Decision: ADR 0037.
+
+use diesel::{
+    dsl::{auto_type, sql},
+    expression::SqlLiteral,
+    prelude::*,
+    sql_types::Bool,
+};
+use domain::{EventName, FeedRights};
+
+use crate::{
+    schema::{events, feed_floors},
+    scope::{Flag, ScopeParams, flag},
+};
+
+/// The condition of the index over one organization. A literal, because a parameter would not allow
+/// PostgreSQL to use the index.
+const IN_FEED: &str = "position > 0";
+
+/// The condition of the index over all organizations. The second half is always true; only
+/// statements over all organizations state it, so that no other statement can use the index (ADR
+/// 0017).
+const IN_FEED_OF_ALL: &str = "position > 0 AND sequence >= 0";
+
+/// A range of positions: after the first, up to the second.
+#[derive(Clone, Copy)]
+pub(crate) struct PositionRange {
+    pub(crate) after: i64,
+    pub(crate) until: i64,
+}
+
+/// The rights of a reader as parameters of a statement.
+pub(crate) struct FeedParams {
+    pub(crate) scope: ScopeParams,
+    /// The names of the kinds that the reader may see.
+    pub(crate) kinds: Vec<&'static str>,
+}
+
+impl FeedParams {
+    pub(crate) fn of(rights: &FeedRights) -> Self {
+        let kinds = rights.kinds().map(EventName::as_str).collect();
+        Self { scope: ScopeParams::of(rights.scope()), kinds }
+    }
+}
+
+// Fragments for callers.
+
+/// Selects the events of the organization in a range, in the order of their positions, whatever
+/// their sessions. Only for the position of the page's end.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_of_organization<'a>(feed: &'a FeedParams, range: PositionRange) -> _ {
+    let organization: &'a str = feed.scope.organization.as_str();
+    let after: i64 = range.after;
+    let until: i64 = range.until;
+    let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(events::position.gt(after))
+        .filter(events::position.le(until))
+        .filter(in_feed)
+        .order(events::position.asc())
+}
+
+/// Selects the events of the organization in a range that the reader may see. For a confined reader
+/// those are events of its sessions alone: events without a session name keys and users.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_page<'a>(feed: &'a FeedParams, range: PositionRange) -> _ {
+    let organization: &'a str = feed.scope.organization.as_str();
+    let only: &'a [String] = feed.scope.only.as_slice();
+    let kinds: &'a [&'static str] = feed.kinds.as_slice();
+    let everything: Flag = flag(feed.scope.everything);
+    let after: i64 = range.after;
+    let until: i64 = range.until;
+    let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(everything.nullable().or(events::session.eq_any(only)))
+        .filter(events::name.eq_any(kinds))
+        .filter(events::position.gt(after))
+        .filter(events::position.le(until))
+        .filter(in_feed)
+        .order(events::position.asc())
+}
+
+/// Selects an event of the feed that the reader may see.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_event<'a>(feed: &'a FeedParams, id: &'a str) -> _ {
+    let organization: &'a str = feed.scope.organization.as_str();
+    let only: &'a [String] = feed.scope.only.as_slice();
+    let kinds: &'a [&'static str] = feed.kinds.as_slice();
+    let everything: Flag = flag(feed.scope.everything);
+    let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    events::table
+        .filter(events::organization.eq(organization))
+        .filter(events::stream.eq("session"))
+        .filter(events::id.eq(id))
+        .filter(everything.nullable().or(events::session.eq_any(only)))
+        .filter(events::name.eq_any(kinds))
+        .filter(in_feed)
+}
+
+/// Selects the floor of the organization's feed.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_floor<'a>(feed: &'a FeedParams) -> _ {
+    let organization: &'a str = feed.scope.organization.as_str();
+    feed_floors::table.filter(feed_floors::organization.eq(organization))
+}
+
+// Fragments across organizations.
+
+/// Selects the events of all organizations in a range, in the order of their positions.
+#[auto_type(no_type_alias)]
+pub(crate) fn feed_of_all(range: PositionRange) -> _ {
+    let after: i64 = range.after;
+    let until: i64 = range.until;
+    let in_feed: SqlLiteral<Bool> = sql(IN_FEED_OF_ALL);
+    events::table
+        .filter(events::position.gt(after))
+        .filter(events::position.le(until))
+        .filter(in_feed)
+        .order(events::position.asc())
+}

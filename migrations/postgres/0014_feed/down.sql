@@ -1,0 +1,15 @@
+DROP TABLE feed_floors;
+DROP TRIGGER lock_events_position ON events;
+DROP FUNCTION lock_events_position();
+DROP FUNCTION feed_horizon();
+DROP INDEX events_feed;
+DROP INDEX events_feed_of_all;
+DELETE FROM events WHERE stream <> 'session';
+ALTER TABLE events DROP CONSTRAINT events_pkey, ADD PRIMARY KEY (organization, id);
+CREATE UNIQUE INDEX events_in_sequence ON events (session, sequence) WHERE session IS NOT NULL;
+DROP INDEX events_in_stream;
+UPDATE events SET payload = '[]' WHERE payload IS NULL;
+ALTER TABLE events ALTER COLUMN payload SET NOT NULL;
+ALTER TABLE events DROP COLUMN stream;
+ALTER TABLE events DROP COLUMN position;
+DROP SEQUENCE events_position;
