@@ -101,9 +101,7 @@ pub use gateway::{
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
-pub use id::{
-    AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId,
-};
+pub use id::{AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;

@@ -26,13 +26,8 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 5] = [
-        Self::Sessions,
-        Self::ApiKeys,
-        Self::Webhooks,
-        Self::IdempotencyRecords,
-        Self::Metadata,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Sessions, Self::ApiKeys, Self::Webhooks, Self::IdempotencyRecords, Self::Metadata];
 
     /// Returns the stable name, as sent to callers and used in settings.
     pub const fn as_str(self) -> &'static str {

@@ -40,7 +40,7 @@ pub struct SentRequest {
 
 type Answer = dyn Fn(&SentRequest) -> AttemptOutcome + Send + Sync;
 
-/// A sender without a network. A URL is valid if it begins with `https://`; its host must not be
+/// A sender without a network, with the bounds that the API documents. The host of a URL must not be
 /// `private.test`. Headers whose names contain `token` are sensitive.
 #[derive(Clone)]
 pub struct FakeWebhookSender(Arc<FakeState>);
@@ -88,13 +88,22 @@ impl FakeWebhookSender {
 #[async_trait]
 impl WebhookSender for FakeWebhookSender {
     fn check_url(&self, text: &str) -> Result<WebhookUrlText, String> {
-        let rest = text.strip_prefix("https://").ok_or("must begin with https://")?;
+        let (scheme, rest) = text.split_once("://").ok_or("must begin with http:// or https://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let is_valid = ["http", "https"].contains(&scheme.as_str())
+            && (1..=2_000).contains(&rest.len())
+            && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_valid {
+            return Err("is not a URL of a webhook".to_owned());
+        }
         let host = rest.split(['/', '?']).next().unwrap_or_default();
-        Ok(WebhookUrlText { text: text.to_owned(), origin: format!("https://{host}") })
+        Ok(WebhookUrlText { text: text.to_owned(), origin: format!("{scheme}://{host}") })
     }
 
     fn check_secret(&self, text: &str) -> Result<(), String> {
-        if text.len() >= 24 { Ok(()) } else { Err("at least 24 characters".to_owned()) }
+        let is_valid =
+            (24..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_valid { Ok(()) } else { Err("24 to 256 visible characters".to_owned()) }
     }
 
     fn check_headers(
@@ -102,7 +111,13 @@ impl WebhookSender for FakeWebhookSender {
         headers: &[HeaderPair],
         previous: &[HeaderPair],
     ) -> Result<Vec<CheckedHeader>, String> {
+        if headers.len() > 20 {
+            return Err("at most 20 headers".to_owned());
+        }
         let check = |pair: &HeaderPair| {
+            if !is_header_name(&pair.name) || !is_header_value(&pair.value) {
+                return Err("is not a header".to_owned());
+            }
             if pair.name.eq_ignore_ascii_case("host") {
                 return Err("Host must not be set".to_owned());
             }
@@ -148,4 +163,14 @@ impl WebhookSender for FakeWebhookSender {
         self.lock().push(sent);
         outcome
     }
+}
+
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+fn is_header_value(value: &str) -> bool {
+    let is_inner = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    value.len() <= 1_024 && value.bytes().all(is_inner) && value.trim() == value
 }

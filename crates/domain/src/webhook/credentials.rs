@@ -99,10 +99,10 @@ impl Webhook {
 impl WebhookSecrets {
     /// Returns the secrets after a rotation: the replaced secret signs for a further day.
     pub(crate) fn rotated(self, secret: Option<SealedSecret>, now: Timestamp) -> Self {
-        let previous = secret.as_ref().and(self.current).map(|secret| PreviousSecret {
-            secret,
-            until: now.plus(PREVIOUS_SECRET_SIGNS),
-        });
+        let previous = secret
+            .as_ref()
+            .and(self.current)
+            .map(|secret| PreviousSecret { secret, until: now.plus(PREVIOUS_SECRET_SIGNS) });
         Self { current: secret, previous, rotated_at: Some(now) }
     }
 }

@@ -76,7 +76,8 @@ pub(crate) fn parse_patterns(texts: &[String]) -> Result<Vec<EventPattern>, Vec<
 /// organization, and for a kind that the caller names and may not see.
 pub(crate) fn may_subscribe(caller: &Caller, events: &[EventPattern]) -> crate::Result<Scope> {
     let named = events.iter().filter(|pattern| **pattern != EventPattern::All);
-    let kinds = EventName::ALL.into_iter().filter(|kind| named.clone().any(|one| one.matches(*kind)));
+    let kinds =
+        EventName::ALL.into_iter().filter(|kind| named.clone().any(|one| one.matches(*kind)));
     caller.may_grant(&kinds.map(EventName::capability).collect())
 }
 
@@ -88,7 +89,11 @@ mod tests {
         id::OrganizationId,
     };
 
-    fn selection(session: Option<u128>, events: &[&str], capabilities: &[Capability]) -> EventSelection {
+    fn selection(
+        session: Option<u128>,
+        events: &[&str],
+        capabilities: &[Capability],
+    ) -> EventSelection {
         let events: Vec<_> = events.iter().map(|text| (*text).to_owned()).collect();
         EventSelection {
             session: session.map(SessionId::from_bits),

@@ -1,11 +1,6 @@
 //! The progress of the deliveries of a webhook.
 
-use crate::{
-    feed::position::FeedPosition,
-    id::EventId,
-    time::Timestamp,
-    webhook::replay::Replay,
-};
+use crate::{feed::position::FeedPosition, id::EventId, time::Timestamp, webhook::replay::Replay};
 
 /// The progress of a webhook, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -159,11 +159,7 @@ impl Webhooks {
     }
 }
 
-fn condition(
-    webhook: &Webhook,
-    report: &ProgressReport,
-    lag: u32,
-) -> WebhookCondition {
+fn condition(webhook: &Webhook, report: &ProgressReport, lag: u32) -> WebhookCondition {
     let progress = &report.progress;
     // The owner asked for attempts that no router has made yet.
     let is_resumed = webhook.resumed_at > progress.resumed_at;

@@ -166,7 +166,11 @@ impl Webhooks {
             let field = FieldPath::Webhook(WebhookField::Url);
             violations.extend(allowed.err().map(|reason| Violation::new(field, reason)));
         }
-        if violations.is_empty() { Ok((scope, checked)) } else { Err(Error::Validation(violations)) }
+        if violations.is_empty() {
+            Ok((scope, checked))
+        } else {
+            Err(Error::Validation(violations))
+        }
     }
 
     /// Returns a page of the webhooks, newest first.

@@ -35,6 +35,7 @@ pub enum RequestBodySpec {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InputSpec<'a> {
     pub(crate) method: &'a Method,
+    pub(crate) takes_idempotency_key: bool,
     /// The query parameters that the operation accepts; `None` ignores the query.
     pub(crate) query: Option<&'a [&'a str]>,
     pub(crate) body: RequestBodySpec,
@@ -69,9 +70,10 @@ impl Input {
             Some(names) => Query::parse(head.uri.query().unwrap_or_default(), names),
         };
         let if_match = read_if_match(spec.method, head, &mut query);
-        let key = match *spec.method {
-            Method::POST => IdempotencyKey::read(&head.headers),
-            _ => IdempotencyKey::Absent,
+        let key = if spec.takes_idempotency_key {
+            IdempotencyKey::read(&head.headers)
+        } else {
+            IdempotencyKey::Absent
         };
         if key == IdempotencyKey::Malformed {
             query.fault("Idempotency-Key", "must be 1 to 255 visible ASCII characters, once");

@@ -32,6 +32,9 @@ pub struct Operation {
     /// Whether the operation may wait for a change of a session. Such requests hold a waiting
     /// permit instead of a work permit.
     pub waits: bool,
+    /// Whether `Idempotency-Key` has no effect on a POST, because the response is a fact of the
+    /// moment.
+    pub unrecorded: bool,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,
     pub(crate) handler: &'static dyn OperationHandler,
@@ -57,10 +60,16 @@ impl Operation {
     pub(crate) fn input_spec(&self) -> InputSpec<'_> {
         InputSpec {
             method: &self.method,
+            takes_idempotency_key: self.is_recorded(),
             query: (self.requires != Requires::Nothing).then_some(self.query),
             body: self.body_spec,
             is_checked_at_once: self.has_no_input(),
         }
+    }
+
+    /// Returns whether an `Idempotency-Key` records the response.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.method == Method::POST && !self.unrecorded
     }
 
     /// Returns whether the handler reads neither query parameters nor fields of the body.
@@ -76,6 +85,11 @@ impl Operation {
 
     pub(super) const fn waits(mut self) -> Self {
         self.waits = true;
+        self
+    }
+
+    pub(super) const fn unrecorded(mut self) -> Self {
+        self.unrecorded = true;
         self
     }
 
@@ -140,6 +154,6 @@ const fn row(
     body_spec: RequestBodySpec,
     handler: &'static dyn OperationHandler,
 ) -> Operation {
-    let (query, waits, doc): (&[_], _, _) = (&[], false, &UNDOCUMENTED);
-    Operation { method, path, name, requires, query, body_spec, waits, doc, handler }
+    let (query, waits, unrecorded, doc): (&[_], _, _, _) = (&[], false, false, &UNDOCUMENTED);
+    Operation { method, path, name, requires, query, body_spec, waits, unrecorded, doc, handler }
 }

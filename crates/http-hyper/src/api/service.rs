@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Operators, Sessions,
+    ApiKeys, Audit, Operators, Sessions, Webhooks,
     ports::{Authenticator, Environment, IdempotencyStore},
 };
 
@@ -32,6 +32,8 @@ pub struct ApiDependencies {
     pub sessions: Sessions,
     /// The use cases of API keys.
     pub keys: ApiKeys,
+    /// The use cases of webhooks.
+    pub webhooks: Webhooks,
     /// The use cases of the audit log.
     pub audit: Audit,
     /// The use cases of operators.
@@ -74,6 +76,7 @@ impl Api {
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
                 keys: dependencies.keys,
+                webhooks: dependencies.webhooks,
                 audit: dependencies.audit,
                 operators: dependencies.operators,
                 environment,

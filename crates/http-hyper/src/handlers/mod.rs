@@ -8,4 +8,7 @@ pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod pairing;
 pub(crate) mod sessions;
+pub(crate) mod webhook_actions;
+pub(crate) mod webhook_reports;
+pub(crate) mod webhooks;
 pub(crate) mod whoami;

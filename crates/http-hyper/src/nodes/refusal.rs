@@ -55,6 +55,7 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
             | Error::PairingEnded
             | Error::NoPairingCode
             | Error::Full(_)
+            | Error::Gone { .. }
             | Error::PreconditionFailed
             | Error::NotImplemented
             | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::Schema;
 use crate::wire::schema::object;
 
 /// The codes of errors.
-const CODES: [&str; 15] = [
+const CODES: [&str; 16] = [
     "validation_error",
     "unauthorized",
     "forbidden",
@@ -14,6 +14,7 @@ const CODES: [&str; 15] = [
     "method_not_allowed",
     "request_timeout",
     "conflict",
+    "gone",
     "precondition_failed",
     "payload_too_large",
     "unsupported_media_type",

@@ -63,7 +63,8 @@ fn body(row: &Operation) -> Option<Value> {
         Some(shape) => {
             let schema = (shape.schema)();
             let required = serde_json::to_value(&schema).unwrap_or_default();
-            let required = required["required"].as_array().is_some_and(|names| !names.is_empty());
+            let required = required["required"].as_array().is_some_and(|names| !names.is_empty())
+                || required["minProperties"].as_u64().is_some_and(|least| least > 0);
             (reference(&(shape.name)()), (shape.example)(), required)
         }
         None => (reference("Nothing"), json!({}), false),
@@ -121,7 +122,7 @@ impl ResponsesOfStatus<'_> {
             descriptions.chain(self.failures.iter().map(|failure| failure.about)).collect();
         let mut names: Vec<_> =
             self.responses.iter().flat_map(|response| response_headers(response, row)).collect();
-        let posts = row.method == Method::POST;
+        let posts = row.is_recorded();
         names.extend(self.failures.iter().flat_map(|failure| failure_headers(failure, posts)));
         let mut response =
             json!({ "description": descriptions.join("\n\n"), "headers": headers::of(names) });
@@ -142,7 +143,7 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
         (response.tagged, "etag"),
         (response.located, "location"),
         (response.varies, "vary"),
-        (row.method == Method::POST, "idempotency-replayed"),
+        (row.is_recorded(), "idempotency-replayed"),
     ];
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }

@@ -31,20 +31,29 @@ pub(crate) enum DocTag {
     Sessions,
     Pairing,
     ApiKeys,
+    Webhooks,
     Audit,
     Platform,
     Service,
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Sessions, Self::Pairing, Self::ApiKeys, Self::Audit, Self::Platform, Self::Service];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Sessions,
+        Self::Pairing,
+        Self::ApiKeys,
+        Self::Webhooks,
+        Self::Audit,
+        Self::Platform,
+        Self::Service,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sessions => "Sessions",
             Self::Pairing => "Pairing",
             Self::ApiKeys => "API keys",
+            Self::Webhooks => "Webhooks",
             Self::Audit => "Audit",
             Self::Platform => "Platform",
             Self::Service => "Service",
@@ -56,6 +65,7 @@ impl DocTag {
             Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
             Self::Pairing => "Linking a phone to a session, and the linked account.",
             Self::ApiKeys => "Keys by which programs call this API.",
+            Self::Webhooks => "URLs to which berth sends events.",
             Self::Audit => "The audit log.",
             Self::Platform => "For operators of the platform, across all organizations.",
             Self::Service => {

@@ -42,7 +42,7 @@ pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
     let takes_if_none_match =
         row.doc.responses().any(|response| response.tagged) && row.method == Method::GET;
     let headers = [
-        (guarded && row.method == Method::POST, "Idempotency-Key"),
+        (guarded && row.is_recorded(), "Idempotency-Key"),
         (takes_if_match, "If-Match"),
         (takes_if_none_match, "If-None-Match"),
         (true, "X-Request-Id"),
@@ -78,7 +78,7 @@ pub(super) fn components() -> Value {
 /// allowed.
 const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\\u00ff]*\"([ \\t]*(,[ \\t]*)+(W/)?\"[!#-~\\u0080-\\u00ff]*\")*([ \\t]*,)*)[ \\t]*$";
 
-static PARAMETERS: [Parameter; 16] = [
+static PARAMETERS: [Parameter; 18] = [
     Parameter {
         location: ParameterLocation::Path,
         name: "session",
@@ -90,6 +90,18 @@ static PARAMETERS: [Parameter; 16] = [
         name: "key",
         about: "The `id` of an API key. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["key_01JGXS1DN00000000000000002"] }),
+    },
+    Parameter {
+        location: ParameterLocation::Path,
+        name: "webhook",
+        about: "The `id` of a webhook. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["wh_01JGXS1DN00000000000000004"] }),
+    },
+    Parameter {
+        location: ParameterLocation::Path,
+        name: "event",
+        about: "The `id` of an event. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["evt_01JGXS1DN00000000000000003"] }),
     },
     Parameter {
         location: ParameterLocation::Query,

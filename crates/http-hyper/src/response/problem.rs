@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, RateQuota, ResourceLimitReached, ports::BoxError};
+use domain::{Error, EventId, RateQuota, ResourceLimitReached, ports::BoxError};
 use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
@@ -189,6 +189,8 @@ fn domain_error(error: &Error) -> ErrorResponse {
                 .detail("limit", json!(limit))
                 .detail("used", json!(used))
         }
+        Error::Gone { oldest } => ErrorResponse::new(Status::GONE, "gone")
+            .detail("oldest", json!(oldest.as_ref().map(EventId::as_str))),
         Error::PreconditionFailed => {
             ErrorResponse::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }

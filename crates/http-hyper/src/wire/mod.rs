@@ -13,6 +13,10 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod webhook;
+mod webhook_reports;
+mod webhook_schema;
+mod webhook_spec;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
@@ -25,4 +29,9 @@ pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use webhook::{RetryPolicyView, WebhookView};
+pub use webhook_reports::{
+    AttemptView, DeadLetterView, PingView, ReplayRequestSpec, ReplayView, WebhookStateView,
+};
+pub use webhook_spec::{WebhookPatchSpec, WebhookSpec};
 pub use whoami::WhoamiView;

@@ -35,4 +35,5 @@ mod sessions;
 mod test_server;
 mod unauthenticated_peers;
 mod unread_bodies;
+mod webhooks;
 mod whoami;

@@ -87,7 +87,8 @@ macro_rules! make_due {
 macro_rules! restart_deliveries {
     ($conn:expr, $change:expr, $start:expr) => {{
         use $crate::{
-            rows::webhook_progress::ReplayColumns, schema::webhook_cursors,
+            rows::webhook_progress::ReplayColumns,
+            schema::webhook_cursors,
             scope::webhooks::{cursor, retries},
         };
         let (params, id) = (&$change.params, $change.id.as_str());

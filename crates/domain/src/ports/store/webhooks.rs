@@ -13,8 +13,8 @@ use crate::{
     },
     time::Timestamp,
     webhook::{
-        attempt::AttemptRecord, dead_letter::DeadLetter, model::Webhook,
-        progress::ProgressReport, write::WebhookWrite,
+        attempt::AttemptRecord, dead_letter::DeadLetter, model::Webhook, progress::ProgressReport,
+        write::WebhookWrite,
     },
 };
 

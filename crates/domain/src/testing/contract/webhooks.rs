@@ -81,7 +81,10 @@ fn filled(webhook: &Webhook, environment: &dyn Environment) -> Webhook {
                 origin: "http://[::1]".to_owned(),
             },
             session: Some(SessionId::from_bits(environment.ulid())),
-            events: ["session.*", "auth.qr"].iter().filter_map(|t| EventPattern::parse(t)).collect(),
+            events: ["session.*", "auth.qr"]
+                .iter()
+                .filter_map(|t| EventPattern::parse(t))
+                .collect(),
             active: false,
             ordered: false,
             headers: CustomHeaders {
@@ -150,8 +153,7 @@ pub async fn webhook_is_visible_to_its_organization_only(
     let next = filled(&webhook, environment);
     let update = |expected| WebhookWrite::Update { webhook: next.clone(), expected, restart: None };
     let moved = Webhook { organization: other.organization().clone(), ..next.clone() };
-    let foreign =
-        WebhookWrite::Update { webhook: moved, expected: webhook.version, restart: None };
+    let foreign = WebhookWrite::Update { webhook: moved, expected: webhook.version, restart: None };
     assert_eq!(write(store, &other, foreign, &[]).await, Ok(Written::Raced));
     assert_eq!(write(store, &scope, update(next.version), &[]).await, Ok(Written::Raced));
     let told = [event(&scope, &webhook, environment)];
@@ -166,7 +168,8 @@ pub async fn webhook_is_visible_to_its_organization_only(
         assert_eq!(progress.is_some(), expected.is_some());
     }
 
-    let delete = |expected| WebhookWrite::Delete { id: id.clone(), expected, at: environment.now() };
+    let delete =
+        |expected| WebhookWrite::Delete { id: id.clone(), expected, at: environment.now() };
     assert_eq!(write(store, &other, delete(None), &[]).await, Ok(Written::Raced));
     let stale = write(store, &scope, delete(Some(webhook.version)), &[]).await;
     assert_eq!(stale, Ok(Written::Raced));
@@ -208,7 +211,8 @@ pub async fn replay_and_restart_change_the_progress(
     let (scope, other) = (fresh_scope(environment), fresh_scope(environment));
     let at = FeedPosition::from_number;
     let webhook = insert(store, &scope, at(7), environment).await;
-    let progress = async || store.progress(&scope, &webhook.id).await.expect("progress").expect("one");
+    let progress =
+        async || store.progress(&scope, &webhook.id).await.expect("progress").expect("one");
     let report = |progress| ProgressReport {
         progress,
         retries: RetrySummary::default(),

@@ -10,7 +10,7 @@ mod operators;
 mod orphans;
 mod quotas;
 mod sessions;
+pub(crate) mod state;
 mod webhook_rows;
 mod webhooks;
-pub(crate) mod state;
 mod worker_store;

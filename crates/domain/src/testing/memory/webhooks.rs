@@ -23,6 +23,7 @@ use crate::{
     webhook::{
         attempt::AttemptRecord,
         dead_letter::DeadLetter,
+        delivery::retry_queue::RetryQueue,
         model::Webhook,
         progress::{ProgressReport, RetrySummary},
         write::WebhookWrite,
@@ -139,6 +140,26 @@ impl WebhookStore for Memory {
                 && found.position > FeedPosition::START
         });
         Ok(own.min_by_key(|found| &found.event.id).map(|found| found.position))
+    }
+}
+
+impl Memory {
+    /// Stores a dead letter of a webhook.
+    pub fn insert_dead_letter(&self, webhook: &WebhookId, dead: DeadLetter) {
+        if let Ok(mut state) = self.state()
+            && let Some(rows) = state.webhooks.get_mut(webhook)
+        {
+            rows.dead_letters.insert(dead.event.clone(), dead);
+        }
+    }
+
+    /// Stores a retry queue of a webhook.
+    pub fn insert_retry_queue(&self, webhook: &WebhookId, queue: RetryQueue) {
+        if let Ok(mut state) = self.state()
+            && let Some(rows) = state.webhooks.get_mut(webhook)
+        {
+            rows.retries.insert((queue.pass, queue.key.clone()), queue);
+        }
     }
 }
 
