@@ -142,14 +142,14 @@ pub(crate) static API: &[Operation] = &[
     .query(&["limit", "cursor"])
     .documented_by(&webhook_reports::DEAD_LETTER_LIST),
     post(
-        "/api/v1/webhooks/{webhook}/dead-letters/{event}:replay",
+        "/api/v1/webhooks/{webhook}/dead-letters/{deadLetter}:replay",
         "dead_letter_replay",
         Requires::ManageAll,
         &webhook_actions::replay_dead_letter,
     )
     .documented_by(&webhook_actions::DEAD_LETTER_REPLAY),
     post(
-        "/api/v1/webhooks/{webhook}/dead-letters/{event}:skip",
+        "/api/v1/webhooks/{webhook}/dead-letters/{deadLetter}:skip",
         "dead_letter_skip",
         Requires::ManageAll,
         &webhook_actions::skip,

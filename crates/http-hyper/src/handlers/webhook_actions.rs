@@ -85,7 +85,7 @@ pub(crate) static DEAD_LETTER_REPLAY: OperationDoc = OperationDoc::new(
 );
 
 pub(crate) async fn replay_dead_letter(cx: OperationContext) -> Result<Reply> {
-    let (caller, id, event) = (cx.caller()?, cx.path("webhook"), cx.path("event"));
+    let (caller, id, event) = (cx.caller()?, cx.path("webhook"), cx.path("deadLetter"));
     let recorder = cx.recorder(|(): &()| Ok(Reply::no_content()));
     let webhooks = &cx.resources.webhooks;
     webhooks.replay_dead_letter(caller, id, event, recorder.as_deref()).await?;
@@ -101,7 +101,7 @@ pub(crate) static DEAD_LETTER_SKIP: OperationDoc = OperationDoc::new(
 );
 
 pub(crate) async fn skip(cx: OperationContext) -> Result<Reply> {
-    let (caller, id, event) = (cx.caller()?, cx.path("webhook"), cx.path("event"));
+    let (caller, id, event) = (cx.caller()?, cx.path("webhook"), cx.path("deadLetter"));
     let recorder = cx.recorder(|(): &()| Ok(Reply::no_content()));
     cx.resources.webhooks.skip(caller, id, event, recorder.as_deref()).await?;
     Ok(Reply::no_content())

@@ -47,7 +47,7 @@ fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure>
         ("{session}", &SESSION_NOT_FOUND),
         ("{key}", &KEY_NOT_FOUND),
         ("{webhook}", &WEBHOOK_NOT_FOUND),
-        ("{event}", &DEAD_LETTER_NOT_FOUND),
+        ("{deadLetter}", &DEAD_LETTER_NOT_FOUND),
     ];
     let missing = things.into_iter().filter(|(thing, _)| row.path.contains(thing));
     missing.map(|(_, failure)| failure)

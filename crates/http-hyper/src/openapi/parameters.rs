@@ -99,8 +99,8 @@ static PARAMETERS: [Parameter; 18] = [
     },
     Parameter {
         location: ParameterLocation::Path,
-        name: "event",
-        about: "The `id` of an event. A text that is not an id is not found.",
+        name: "deadLetter",
+        about: "The `id` of the event of a dead letter, or of a failing event. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["evt_01JGXS1DN00000000000000003"] }),
     },
     Parameter {

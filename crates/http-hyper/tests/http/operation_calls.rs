@@ -42,7 +42,7 @@ pub(crate) fn path(row: &Operation, id: &str) -> String {
     // The id of an object below another object follows the other's id.
     let (id, below) = id.split_once('|').unwrap_or((id, id));
     let path = row.path.replace("{session}", id).replace("{key}", id);
-    let path = path.replace("{webhook}", id).replace("{event}", below);
+    let path = path.replace("{webhook}", id).replace("{deadLetter}", below);
     assert!(!path.contains('{'), "{row:?} has a parameter that is unknown here");
     path
 }
