@@ -1,7 +1,9 @@
 //! The tests of the crates: runs cargo and reads the counts from its output.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
+    fs,
     io::{BufRead as _, BufReader, Read},
     process::Stdio,
     sync::mpsc,
@@ -54,11 +56,46 @@ pub(crate) fn run_tests(
     count(workspace, Runner::Cargo, arguments, variables, checks);
 }
 
-/// Runs the examples in the documentation.
+/// Runs the examples in the documentation, of the packages that have examples: cargo would build
+/// every other package again to find none.
 pub(crate) fn run_examples(workspace: &Workspace, checks: &mut Checks) {
     println!("\nexamples in the documentation");
-    let arguments = ["test", "--doc", "--workspace", "--features", programs::SIM, "--no-fail-fast"];
+    let mut arguments = vec!["test", "--doc", "--no-fail-fast"];
+    let packages = match packages_with_examples(workspace) {
+        Ok(packages) => packages,
+        Err(error) => return checks.fail(&format!("{error:#}")),
+    };
+    for package in &packages {
+        arguments.extend(["--package", package]);
+    }
     count(workspace, Runner::Cargo, &arguments, &[], checks);
+}
+
+fn packages_with_examples(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for file in workspace.files()? {
+        let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy());
+        let (Some(folder), Some(package)) = (parts.next(), parts.next()) else { continue };
+        if folder == "crates"
+            && file.extension().is_some_and(|end| end == "rs")
+            && has_example(&fs::read_to_string(workspace.root.join(&file))?)
+        {
+            found.insert(package.into_owned());
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Whether the doc comments of a source have a code block that rustdoc compiles.
+fn has_example(source: &str) -> bool {
+    let fence = |line: &'_ str| {
+        let text = line.trim_start();
+        let text = text.strip_prefix("///").or_else(|| text.strip_prefix("//!"))?;
+        text.trim().strip_prefix("```").map(str::to_owned)
+    };
+    // Every second fence ends a block.
+    let mut languages = source.lines().filter_map(fence).step_by(2);
+    languages.any(|language| ["", "no_run", "compile_fail"].contains(&&*language))
 }
 
 /// Runs a program of `tools/` with these arguments and counts its checks.
@@ -179,6 +216,15 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compiled_code_blocks_of_doc_comments_are_examples() {
+        let json = "/// ```json\n/// {}\n/// ```\nfn f() {}\n";
+        assert!(!has_example(json));
+        assert!(!has_example("// ```\nlet text = \"```\";"));
+        assert!(has_example(&format!("{json}    //! ```\n    //! f();\n    //! ```")));
+        assert!(has_example("/// ```no_run\n/// f();\n/// ```"));
+    }
 
     fn counted(runner: Runner, lines: &[&str]) -> (usize, usize) {
         let mut counts = Counts::default();

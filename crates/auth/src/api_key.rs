@@ -14,7 +14,7 @@ mod usage;
 use std::sync::Arc;
 
 use domain::{
-    Actor, ApiKey, Caller, Timestamp,
+    ApiKey, Caller, Timestamp,
     ports::{Environment, KeyDirectory, PresentedKey, Refused},
 };
 use subtle::ConstantTimeEq;
@@ -46,7 +46,7 @@ impl ApiKeyAuthenticator {
         let key = found.filter(|key| matches(key, &presented) && key.is_valid(now));
         let key = key.ok_or(Refused::Denied(NOT_VALID))?;
         self.usage.record(&key, now);
-        Ok(caller(key))
+        Ok(key.into_caller())
     }
 
     async fn find(
@@ -62,16 +62,4 @@ impl ApiKeyAuthenticator {
 
 fn matches(key: &ApiKey, presented: &PresentedKey) -> bool {
     key.id == presented.id && bool::from(key.digest.ct_eq(&presented.digest))
-}
-
-fn caller(key: ApiKey) -> Caller {
-    Caller {
-        reach: key.reach(),
-        actor: Actor::Key(key.id),
-        organization: Some(key.organization),
-        capabilities: key.capabilities,
-        // An API key never gives access to the operator's endpoints.
-        platform_admin: false,
-        expires_at: key.expires_at,
-    }
 }

@@ -1,5 +1,5 @@
-//! The isolation rule. Only this file creates a [`Scope`], [`Error::Forbidden`] or
-//! [`Error::NotFound`].
+//! The isolation rule. Only this file creates a [`Scope`], and answers a caller with
+//! [`Error::Forbidden`] or [`Error::NotFound`].
 //!
 //! A lookup requires a scope, and a scope requires a capability. Every lookup for a caller takes a
 //! scope and returns an `Option`. A row that is missing, deleted, owned by another organization or
@@ -14,7 +14,8 @@ use crate::{
     id::{OrganizationId, SessionId},
 };
 
-/// The right to read one organization within the reach of a caller.
+/// An organization and a reach, of a caller that has the capability. Every read and write for a
+/// caller takes one.
 ///
 /// Only [`Caller::may`] creates a scope:
 ///

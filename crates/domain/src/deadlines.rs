@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::rate_quota::RateQuota;
 
-/// Deadlines of the session lifecycle. The defaults are documented in the API.
+/// Deadlines of the session lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// Time after which `starting` becomes `failed`.
     pub start: Duration,
     /// Time after which `scan_qr_code` becomes `stopped` if the node has not ended the attempt.
-    /// Longer than the validity of the QR codes of one attempt (160 s) and of a pairing code (180
-    /// s).
+    /// Longer than the QR codes of one attempt (160 s) and than one pairing code (180 s); it also ends
+    /// an attempt whose pairing code was requested late or renewed.
     pub pairing: Duration,
     /// Time that a logout request waits for WhatsApp.
     pub logout: Duration,

@@ -27,10 +27,10 @@ pub enum Error {
     /// The credential is missing or not accepted. All causes give the same answer.
     #[error("authentication required")]
     Unauthorized,
-    /// The caller lacks a capability or the reach. Only `access.rs` creates this variant.
+    /// The caller lacks a capability or the reach. Only `access.rs` answers a caller with it.
     #[error("not allowed")]
     Forbidden,
-    /// The scope contains no such entity. Only `access.rs` creates this variant.
+    /// The scope contains no such entity. Only `access.rs` answers a caller with it.
     #[error("{noun} not found")]
     NotFound {
         /// Kind of the entity, for example `session`.
@@ -64,9 +64,9 @@ pub enum Error {
     /// The organization has reached a resource limit.
     #[error("{}", .0.resource.limit_message())]
     Full(ResourceLimitReached),
-    /// The requested position of the event feed was removed, never existed, or belongs to another
-    /// organization.
-    #[error("the event is gone")]
+    /// The position is not in the event feed of the organization, or no longer: it was removed, never
+    /// existed, or belongs to another organization.
+    #[error("the position is not in the event feed, or no longer")]
     Gone {
         /// The oldest event that remains. `None` without events.
         oldest: Option<EventId>,

@@ -41,9 +41,11 @@ impl Tail {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
                     if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(error, "event feed cannot read the database; retrying");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "event feed cannot read the database; retrying"
+                        );
                     }
                     self.delay.store_failed(Instant::now());
                     sleep(RETRY_INTERVAL).await;

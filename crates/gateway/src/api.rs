@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway_protocol::{
     Declaration, FEATURE_IDENTITY, Health, Logout, Refusal, RefusalCode, Snapshots,
 };
-use http_listener::{BodyError, Handler, Limits, Rejection, RequestContext};
+use http_listener::{BodyError, Handler, Limits, Rejection, RequestContext, ResponseBody};
 use hyper::{HeaderMap, Method, Response, header::AUTHORIZATION};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
@@ -81,8 +81,9 @@ impl Handler for Api {
 
     fn start_log(&self) {}
 
-    async fn handle(&self, request: &mut RequestContext) -> Response<Bytes> {
-        self.respond(request).await.unwrap_or_else(|refusal| refused(&refusal))
+    async fn handle(&self, request: &mut RequestContext) -> Response<ResponseBody> {
+        let response = self.respond(request).await.unwrap_or_else(|refusal| refused(&refusal));
+        response.map(ResponseBody::Whole)
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {

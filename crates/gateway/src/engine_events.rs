@@ -24,11 +24,11 @@ pub(crate) enum ConnectionEvent {
     QrCodesOffered(u32),
     /// A QR code and the time that it is valid.
     QrCode(String, Duration),
-    /// The last QR code has expired; `hung_up`: the engine closed the connection.
-    QrCodesExhausted { hung_up: bool },
+    /// The last QR code has expired; `closed_by_engine`: the engine closed the connection.
+    QrCodesExhausted { closed_by_engine: bool },
     /// The pairing code is invalid. `request_required`: the same request is not renewed; a new one
     /// is needed.
-    PairingCodeExpired { request_required: bool },
+    PairingCodeEnded { request_required: bool },
     /// The answer to a request for a pairing code.
     PairingCodeAnswer { request: u64, phone: String, result: Result<String, String> },
     /// The device is linked and not yet logged in.
@@ -93,16 +93,14 @@ pub(crate) fn connection_event(event: &Event, now_ms: i64) -> Option<ConnectionE
         Event::PairSuccess(_) => ConnectionEvent::Linked,
         Event::PairingQrCode(qr) => ConnectionEvent::QrCode(qr.code.clone(), qr.timeout),
         Event::PairingQrCodesExhausted(over) => {
-            ConnectionEvent::QrCodesExhausted { hung_up: over.disconnected }
+            ConnectionEvent::QrCodesExhausted { closed_by_engine: over.disconnected }
         }
         Event::PairingCodeRefresh(over) => {
-            ConnectionEvent::PairingCodeExpired { request_required: over.force_manual }
+            ConnectionEvent::PairingCodeEnded { request_required: over.force_manual }
         }
         // During a code request, its failure arrives as the answer of the request; later, as this
         // event.
-        Event::PairingCodeError(_) => {
-            ConnectionEvent::PairingCodeExpired { request_required: true }
-        }
+        Event::PairingCodeError(_) => ConnectionEvent::PairingCodeEnded { request_required: true },
         Event::PairError(failed) => {
             ConnectionEvent::LinkFailed(reasons::link_failed(&failed.error))
         }

@@ -14,12 +14,12 @@ const FIRST_QR_LIFETIME: Duration = Duration::from_secs(60);
 const NEXT_QR_LIFETIME: Duration = Duration::from_secs(20);
 /// The time that a pairing code is valid.
 const CODE_LIFETIME: Duration = Duration::from_secs(180);
-/// A code request gets a fresh socket if the QR codes of the present socket end sooner than this.
+/// A code request gets a new connection if the QR codes of the present connection end sooner than this.
 const MIN_CODE_WINDOW: Duration = Duration::from_secs(120);
 /// The number of codes that are replaced without a request after WhatsApp has revoked them.
 const MAX_CODE_RENEWALS: u8 = 3;
 
-/// One attempt to link a device, over any number of sockets.
+/// One attempt to link a device, over any number of connections.
 pub(crate) struct PairingAttempt {
     pub(crate) attempt: u64,
     qr_count: u32,
@@ -49,7 +49,7 @@ impl PairingAttempt {
         }
     }
 
-    /// Restarts the attempt on a fresh socket.
+    /// Restarts the attempt on a new connection.
     pub(crate) fn restart(&mut self) {
         *self = Self { renewals: self.renewals, ..Self::new(self.attempt) };
     }
@@ -84,29 +84,29 @@ impl PairingAttempt {
         self.code.is_none()
     }
 
-    /// Returns the code request to send on this socket, once for each request and only on an open
-    /// socket.
+    /// Returns the code request to send on this connection, once for each request and only on an open
+    /// connection.
     pub(crate) fn take_code_request(&mut self, spec: &PairingSpec) -> Option<(u64, String)> {
         let phone = spec.phone.clone()?;
-        let socket_is_open = self.qr.is_some();
-        (socket_is_open && self.is_unrequested(spec)).then(|| {
+        let is_open = self.qr.is_some();
+        (is_open && self.is_unrequested(spec)).then(|| {
             self.requested = Some(spec.request);
             self.code_failure = None;
             (spec.request, phone)
         })
     }
 
-    /// Returns whether the requested code needs a fresh socket, because the QR codes of this one
+    /// Returns whether the requested code needs a new connection, because the QR codes of this one
     /// end too soon.
-    pub(crate) fn needs_fresh_socket(&self, spec: &PairingSpec) -> bool {
-        // Never more than a fresh socket offers; otherwise each socket would be replaced by the
+    pub(crate) fn needs_new_connection(&self, spec: &PairingSpec) -> bool {
+        // Never more than a new connection offers; otherwise each connection would be replaced by the
         // next.
         let enough = MIN_CODE_WINDOW.min(self.qr_window() * 3 / 4);
         let short = self.qr_window_ends.is_some_and(|end| end < Instant::now() + enough);
         spec.phone.is_some() && self.is_unrequested(spec) && (short || self.qr_codes_exhausted)
     }
 
-    /// Returns the total lifetime of the QR codes of one socket.
+    /// Returns the total lifetime of the QR codes of one connection.
     fn qr_window(&self) -> Duration {
         FIRST_QR_LIFETIME + NEXT_QR_LIFETIME * (self.qr_count - 1)
     }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_requested_once_and_only_on_an_open_socket() {
+    fn code_is_requested_once_and_only_on_an_open_connection() {
         let mut pairing = PairingAttempt::new(1);
         assert_eq!(pairing.take_code_request(&spec(true, 5)), None);
         pairing.set_qr("2@a".into(), FIRST_QR_LIFETIME, 0);
@@ -214,23 +214,23 @@ mod tests {
     }
 
     #[test]
-    fn late_code_request_needs_a_fresh_socket() {
+    fn late_code_request_needs_a_new_connection() {
         let mut pairing = PairingAttempt::new(1);
         pairing.set_qr("2@a".into(), FIRST_QR_LIFETIME, 0);
-        assert!(!pairing.needs_fresh_socket(&spec(true, 5)));
+        assert!(!pairing.needs_new_connection(&spec(true, 5)));
         pairing.qr_window_ends = pairing.qr_window_ends.map(|end| end - Duration::from_secs(41));
-        assert!(pairing.needs_fresh_socket(&spec(true, 5)));
-        assert!(!pairing.needs_fresh_socket(&spec(false, 5)));
+        assert!(pairing.needs_new_connection(&spec(true, 5)));
+        assert!(!pairing.needs_new_connection(&spec(false, 5)));
         assert!(pairing.take_code_request(&spec(true, 5)).is_some());
-        assert!(!pairing.needs_fresh_socket(&spec(true, 5)), "already requested");
+        assert!(!pairing.needs_new_connection(&spec(true, 5)), "already requested");
     }
 
     #[test]
-    fn few_qr_codes_cause_no_endless_fresh_sockets() {
+    fn few_qr_codes_cause_no_endless_new_connections() {
         let mut pairing = PairingAttempt::new(1);
         pairing.set_qr_count(1);
         pairing.set_qr("2@a".into(), FIRST_QR_LIFETIME, 0);
-        assert!(!pairing.needs_fresh_socket(&spec(true, 5)));
+        assert!(!pairing.needs_new_connection(&spec(true, 5)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn logged_out_by_phone(message: String) -> Reason {
 /// The keys cannot be read or are lost, so that the link state is unknown. `why` completes the
 /// message.
 pub(crate) fn keys_unavailable(why: &str) -> Reason {
-    let hint = "the session keeps its link and resumes when the keys can be read";
+    let hint = "the session keeps its identity and resumes when the keys can be read";
     new_reason(reason::KEYS_UNAVAILABLE, format!("the device keys are unavailable ({why}); {hint}"))
 }
 

@@ -13,8 +13,8 @@
 //!   unknown verb (`…:dance`) is such a path. `%3A` is not the colon of a verb but part of an id
 //!   that cannot exist.
 //! - An id that is not UTF-8, or not an id at all, is not found.
-//! - Unknown query parameters and repeated ones are a validation error; only `status` may be
-//!   repeated.
+//! - Unknown query parameters and repeated ones are a validation error; only `status` of sessions,
+//!   and `session` and `event` of streams may be repeated.
 //! - Faults are `details.fields`: `{ "pointer" | "parameter", "reason" }`, at most 100;
 //!   `details.omitted` counts the others. `"pointer": ""` is the body as a whole.
 //! - A request without body has an empty JSON object, also for a patch, which then changes nothing.
@@ -44,18 +44,19 @@ pub mod openapi;
 mod readiness;
 mod request;
 mod request_log;
-mod request_metrics;
 mod resources;
 mod response;
 mod routes;
+mod streams;
 pub mod wire;
 
 pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
 
-pub use api::{Api, ApiDependencies, Rates};
+pub use api::{Api, ApiDependencies, Rates, StreamDependencies};
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
 pub use request_log::RequestLog;
+pub use wire::event_text;
 
 /// The service of a listener of this crate.
 pub type HttpService = http_listener::HttpService<RequestLog>;

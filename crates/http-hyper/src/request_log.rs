@@ -3,22 +3,20 @@
 //! Both name the path template or the operation, never the path: paths carry ids, and metric labels
 //! need few values.
 
-use std::{
-    error::Error as _,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{error::Error as _, sync::OnceLock, time::Duration};
 
 use domain::{Actor, Caller, Error};
 use http_listener::{AccessLog, FinishedRequest};
 use hyper::Method;
 
-use crate::{request_metrics::RequestMetrics, response::problem::Problem};
+use crate::response::problem::Problem;
+
+const REQUESTS: &str = "berth_http_requests_total";
+const DURATION: &str = "berth_http_request_duration_seconds";
 
 /// The facts about one request that the access log names. Each is set at most once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestLog {
-    metrics: Arc<RequestMetrics>,
     route: OnceLock<RouteLabels>,
     sender: OnceLock<RequestSender>,
     refused: OnceLock<&'static str>,
@@ -45,11 +43,6 @@ struct RequestSender {
 }
 
 impl RequestLog {
-    pub(crate) fn new(metrics: Arc<RequestMetrics>) -> Self {
-        let (route, sender) = (OnceLock::new(), OnceLock::new());
-        Self { metrics, route, sender, refused: OnceLock::new(), cause: OnceLock::new() }
-    }
-
     pub(crate) fn set_route(&self, route: RouteLabels) {
         let _ = self.route.set(route);
     }
@@ -94,7 +87,7 @@ impl AccessLog for RequestLog {
         let (refused, cause) = (self.refused.get().copied(), self.cause.get().map(String::as_str));
         let (status, bytes) = (request.status.map(|status| status.as_u16()), request.bytes);
         // A peer that reads slowly does not make the operation slow.
-        self.metrics.record(route.operation, status, request.response_time);
+        count(route.operation, status, request.response_time);
         let (duration_ms, aborted) =
             (whole_millis(request.duration), request.aborted.then_some(true));
         // The level is part of the static description of a log line; therefore one macro, used
@@ -126,6 +119,14 @@ impl AccessLog for RequestLog {
             None => event!(info),
         }
     }
+}
+
+/// Counts a request whose response was ready after `duration`. `status` is `None` when the caller
+/// closed the connection before.
+fn count(operation: &'static str, status: Option<u16>, duration: Duration) {
+    let status = status.map(|status| status.to_string()).unwrap_or_default();
+    metrics::counter!(REQUESTS, "operation" => operation, "status" => status).increment(1);
+    metrics::histogram!(DURATION, "operation" => operation).record(duration);
 }
 
 /// Returns the cause of a problem that the server is responsible for, down to its root. Responses

@@ -7,6 +7,7 @@ use domain::{ApiKeys, Audit, Operators, Sessions, Webhooks, ports::Environment};
 use crate::{
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
+    streams::StreamResources,
 };
 
 /// The dependencies of handlers; one value for all listeners of an API.
@@ -20,4 +21,5 @@ pub(crate) struct Resources {
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) metrics: Arc<dyn Exposition>,
     pub(crate) cursor_signer: CursorSigner,
+    pub(crate) streams: StreamResources,
 }

@@ -1,7 +1,10 @@
 //! The access log of a listener: one record for each request, whatever the outcome.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,11 +28,12 @@ pub struct FinishedRequest<'a> {
     pub id: &'a RequestId,
     /// The status of the response; `None` when the caller hung up before the response was ready.
     pub status: Option<StatusCode>,
-    /// The bytes of the response body that were written to the socket, or to the frame buffer of an
-    /// HTTP/2 connection. 0 for HEAD.
+    /// The bytes of the response body, or of the protocol after an upgrade, that were written to
+    /// the socket, or to the frame buffer of an HTTP/2 connection. 0 for HEAD.
     pub bytes: usize,
     /// Whether the connection or the HTTP/2 stream ended before the whole response body was
-    /// written. `false` without a response.
+    /// written, or before the source of a stream or the protocol after an upgrade ended. `false`
+    /// without a response.
     pub aborted: bool,
     /// The time from the head of the request to the response, or to the end without one.
     pub response_time: Duration,
@@ -59,8 +63,16 @@ struct ResponseRecord {
     rejection: Option<Rejection>,
     after: Duration,
     /// The bytes of the body, and how many of them are written.
-    length: usize,
-    written: usize,
+    length: AtomicUsize,
+    written: AtomicUsize,
+    /// Whether `length` no longer increases.
+    complete: AtomicBool,
+}
+
+impl ResponseRecord {
+    fn is_aborted(&self) -> bool {
+        !self.complete.load(Relaxed) || self.written.load(Relaxed) < self.length.load(Relaxed)
+    }
 }
 
 impl AccessLogGuard {
@@ -68,20 +80,41 @@ impl AccessLogGuard {
         Self { method, id, log, since: Instant::now(), response: None }
     }
 
-    /// Records that a response with a body of `length` bytes is ready.
+    /// Records that a response with a body of `length` bytes is ready; `None` for a stream, and for
+    /// an upgrade.
     pub(crate) fn answered(
         &mut self,
         status: StatusCode,
-        length: usize,
+        length: Option<usize>,
         rejection: Option<Rejection>,
     ) {
-        let after = self.since.elapsed();
-        self.response = Some(ResponseRecord { status, rejection, after, length, written: 0 });
+        self.response = Some(ResponseRecord {
+            status,
+            rejection,
+            after: self.since.elapsed(),
+            length: AtomicUsize::new(length.unwrap_or(0)),
+            written: AtomicUsize::new(0),
+            complete: AtomicBool::new(length.is_some()),
+        });
+    }
+
+    /// Records that the body of a stream has `bytes` more.
+    pub(crate) fn queued(&self, bytes: usize) {
+        self.response.iter().for_each(|response| {
+            response.length.fetch_add(bytes, Relaxed);
+        });
+    }
+
+    /// Records that the body of a stream has no further bytes.
+    pub(crate) fn end_of_source(&self) {
+        self.response.iter().for_each(|response| response.complete.store(true, Relaxed));
     }
 
     /// Records that `bytes` of the body are written.
-    pub(crate) fn written(&mut self, bytes: usize) {
-        self.response.iter_mut().for_each(|response| response.written += bytes);
+    pub(crate) fn written(&self, bytes: usize) {
+        self.response.iter().for_each(|response| {
+            response.written.fetch_add(bytes, Relaxed);
+        });
     }
 }
 
@@ -92,8 +125,8 @@ impl Drop for AccessLogGuard {
             method: &self.method,
             id: &self.id,
             status: response.map(|response| response.status),
-            bytes: response.map_or(0, |response| response.written),
-            aborted: response.is_some_and(|response| response.written < response.length),
+            bytes: response.map_or(0, |response| response.written.load(Relaxed)),
+            aborted: response.is_some_and(ResponseRecord::is_aborted),
             response_time: response.map_or(duration, |response| response.after),
             duration,
             rejection: response.and_then(|response| response.rejection.as_ref()),

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -43,10 +43,16 @@ struct ConnectionState {
     unwritten: AtomicUsize,
     /// The time since which `unwritten` has been above 0; meaningless while `unwritten` is 0.
     unwritten_since: AtomicU64,
+    /// Requests whose responses are streams.
+    streams: AtomicUsize,
+    /// Bytes of streams that are not written to the socket; not part of `unwritten`, because a
+    /// stream may have unwritten bytes at all times.
+    stream_unwritten: AtomicUsize,
     had_request: AtomicBool,
     authenticated: AtomicBool,
     end: CancellationToken,
     end_at_once: AtomicBool,
+    end_cause: OnceLock<&'static str>,
 }
 
 /// A request in flight, from its head to the last byte of its response.
@@ -54,6 +60,7 @@ struct ConnectionState {
 pub(crate) struct RequestActivity {
     activity: ConnectionActivity,
     working: bool,
+    streaming: bool,
 }
 
 /// Marks a request as waiting for its peer until dropped.
@@ -82,10 +89,13 @@ impl ConnectionActivity {
             working: AtomicIsize::default(),
             unwritten: AtomicUsize::default(),
             unwritten_since: AtomicU64::default(),
+            streams: AtomicUsize::default(),
+            stream_unwritten: AtomicUsize::default(),
             had_request: AtomicBool::default(),
             authenticated: AtomicBool::default(),
             end: CancellationToken::new(),
             end_at_once: AtomicBool::default(),
+            end_cause: OnceLock::new(),
         }));
         activity.record_progress();
         activity
@@ -97,7 +107,7 @@ impl ConnectionActivity {
         self.0.working.fetch_add(1, Ordering::SeqCst);
         self.0.had_request.store(true, Ordering::SeqCst);
         self.record_progress();
-        RequestActivity { activity: self.clone(), working: true }
+        RequestActivity { activity: self.clone(), working: true, streaming: false }
     }
 
     /// Records that a request waits for its peer to send the rest of the body.
@@ -173,20 +183,49 @@ impl ConnectionActivity {
         self.0.epoch + Duration::from_micros(self.0.last_progress.load(Ordering::SeqCst))
     }
 
-    pub(crate) fn unwritten(&self) -> usize {
-        self.0.unwritten.load(Ordering::SeqCst)
+    /// Returns whether a request is in flight, and all such requests are streams.
+    pub(crate) fn has_only_streams(&self) -> bool {
+        let streams = self.0.streams.load(Ordering::SeqCst);
+        streams > 0 && streams >= self.0.requests.load(Ordering::SeqCst)
     }
 
-    /// Returns the time since which response bytes have been unwritten; `None` without such bytes.
-    pub(crate) fn unwritten_since(&self) -> Option<Instant> {
+    /// Returns the number of unwritten bytes of responses and streams.
+    pub(crate) fn unwritten(&self) -> usize {
+        let streams = self.0.stream_unwritten.load(Ordering::SeqCst);
+        self.0.unwritten.load(Ordering::SeqCst) + streams
+    }
+
+    /// Returns the time since which bytes of responses, streams not included, have been unwritten;
+    /// `None` without such bytes.
+    pub(crate) fn blocked_since(&self) -> Option<Instant> {
         let since = Duration::from_micros(self.0.unwritten_since.load(Ordering::SeqCst));
-        (self.unwritten() > 0).then(|| self.0.epoch + since)
+        (self.0.unwritten.load(Ordering::SeqCst) > 0).then(|| self.0.epoch + since)
+    }
+
+    /// Returns the time since which the peer has not read: the time of [`Self::blocked_since`], or
+    /// of the last progress when only bytes of streams are unwritten; `None` without unwritten
+    /// bytes.
+    pub(crate) fn unwritten_since(&self) -> Option<Instant> {
+        let stream_unwritten = self.0.stream_unwritten.load(Ordering::SeqCst) > 0;
+        self.blocked_since().or_else(|| stream_unwritten.then(|| self.last_progress()))
     }
 
     /// Asks the connection to end: immediately, or after the responses of its requests.
     pub(crate) fn end(&self, end_at_once: bool) {
         self.0.end_at_once.store(end_at_once, Ordering::SeqCst);
         self.0.end.cancel();
+    }
+
+    /// Records why the listener ends the connection. The first cause stands.
+    pub(crate) fn set_end_cause(&self, cause: &'static str) {
+        let _ = self.0.end_cause.set(cause);
+    }
+
+    /// Returns why the listener ended the connection, as the label `reason` of
+    /// `berth_connections_evicted_total`; `None` when the peer ended the connection, or the
+    /// listener for another reason.
+    pub fn end_cause(&self) -> Option<&'static str> {
+        self.0.end_cause.get().copied()
     }
 
     pub(crate) async fn ended(&self) {
@@ -228,6 +267,31 @@ impl RequestActivity {
         }
     }
 
+    /// Records that the response is a stream, or that the connection is upgraded. The request then
+    /// waits for its peer.
+    pub(crate) fn stream(&mut self) {
+        self.end_work();
+        if !std::mem::replace(&mut self.streaming, true) {
+            self.activity.0.streams.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Records that `bytes` of a stream are to be written.
+    pub(crate) fn stream_queued(&self, bytes: usize) {
+        self.activity.0.stream_unwritten.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// Records that `bytes` of a stream have been written to the socket.
+    pub(crate) fn stream_written(&self, bytes: usize) {
+        self.stream_abandoned(bytes);
+        self.activity.record_progress();
+    }
+
+    /// Records that `bytes` of a stream will not be written, or have been counted otherwise.
+    pub(crate) fn stream_abandoned(&self, bytes: usize) {
+        self.activity.0.stream_unwritten.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
     /// Records that `bytes` have been written to the socket.
     pub(crate) fn written(&self, bytes: usize) {
         self.activity.0.unwritten.fetch_sub(bytes, Ordering::SeqCst);
@@ -250,6 +314,9 @@ impl Drop for RequestActivity {
     fn drop(&mut self) {
         self.end_work();
         self.activity.record_progress();
+        if self.streaming {
+            self.activity.0.streams.fetch_sub(1, Ordering::SeqCst);
+        }
         self.activity.0.requests.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -3,7 +3,7 @@
 //! hyper limits the time for headers once the protocol is known, and pings HTTP/2 peers. This
 //! module ends the connections that hyper would keep: a peer that sends nothing, half a preface or
 //! only a preface, an HTTP/2 connection without requests, and a peer that does not read its
-//! responses.
+//! responses or its streams.
 
 use std::{
     future::poll_fn,
@@ -11,18 +11,16 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    activity::ConnectionActivity,
-    connections::{ConnectionGuard, count_stalled},
-    limits::Limits,
-};
+use crate::{activity::ConnectionActivity, connections::ConnectionGuard, limits::Limits};
 
 /// Time for a connection to close after it was asked to, while no request is at work.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for a connection to close whose requests are streams. Peers of streams expect a cut at any
+/// time and resume elsewhere.
+const STREAM_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Each response must be written within this many times [`Limits::write_time`], whatever its
 /// progress.
 const WHOLE_RESPONSE_FACTOR: u32 = 4;
@@ -42,14 +40,16 @@ enum Verdict {
     Dropped,
 }
 
-/// Drives a connection to its end: until hyper closes it, a limit is exceeded, or the listener
-/// stops.
-pub(crate) async fn drive<C: GracefulConnection>(
+/// Drives a connection, or the protocol of an upgraded one, to its end: until the future completes,
+/// a limit is exceeded, or the listener stops. `close` asks the future to complete soon. Returns
+/// whether the future completed.
+pub(crate) async fn drive<C: Future>(
     connection: C,
+    mut close: impl FnMut(Pin<&mut C>),
     guard: &ConnectionGuard,
     limits: &Limits,
     stop: &CancellationToken,
-) {
+) -> bool {
     let mut connection = pin!(connection);
     // The time at which the connection was asked to end.
     let mut closing = None;
@@ -59,11 +59,11 @@ pub(crate) async fn drive<C: GracefulConnection>(
     loop {
         tokio::select! {
             biased;
-            _ = driven(connection.as_mut(), guard) => return,
+            _ = driven(connection.as_mut(), guard) => return true,
             () = ended.as_mut(), if !ending => {
                 // A request may have arrived since the connection was chosen because it was idle.
                 if guard.activity.ends_at_once() {
-                    return;
+                    return false;
                 }
                 ending = true;
             }
@@ -74,21 +74,21 @@ pub(crate) async fn drive<C: GracefulConnection>(
                     continue;
                 }
                 Verdict::Close => {}
-                Verdict::Stalled => count_stalled(),
-                Verdict::End => return,
-                Verdict::Dropped => return count_stalled(),
+                Verdict::Stalled => guard.count_stalled(),
+                Verdict::End => return false,
+                Verdict::Dropped => {
+                    guard.count_stalled();
+                    return false;
+                }
             }
         }
         closing = Some(Instant::now());
-        connection.as_mut().graceful_shutdown();
-        next_judgement.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
+        close(connection.as_mut());
+        next_judgement.as_mut().reset(Instant::now() + STREAM_CLOSE_TIMEOUT);
     }
 }
 
-async fn driven<C: GracefulConnection>(
-    mut connection: Pin<&mut C>,
-    guard: &ConnectionGuard,
-) -> Result<(), C::Error> {
+async fn driven<C: Future>(mut connection: Pin<&mut C>, guard: &ConnectionGuard) -> C::Output {
     poll_fn(|context| {
         let driven = connection.as_mut().poll(context);
         guard.report_unwritten();
@@ -104,12 +104,16 @@ fn judge(
     closing: Option<Instant>,
     now: Instant,
 ) -> Verdict {
-    let (last_progress, blocked) = (activity.last_progress(), activity.unwritten_since());
+    let (last_progress, blocked) = (activity.last_progress(), activity.blocked_since());
     if blocked.is_some_and(|since| since + limits.write_time * WHOLE_RESPONSE_FACTOR <= now) {
         return Verdict::Dropped;
     }
     match (closing, blocked) {
         (Some(_), _) if activity.has_work() => Verdict::Until(now + CLOSE_TIMEOUT),
+        (Some(since), None) if activity.has_only_streams() => {
+            let end = since + STREAM_CLOSE_TIMEOUT;
+            if end <= now { Verdict::End } else { Verdict::Until(end) }
+        }
         (Some(since), blocked) => {
             let end = since.max(last_progress) + CLOSE_TIMEOUT;
             let over = if blocked.is_some() { Verdict::Dropped } else { Verdict::End };
@@ -121,6 +125,12 @@ fn judge(
         (None, Some(since)) => {
             let end = since + limits.write_time;
             if end <= now { Verdict::Stalled } else { Verdict::Until(end) }
+        }
+        (None, None) if activity.has_only_streams() => {
+            let end = last_progress + limits.stream_stall;
+            // Another response may become blocked before.
+            let next = end.min(now + limits.write_time / 2);
+            if end <= now { Verdict::Dropped } else { Verdict::Until(next) }
         }
         // The response may become blocked soon.
         (None, None) if activity.has_request() => Verdict::Until(now + limits.write_time / 2),
@@ -142,6 +152,7 @@ mod tests {
             first_request: Duration::from_secs(10),
             idle: Duration::from_secs(100),
             write_time: Duration::from_secs(30),
+            stream_stall: Duration::from_secs(60),
             ..Limits::default()
         }
     }
@@ -192,6 +203,23 @@ mod tests {
         assert!(waits(after(29, &activity, None)));
         assert_eq!(after(31, &activity, None), Verdict::Dropped);
         assert_eq!(after(4, &activity, Some(activity.last_progress())), Verdict::Dropped);
+    }
+
+    #[test]
+    fn stream_lasts_while_its_peer_reads_and_closes_soon() {
+        let activity = ConnectionActivity::for_test();
+        let stream = TrackedBody::stream_for_test(&activity);
+        assert!(waits(after(59, &activity, None)));
+        assert_eq!(after(60, &activity, None), Verdict::Dropped);
+        activity.record_progress();
+        assert!(waits(after(59, &activity, None)));
+        assert_eq!(after(1, &activity, Some(activity.last_progress())), Verdict::End);
+        let request = activity.begin();
+        assert!(waits(after(1_000, &activity, None)), "the other request is at work");
+        drop(request);
+        let _blocked = TrackedBody::for_test(10, &activity);
+        assert_eq!(after(31, &activity, None), Verdict::Dropped, "the response is blocked");
+        drop(stream);
     }
 
     #[test]

@@ -26,10 +26,11 @@ use crate::{
 };
 
 const CONNECTIONS_EVICTED: &str = "berth_connections_evicted_total";
-/// Values of the metric label `reason`: another connection needs the place, or too many response
-/// bytes are unwritten.
+/// Values of the metric label `reason`: another connection needs the place, too many response bytes
+/// are unwritten, or the peer does not read its responses.
 const REASON_CONNECTIONS: &str = "connections";
 const REASON_UNWRITTEN: &str = "answers";
+const REASON_STALLED: &str = "stalled";
 /// Interval in which a new connection retries while every connection is at work.
 const ADMISSION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Time for connections to end that were told to end immediately.
@@ -214,6 +215,7 @@ impl ConnectionTable {
     fn evict(&mut self, eviction_candidate: &ConnectionActivity, why: &'static str) {
         self.close(eviction_candidate);
         self.evicted.insert(eviction_candidate.number(), eviction_candidate.clone());
+        eviction_candidate.set_end_cause(why);
         eviction_candidate.end(why == REASON_UNWRITTEN);
         metrics::counter!(CONNECTIONS_EVICTED, "reason" => why).increment(1);
         self.unlogged += 1;
@@ -239,11 +241,12 @@ impl ConnectionGuard {
             self.connections.unwritten.fetch_sub(before - now, Ordering::Relaxed);
         }
     }
-}
 
-/// Counts a connection that ends because its peer does not read its responses.
-pub(crate) fn count_stalled() {
-    metrics::counter!(CONNECTIONS_EVICTED, "reason" => "stalled").increment(1);
+    /// Counts the connection as ended because its peer does not read its responses.
+    pub(crate) fn count_stalled(&self) {
+        self.activity.set_end_cause(REASON_STALLED);
+        metrics::counter!(CONNECTIONS_EVICTED, "reason" => REASON_STALLED).increment(1);
+    }
 }
 
 impl Drop for ConnectionGuard {

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access_log::AccessLog, activity::ConnectionActivity, rejection::Rejection,
-    request_body::RequestBody, request_permits::RequestPermits, shared_permits::Permit,
+    request_body::RequestBody, request_permits::RequestPermits, response_body::ResponseBody,
+    shared_permits::Permit,
 };
 
 /// Answers the requests of a listener.
@@ -24,7 +25,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Returns the response to a request. The listener adds `X-Request-Id`, and removes the body of
     /// a response to HEAD. A request with a safe method is dropped when its caller hangs up; every
     /// other request runs to its end.
-    async fn handle(&self, request: &mut RequestContext<Self::Log>) -> Response<Bytes>;
+    async fn handle(&self, request: &mut RequestContext<Self::Log>) -> Response<ResponseBody>;
 
     /// Returns the response to a request that the listener rejects.
     fn reject(&self, rejection: &Rejection) -> Response<Bytes>;
@@ -48,6 +49,7 @@ pub struct RequestContext<L = ()> {
     pub cancelled: Arc<CancellationToken>,
     /// The permit that the request holds, also while its response is written.
     pub(crate) permit: Option<Permit>,
+    pub(crate) can_upgrade: bool,
 }
 
 impl<L> RequestContext<L> {
@@ -55,6 +57,17 @@ impl<L> RequestContext<L> {
     /// replaces the permit.
     pub fn hold(&mut self, permit: Permit) {
         self.permit = Some(permit);
+    }
+
+    /// Releases the permit of the request.
+    pub fn release(&mut self) {
+        self.permit = None;
+    }
+
+    /// Returns whether the response may give the connection to another protocol: a GET request over
+    /// HTTP/1.1 with the header `Upgrade`.
+    pub fn can_upgrade(&self) -> bool {
+        self.can_upgrade
     }
 
     /// Takes the head out of the request and leaves an empty one.

@@ -8,6 +8,7 @@ use crate::{
     handler::{Handler, RequestContext},
     rejection::Rejection,
     request_body::BodyError,
+    response_body::ResponseBody,
     shared_permits::{NoPermit, PermitHolder},
 };
 
@@ -35,7 +36,26 @@ where
 
     fn start_log(&self) {}
 
-    async fn handle(&self, request: &mut RequestContext) -> Response<Bytes> {
+    async fn handle(&self, request: &mut RequestContext) -> Response<ResponseBody> {
+        self.respond(request).await.map(ResponseBody::Whole)
+    }
+
+    fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
+        let status = rejection.status();
+        let reason = match rejection {
+            Rejection::InvalidHost { reason } => reason,
+            _ => status.canonical_reason().unwrap_or_default(),
+        };
+        plain(status, reason)
+    }
+}
+
+impl<F, R> HandlerFn<F>
+where
+    F: Fn(Request<Bytes>) -> R,
+    R: Future<Output = Response<Bytes>>,
+{
+    async fn respond(&self, request: &mut RequestContext) -> Response<Bytes> {
         let holder = request.connection.permit_holder();
         let body = match receive(request, holder).await {
             Ok(body) => body,
@@ -48,15 +68,6 @@ where
             }
             Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
-    }
-
-    fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
-        let status = rejection.status();
-        let reason = match rejection {
-            Rejection::InvalidHost { reason } => reason,
-            _ => status.canonical_reason().unwrap_or_default(),
-        };
-        plain(status, reason)
     }
 }
 

@@ -5,12 +5,14 @@
 //! sizes, numbers and times ([`Limits`]), shares permits between groups of callers
 //! ([`RequestPermits`]), answers requests that hyper cannot read, and stops gracefully. A request
 //! lasts until the body of its response is written or dropped: until then, it holds its permit
-//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written.
+//! ([`RequestContext::hold`]), and its access log record ([`FinishedRequest`]) is not written. A
+//! body may be a stream that ends at no known time, and a response may give the connection to
+//! another protocol ([`ResponseBody`]).
 //!
-//! In a program with a recorder of metrics, the listener counts the connections that it ends in the metric
-//! `berth_connections_evicted_total`, with the label `reason`.
+//! In a program with a recorder of metrics, the listener counts the connections that it ends in the
+//! metric `berth_connections_evicted_total`, with the label `reason`.
 //!
-//! Decisions: ADR 0027, ADR 0028.
+//! Decisions: ADR 0027, ADR 0028, ADR 0040.
 
 mod access_log;
 mod activity;
@@ -21,15 +23,19 @@ mod handler;
 mod handler_fn;
 mod limits;
 mod lingering_stream;
+mod open_request;
 mod raw_error;
 mod rejection;
 mod request_body;
 mod request_id;
 mod request_permits;
+mod response_body;
 mod serve;
 mod service;
 mod shared_permits;
 mod tracked_body;
+mod upgrade;
+mod upgraded_stream;
 
 pub use self::{
     access_log::{AccessLog, FinishedRequest},
@@ -42,7 +48,9 @@ pub use self::{
     request_body::{BodyError, RequestBody},
     request_id::RequestId,
     request_permits::{RequestPermits, with_permit_if_pending},
+    response_body::{BodyStream, ResponseBody, UpgradeHandler},
     serve::{Drained, serve},
     service::HttpService,
     shared_permits::{NoPermit, Permit, PermitHolder},
+    upgraded_stream::UpgradedStream,
 };

@@ -1,6 +1,6 @@
 //! The limits of one listener: each size, number and duration that a peer could otherwise stretch.
 //!
-//! Decision: ADR 0028.
+//! Decisions: ADR 0028, ADR 0040.
 
 use std::time::Duration;
 
@@ -45,8 +45,18 @@ pub struct Limits {
     /// Number of requests that wait for the rest of their body, or that are long polls, shared in
     /// the same way.
     pub waiting: usize,
+    /// Number of streams that are open on all connections: response bodies without a known end, and
+    /// upgraded connections. Streams hold no permit of another kind.
+    pub streams: usize,
+    /// Number of open streams of one group of callers, such as an organization.
+    pub streams_per_group: usize,
+    /// Number of open streams of one member of a group, such as a credential.
+    pub streams_per_member: usize,
+    /// Time without a written byte after which a connection ends whose requests are all streams.
+    /// Also the time after which the system gives up a peer that acknowledges nothing.
+    pub stream_stall: Duration,
     /// Number of open requests of one HTTP/2 connection.
-    pub streams: u32,
+    pub http2_streams: u32,
     /// Time for requests in flight to finish when the listener stops.
     pub drain: Duration,
 }
@@ -68,7 +78,11 @@ impl Default for Limits {
             trusted_proxies: Vec::new(),
             requests: 2048,
             waiting: 3072,
-            streams: 32,
+            streams: 10_000,
+            streams_per_group: 200,
+            streams_per_member: 20,
+            stream_stall: Duration::from_secs(60),
+            http2_streams: 32,
             drain: Duration::from_secs(20),
         }
     }

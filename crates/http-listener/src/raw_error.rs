@@ -10,14 +10,16 @@ use crate::request_id::{RequestId, X_REQUEST_ID};
 
 /// Returns the status of a response that hyper made itself: a head without body and without the
 /// request id that every response of a handler carries. `text` is one write of hyper. No other
-/// write consists of an HTTP head alone.
+/// write consists of an HTTP head with a length of 0 alone: the rest of a chunked body, which may
+/// begin with any text, has no such header.
 pub(crate) fn status_of_bare_response(text: &[u8]) -> Option<StatusCode> {
     let made_by_hyper = text.starts_with(b"HTTP/1.1 4") || text.starts_with(b"HTTP/1.0 4");
     if !made_by_hyper || !text.ends_with(b"\r\n\r\n") {
         return None;
     }
-    let by_handler = text.windows(14).any(|part| part.eq_ignore_ascii_case(b"\r\nx-request-id"));
-    if by_handler { None } else { StatusCode::from_bytes(text.get(9..12)?).ok() }
+    let has = |line: &[u8]| text.windows(line.len()).any(|part| part.eq_ignore_ascii_case(line));
+    let is_bare = has(b"\r\ncontent-length: 0\r\n") && !has(b"\r\nx-request-id");
+    if is_bare { StatusCode::from_bytes(text.get(9..12)?).ok() } else { None }
 }
 
 /// Returns `response` as the text of an HTTP/1.1 response that closes the connection.
@@ -52,5 +54,7 @@ mod tests {
         assert_eq!(status_of_bare_response(b"HTTP/1.1 200 OK\r\n\r\n"), None);
         assert_eq!(status_of_bare_response(b"{\"label\":\"HTTP/1.1 431\"}"), None);
         assert_eq!(status_of_bare_response(b""), None);
+        let rest_of_a_stream = b"HTTP/1.1 404 in a label\"}\n\n\r\n0\r\n\r\n";
+        assert_eq!(status_of_bare_response(rest_of_a_stream), None);
     }
 }

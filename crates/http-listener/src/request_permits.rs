@@ -1,5 +1,5 @@
-//! The permits of requests: to work, to wait, and to authenticate. Each kind is shared separately,
-//! so that waiting requests take no permits from requests at work.
+//! The permits of requests: to work, to wait, to authenticate, and to stream. Each kind is shared
+//! separately, so that waiting requests and streams take no permits from requests at work.
 //!
 //! Decision: ADR 0027.
 
@@ -9,7 +9,7 @@ use futures_util::poll;
 
 use crate::{
     limits::Limits,
-    shared_permits::{NoPermit, Permit, PermitHolder, SharedPermits},
+    shared_permits::{NoPermit, Permit, PermitHolder, ShareLimits, SharedPermits},
 };
 
 /// The permits of the requests of one listener.
@@ -18,14 +18,19 @@ pub struct RequestPermits {
     authentication: Arc<SharedPermits>,
     work: Arc<SharedPermits>,
     waiting: Arc<SharedPermits>,
+    streams: Arc<SharedPermits>,
 }
 
 impl RequestPermits {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            authentication: SharedPermits::new(limits.requests),
-            work: SharedPermits::new(limits.requests),
-            waiting: SharedPermits::new(limits.waiting),
+            authentication: SharedPermits::new(limits.requests, ShareLimits::NONE),
+            work: SharedPermits::new(limits.requests, ShareLimits::NONE),
+            waiting: SharedPermits::new(limits.waiting, ShareLimits::NONE),
+            streams: SharedPermits::new(
+                limits.streams,
+                ShareLimits { group: limits.streams_per_group, member: limits.streams_per_member },
+            ),
         })
     }
 
@@ -44,6 +49,17 @@ impl RequestPermits {
     /// As [`Self::work`].
     pub fn waiting(&self, holder: PermitHolder) -> Result<Permit, NoPermit> {
         self.waiting.take(holder)
+    }
+
+    /// Takes a permit for a response that is a stream, or for an upgraded connection. The permit
+    /// takes the place of the permit that the request held before:
+    /// [`RequestContext::hold`](crate::RequestContext::hold).
+    ///
+    /// # Errors
+    /// As [`Self::work`], or the holder or its group has [`Limits::streams_per_member`] or
+    /// [`Limits::streams_per_group`] streams.
+    pub fn stream(&self, holder: PermitHolder) -> Result<Permit, NoPermit> {
+        self.streams.take(holder)
     }
 
     /// Takes a permit for a request whose caller is being authenticated. The holder is the

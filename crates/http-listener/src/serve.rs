@@ -15,7 +15,7 @@ use std::{
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -47,10 +47,11 @@ pub enum Drained {
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls, and
-/// lets requests in flight finish within [`Limits::drain`]: a request is finished when its response
-/// is written, or when its peer has not read for 3 s. The rest is cut off, and gets its access log
-/// records before this function returns.
+/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls and
+/// streams, and lets requests in flight finish within [`Limits::drain`]: a request is finished when
+/// its response is written, or when its peer has not read for 3 s. A connection with streams alone
+/// is dropped after half a second. The rest is cut off, and gets its access log records before this
+/// function returns.
 pub async fn serve<L: AccessLog>(
     listener: TcpListener,
     service: HttpService<L>,
@@ -70,8 +71,9 @@ pub async fn serve<L: AccessLog>(
             } => accepted,
         };
         let (service, server, protocol) = (service.clone(), server.clone(), protocol.clone());
+        let guard = Arc::new(guard);
         tasks.spawn(
-            async move { serve_connection(stream, &guard, &service, &server, &protocol).await },
+            async move { serve_connection(stream, guard, &service, &server, &protocol).await },
         );
     }
     drop(listener);
@@ -133,7 +135,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .max_concurrent_streams(limits.streams)
+        .max_concurrent_streams(limits.http2_streams)
         .initial_stream_window_size(window)
         .initial_connection_window_size(window * 2)
         .max_send_buf_size(SEND_BUFFER_BYTES)
@@ -146,15 +148,12 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 async fn serve_connection<L: AccessLog>(
     stream: TcpStream,
-    guard: &ConnectionGuard,
+    guard: Arc<ConnectionGuard>,
     service: &HttpService<L>,
     server: &ServerHandle,
     protocol: &auto::Builder<TokioExecutor>,
 ) {
-    // Responses are small and written whole: waiting for more data would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
+    set_options(&stream, service.limits());
     let unread = Arc::new(AtomicBool::new(false));
     let raw_error = {
         let service = service.clone();
@@ -162,18 +161,51 @@ async fn serve_connection<L: AccessLog>(
     };
     let io = TokioIo::new(LingeringStream::new(stream, raw_error, unread.clone()));
     // One `Arc` for each connection: processors would contend for the counter of a shared one.
-    let shared = Arc::new((service.clone(), server.clone()));
+    let shared = Arc::new((service.clone(), server.clone(), guard.clone()));
     let respond = |request: Request<Incoming>| {
         let (shared, unread, activity) = (shared.clone(), unread.clone(), guard.activity.begin());
         async move {
-            let (service, server) = &*shared;
-            let (response, consumed) = service.handle(request, server, activity).await;
+            let (service, server, guard) = &*shared;
+            let (response, consumed) = service.handle(request, server, guard, activity).await;
             if !consumed {
                 unread.store(true, Ordering::Relaxed);
             }
             Ok::<Response<TrackedBody>, Infallible>(response)
         }
     };
-    let connection = protocol.serve_connection(io, service_fn(respond));
-    drive(connection, guard, service.limits(), &server.stop).await;
+    let connection = protocol.serve_connection_with_upgrades(io, service_fn(respond));
+    let close = GracefulConnection::graceful_shutdown;
+    drive(connection, close, &guard, service.limits(), &server.stop).await;
+}
+
+/// Sets the options of an accepted socket. A socket without them works less well.
+fn set_options(stream: &TcpStream, limits: &Limits) {
+    // Responses and events are small and written whole: waiting for more data would only delay
+    // them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    if let Err(error) = bound_buffers(stream, limits) {
+        tracing::debug!(%error, "cannot set the options of a socket");
+    }
+}
+
+/// Unsent bytes of a socket up to which the system accepts more. Without this bound, the system
+/// buffers megabytes, and accepts no byte for minutes from a stream whose peer reads slowly.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
+
+/// Sets options of tcp(7). Without the timeout, the system would buffer a quiet stream for a
+/// vanished peer for hours.
+#[cfg(target_os = "linux")]
+fn bound_buffers(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
+    socket.set_tcp_user_timeout(Some(limits.stream_stall))
+}
+
+/// Does nothing: other systems have no such options.
+#[cfg(not(target_os = "linux"))]
+fn bound_buffers(_: &TcpStream, _: &Limits) -> io::Result<()> {
+    Ok(())
 }

@@ -7,7 +7,7 @@
 //! (RFC 9110, 9.2.1) runs in the connection's task and ends with its caller. A panic becomes one
 //! rejection.
 //!
-//! Decisions: ADR 0018, ADR 0027.
+//! Decisions: ADR 0018, ADR 0027, ADR 0040.
 
 use std::{
     any::Any,
@@ -23,6 +23,7 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
+    upgrade::OnUpgrade,
 };
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,15 +32,19 @@ use tracing::Instrument;
 use crate::{
     access_log::{AccessLog, AccessLogGuard},
     activity::RequestActivity,
+    connections::ConnectionGuard,
     handler::{Handler, RequestContext},
     limits::Limits,
+    open_request::OpenRequest,
     raw_error,
     rejection::Rejection,
     request_body::RequestBody,
     request_id::{RequestId, X_REQUEST_ID},
     request_permits::RequestPermits,
+    response_body::ResponseBody,
     shared_permits::Permit,
-    tracked_body::{OpenRequest, TrackedBody},
+    tracked_body::TrackedBody,
+    upgrade,
 };
 
 /// Returns 128 bits for a new request id.
@@ -62,7 +67,7 @@ pub(crate) struct ServerHandle {
 
 /// The outcome of a request in its handler.
 struct Outcome {
-    response: Result<Response<Bytes>, Rejection>,
+    response: Result<Response<ResponseBody>, Rejection>,
     /// Whether the connection can take another request because the body of this one was consumed.
     consumed: bool,
     /// The permit that the handler left to the response.
@@ -92,9 +97,12 @@ impl<L: AccessLog> HttpService<L> {
         &self,
         request: Request<Incoming>,
         server: &ServerHandle,
+        guard: &Arc<ConnectionGuard>,
         activity: RequestActivity,
     ) -> (Response<TrackedBody>, bool) {
-        let (head, incoming) = request.into_parts();
+        let (mut head, incoming) = request.into_parts();
+        let on_upgrade =
+            head.extensions.remove::<OnUpgrade>().filter(|_| head.method == Method::GET);
         let id = RequestId::from_headers(&head.headers, &*self.new_id_bits);
         let (method, version) = (head.method.clone(), head.version);
         let (log, connection) = (Arc::new(self.handler.start_log()), activity.connection().clone());
@@ -107,11 +115,14 @@ impl<L: AccessLog> HttpService<L> {
             permits: self.permits.clone(),
             cancelled: server.stop.clone(),
             permit: None,
+            can_upgrade: on_upgrade.is_some(),
         };
         let Outcome { response, consumed, permit } = self.process(context, &id, server).await;
         let (response, rejection) = match response {
             Ok(response) => (response, None),
-            Err(rejection) => (self.handler.reject(&rejection), Some(rejection)),
+            Err(rejection) => {
+                (self.handler.reject(&rejection).map(ResponseBody::Whole), Some(rejection))
+            }
         };
         let mut response = finished(response, &id, method == Method::HEAD);
         if !consumed && version <= Version::HTTP_11 {
@@ -119,9 +130,38 @@ impl<L: AccessLog> HttpService<L> {
             // 9112, 9.6).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        record.answered(response.status(), response.body().len(), rejection);
+        record.answered(response.status(), length(response.body()), rejection);
         let request = OpenRequest::new(permit, activity, record);
-        (response.map(|body| TrackedBody::new(body, request)), consumed)
+        let body = |body| self.track(body, request, on_upgrade, server, guard);
+        (response.map(body), consumed)
+    }
+
+    /// Returns the body for hyper. Starts the protocol of an upgraded connection, in a task of its
+    /// own.
+    fn track(
+        &self,
+        body: ResponseBody,
+        mut request: OpenRequest,
+        on_upgrade: Option<OnUpgrade>,
+        server: &ServerHandle,
+        guard: &Arc<ConnectionGuard>,
+    ) -> TrackedBody {
+        match (body, on_upgrade) {
+            (ResponseBody::Whole(bytes), _) => TrackedBody::whole(bytes, request),
+            (ResponseBody::Stream(source), _) => {
+                TrackedBody::stream(source, request, (*server.stop).clone())
+            }
+            (ResponseBody::Upgrade(handler), Some(on_upgrade)) => {
+                request.activity.stream();
+                let (limits, guard) = (self.limits.clone(), guard.clone());
+                let stop = (*server.stop).clone();
+                let protocol = upgrade::run(on_upgrade, handler, request, guard, limits, stop);
+                server.tasks.spawn(protocol);
+                TrackedBody::none()
+            }
+            // hyper answers 500: the request is no upgrade.
+            (ResponseBody::Upgrade(_), None) => TrackedBody::whole(Bytes::new(), request),
+        }
     }
 
     async fn process(
@@ -171,7 +211,7 @@ impl Outcome {
     /// Returns the outcome of a request whose handler has ended. Reads a small unread body, so that
     /// the connection can take another request.
     async fn of<L>(
-        response: Result<Response<Bytes>, Box<dyn Any + Send>>,
+        response: Result<Response<ResponseBody>, Box<dyn Any + Send>>,
         mut context: RequestContext<L>,
     ) -> Self {
         let consumed = context.body.is_consumed().await;
@@ -194,13 +234,27 @@ impl<L> Clone for HttpService<L> {
     }
 }
 
+/// Returns the number of bytes of a body; `None` for a stream and for another protocol.
+fn length(body: &ResponseBody) -> Option<usize> {
+    match body {
+        ResponseBody::Whole(bytes) => Some(bytes.len()),
+        ResponseBody::Stream(_) | ResponseBody::Upgrade(_) => None,
+    }
+}
+
 /// Adds the request id. Removes the body from a response to HEAD, which keeps its length.
-fn finished(mut response: Response<Bytes>, id: &RequestId, head_only: bool) -> Response<Bytes> {
+fn finished(
+    mut response: Response<ResponseBody>,
+    id: &RequestId,
+    head_only: bool,
+) -> Response<ResponseBody> {
     if head_only {
-        let length = HeaderValue::from(response.body().len());
-        *response.body_mut() = Bytes::new();
-        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        let length = length(response.body());
+        *response.body_mut() = ResponseBody::Whole(Bytes::new());
+        let has_length =
+            !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if let Some(length) = length.filter(|_| has_length) {
+            response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         }
     }
     response.headers_mut().insert(X_REQUEST_ID, id.value());

@@ -16,7 +16,20 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct SharedPermits {
     capacity: usize,
+    limits: ShareLimits,
     counts: Mutex<PermitCounts>,
+}
+
+/// Numbers of permits that a group and a member hold at most, whatever is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShareLimits {
+    pub(crate) group: usize,
+    pub(crate) member: usize,
+}
+
+impl ShareLimits {
+    /// The shares depend on the free permits alone.
+    pub(crate) const NONE: Self = Self { group: usize::MAX, member: usize::MAX };
 }
 
 /// The holder of a permit: a member of a group, each identified by a hash.
@@ -54,8 +67,8 @@ struct PermitCounts {
 }
 
 impl SharedPermits {
-    pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self { capacity, counts: Mutex::default() })
+    pub(crate) fn new(capacity: usize, limits: ShareLimits) -> Arc<Self> {
+        Arc::new(Self { capacity, limits, counts: Mutex::default() })
     }
 
     /// Takes a permit for `holder`.
@@ -70,7 +83,8 @@ impl SharedPermits {
         if free == 0 {
             return Err(NoPermit::AllTaken);
         }
-        if member >= free.saturating_sub(group) {
+        let limited = group >= self.limits.group || member >= self.limits.member;
+        if limited || member >= free.saturating_sub(group) {
             return Err(NoPermit::ShareTaken);
         }
         counts.all += 1;
@@ -126,7 +140,7 @@ mod tests {
 
     #[test]
     fn single_member_holds_a_third_and_single_group_half() {
-        let (pool, mut permits) = (SharedPermits::new(1_200), Vec::new());
+        let (pool, mut permits) = (SharedPermits::new(1_200, ShareLimits::NONE), Vec::new());
         assert_eq!(fill(&pool, holder(1, 1), &mut permits), (400, NoPermit::ShareTaken));
         for member in 2..20 {
             assert_eq!(fill(&pool, holder(1, member), &mut permits).1, NoPermit::ShareTaken);
@@ -137,8 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn limits_apply_while_permits_are_free() {
+        let limits = ShareLimits { group: 7, member: 3 };
+        let (pool, mut permits) = (SharedPermits::new(1_000, limits), Vec::new());
+        for (member, count) in [(1, 3), (2, 3), (3, 1), (4, 0)] {
+            let filled = fill(&pool, holder(1, member), &mut permits);
+            assert_eq!(filled, (count, NoPermit::ShareTaken), "{member}");
+        }
+        permits.truncate(1);
+        assert_eq!(fill(&pool, holder(1, 1), &mut permits).0, 2);
+    }
+
+    #[test]
     fn released_permit_is_free() {
-        let (pool, mut permits) = (SharedPermits::new(3), Vec::new());
+        let (pool, mut permits) = (SharedPermits::new(3, ShareLimits::NONE), Vec::new());
         assert_eq!(fill(&pool, holder(1, 1), &mut permits), (1, NoPermit::ShareTaken));
         permits.clear();
         assert_eq!(fill(&pool, holder(2, 2), &mut permits).0, 1);
@@ -148,7 +174,8 @@ mod tests {
 
     #[test]
     fn competing_groups_get_equal_shares_and_leave_one() {
-        let (pool, mut permits) = (SharedPermits::new(1_000), HashMap::<u64, Vec<Permit>>::new());
+        let (pool, mut permits) =
+            (SharedPermits::new(1_000, ShareLimits::NONE), HashMap::<u64, Vec<Permit>>::new());
         // In its turn each group releases one permit and takes as many as it gets.
         for turn in 0..10_000_u64 {
             let mine = permits.entry(turn % 4).or_default();
@@ -169,7 +196,7 @@ mod tests {
             capacity in 1_usize..60,
             asked in prop::collection::vec((0_u64..5, 0_u64..3, any::<bool>()), 0..300),
         ) {
-            let (pool, mut permits) = (SharedPermits::new(capacity), Vec::new());
+            let (pool, mut permits) = (SharedPermits::new(capacity, ShareLimits::NONE), Vec::new());
             for (group, member, gives_back) in asked {
                 if gives_back && !permits.is_empty() {
                     permits.swap_remove(usize::try_from(member).unwrap() % permits.len());

@@ -6,51 +6,90 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{access_log::AccessLogGuard, activity::RequestActivity, shared_permits::Permit};
+use crate::{open_request::OpenRequest, response_body::BodyStream};
 #[cfg(test)]
 use {
-    crate::{activity::ConnectionActivity, request_id::RequestId},
+    crate::{access_log::AccessLogGuard, activity::ConnectionActivity, request_id::RequestId},
     hyper::Method,
-    std::sync::Arc,
 };
 
-/// What a request holds until the body of its response is written or dropped. The fields are
-/// dropped in this order, so that the permit is free when the access log record is written.
-pub(crate) struct OpenRequest {
-    _permit: Option<Permit>,
-    activity: RequestActivity,
-    log: AccessLogGuard,
+/// The body of a response.
+#[expect(clippy::large_enum_variant, reason = "the usual body needs no allocation")]
+pub(crate) enum TrackedBody {
+    /// Sent as one frame; `None` when hyper has the frame, and without a body.
+    Whole(Option<UnwrittenBytes>),
+    Stream(Box<StreamBody>),
 }
 
-impl OpenRequest {
-    pub(crate) fn new(
-        permit: Option<Permit>,
-        activity: RequestActivity,
-        log: AccessLogGuard,
-    ) -> Self {
-        Self { _permit: permit, activity, log }
-    }
+/// A body whose parts come from a source. The source is polled only while hyper accepts bytes.
+pub(crate) struct StreamBody {
+    /// `None` after the end of the source or the stop of the listener.
+    source: Option<BodyStream>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    request: Arc<OpenRequest>,
 }
-
-/// The body of a response, sent as one frame.
-pub(crate) struct TrackedBody(Option<UnwrittenBytes>);
 
 /// Bytes for hyper to write. hyper drops them when they are written or the connection ends.
 pub(crate) struct UnwrittenBytes {
     bytes: Bytes,
-    request: OpenRequest,
+    owner: BytesOwner,
+}
+
+/// The request that bytes belong to.
+enum BytesOwner {
+    /// The request ends with the bytes.
+    Whole(OpenRequest),
+    /// The bytes are a part of a stream.
+    Stream(Arc<OpenRequest>),
 }
 
 impl TrackedBody {
-    pub(crate) fn new(bytes: Bytes, mut request: OpenRequest) -> Self {
+    pub(crate) fn whole(bytes: Bytes, mut request: OpenRequest) -> Self {
         request.activity.answered(bytes.len());
-        Self(Some(UnwrittenBytes { bytes, request }))
+        Self::Whole(Some(UnwrittenBytes { bytes, owner: BytesOwner::Whole(request) }))
+    }
+
+    /// Returns a body that ends with its source, or when the listener stops.
+    pub(crate) fn stream(
+        source: BodyStream,
+        mut request: OpenRequest,
+        stop: CancellationToken,
+    ) -> Self {
+        request.activity.stream();
+        let (stopped, request) = (Box::pin(stop.cancelled_owned()), Arc::new(request));
+        Self::Stream(Box::new(StreamBody { source: Some(source), stopped, request }))
+    }
+
+    /// Returns no body, for a request that lasts longer than its response.
+    pub(crate) fn none() -> Self {
+        Self::Whole(None)
+    }
+}
+
+impl StreamBody {
+    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<UnwrittenBytes>> {
+        let Some(source) = &mut self.source else { return Poll::Ready(None) };
+        let part = match self.stopped.as_mut().poll(context) {
+            Poll::Ready(()) => None,
+            Poll::Pending => ready!(source.as_mut().poll_next(context)),
+        };
+        if let Some(bytes) = part {
+            self.request.activity.stream_queued(bytes.len());
+            self.request.log.queued(bytes.len());
+            let owner = BytesOwner::Stream(self.request.clone());
+            return Poll::Ready(Some(UnwrittenBytes { bytes, owner }));
+        }
+        self.source = None;
+        self.request.log.end_of_source();
+        Poll::Ready(None)
     }
 }
 
@@ -61,7 +100,17 @@ impl TrackedBody {
         let id = RequestId::from_bits(1);
         let log = AccessLogGuard::open(Method::GET, id, Arc::new(()));
         let request = OpenRequest::new(None, connection.begin(), log);
-        Self::new(vec![b'x'; bytes].into(), request)
+        Self::whole(vec![b'x'; bytes].into(), request)
+    }
+
+    /// Returns an endless stream for a new request of a connection.
+    pub(crate) fn stream_for_test(connection: &ConnectionActivity) -> Self {
+        let id = RequestId::from_bits(1);
+        let mut log = AccessLogGuard::open(Method::GET, id, Arc::new(()));
+        log.answered(hyper::StatusCode::OK, None, None);
+        let request = OpenRequest::new(None, connection.begin(), log);
+        let source = futures_util::stream::repeat(Bytes::from_static(b"part"));
+        Self::stream(Box::pin(source), request, CancellationToken::new())
     }
 }
 
@@ -71,18 +120,29 @@ impl Body for TrackedBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<UnwrittenBytes>, Infallible>>> {
-        let unwritten = self.0.take().filter(Buf::has_remaining);
+        let unwritten = match &mut *self {
+            Self::Whole(unwritten) => unwritten.take().filter(Buf::has_remaining),
+            Self::Stream(stream) => ready!(stream.poll_part(context)),
+        };
         Poll::Ready(unwritten.map(|unwritten| Ok(Frame::data(unwritten))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|unwritten| !unwritten.has_remaining())
+        match self {
+            Self::Whole(unwritten) => !unwritten.as_ref().is_some_and(Buf::has_remaining),
+            Self::Stream(stream) => stream.source.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |unwritten| unwritten.remaining() as u64))
+        match self {
+            Self::Whole(unwritten) => {
+                SizeHint::with_exact(unwritten.as_ref().map_or(0, Buf::remaining) as u64)
+            }
+            Self::Stream(_) => SizeHint::new(),
+        }
     }
 }
 
@@ -97,14 +157,26 @@ impl Buf for UnwrittenBytes {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        self.request.activity.written(count);
-        self.request.log.written(count);
+        match &self.owner {
+            BytesOwner::Whole(request) => {
+                request.activity.written(count);
+                request.log.written(count);
+            }
+            BytesOwner::Stream(request) => {
+                request.activity.stream_written(count);
+                request.log.written(count);
+            }
+        }
     }
 }
 
 impl Drop for UnwrittenBytes {
     fn drop(&mut self) {
-        self.request.activity.abandoned(self.bytes.len());
+        let count = self.bytes.len();
+        match &self.owner {
+            BytesOwner::Whole(request) => request.activity.abandoned(count),
+            BytesOwner::Stream(request) => request.activity.stream_abandoned(count),
+        }
     }
 }
 
@@ -129,6 +201,27 @@ mod tests {
         assert!(activity.has_request());
         drop(data);
         assert_eq!((activity.unwritten(), activity.has_request()), (0, false));
+    }
+
+    #[test]
+    fn parts_of_a_stream_are_unwritten_and_its_request_lasts_until_the_last_is_dropped() {
+        let activity = ConnectionActivity::for_test();
+        let mut body = TrackedBody::stream_for_test(&activity);
+        assert!(activity.has_only_streams() && !activity.has_work() && !body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), None);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) else {
+            panic!("the source has parts");
+        };
+        drop(body);
+        let Ok(mut data) = frame.into_data() else { panic!("the frame has data") };
+        assert_eq!((activity.unwritten(), activity.blocked_since()), (4, None));
+        assert_eq!(activity.unwritten_since(), Some(activity.last_progress()));
+        data.advance(3);
+        assert!(activity.unwritten() == 1 && activity.has_request());
+        drop(data);
+        assert_eq!((activity.unwritten(), activity.unwritten_since()), (0, None));
+        assert!(!activity.has_request() && !activity.has_only_streams());
     }
 
     #[test]

@@ -1,22 +1,26 @@
 //! Connects the parts of the router. Only this file knows which adapter implements which port.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
+    WebhookPorts, Webhooks,
 };
+use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, event_text};
+use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
-use store_diesel::Database;
+use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 use crate::{
     environment::SystemEnvironment, metrics::Metrics, notifier::RouterNotifier,
     organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
+    webhook_sender::RouterWebhookSender,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -28,20 +32,37 @@ pub(crate) struct Dependencies {
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
     pub(crate) rates: Rates,
-    /// Signs cursors; shared by all routers over the database.
-    pub(crate) cursor_secret: [u8; 32],
-    /// Creates organization tags; shared by all routers over the database.
-    pub(crate) tag_secret: [u8; 32],
+    pub(crate) secrets: Secrets,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) webhook_sender: Arc<RouterWebhookSender>,
     pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to stop.
     pub(crate) shutting_down: CancellationToken,
 }
+
+/// Secrets that all routers over the database share.
+pub(crate) struct Secrets {
+    /// Signs cursors.
+    pub(crate) cursor: [u8; 32],
+    /// Creates organization tags.
+    pub(crate) tag: [u8; 32],
+    /// Encrypts bookmarks of event streams.
+    pub(crate) bookmark: [u8; 32],
+    /// Encrypts tickets.
+    pub(crate) ticket: [u8; 32],
+}
+
+/// Interval in which a router reads new events of others while it has readers.
+const POSTGRES_FEED_INTERVAL: Duration = Duration::from_millis(100);
+/// The same on SQLite, where another process may write.
+const SQLITE_FEED_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The parts of the router, ready to run.
 pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) feed: EventFeed,
 }
 
 /// Builds the parts of the router.
@@ -53,8 +74,9 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         tokens,
         deadlines,
         rates,
-        cursor_secret,
-        tag_secret,
+        secrets,
+        sealer,
+        webhook_sender,
         metrics,
         shutting_down,
     } = dependencies;
@@ -63,14 +85,17 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
     let store = Arc::new(database.clone());
+    let feed = feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
-        notifier: Arc::new(RouterNotifier::new(store.clone())),
+        notifier: Arc::new(RouterNotifier::new(store.clone(), feed.clone())),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),
         leases: Arc::default(),
-        organization_tags: Arc::new(HmacOrganizationTags::new(&tag_secret)),
+        organization_tags: Arc::new(HmacOrganizationTags::new(&secrets.tag)),
+        sealer,
+        webhook_sender,
         deadlines,
     };
     let authenticator =
@@ -86,6 +111,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
+            webhooks: adapters.webhooks(),
             audit: Audit::new(adapters.store.clone()),
             operators: adapters.operators(),
             authenticator,
@@ -93,11 +119,34 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             environment: environment.clone(),
             readiness,
             metrics,
-            cursor_secret,
+            cursor_secret: secrets.cursor,
             rates,
+            streams: StreamDependencies {
+                feed: feed.clone(),
+                store: adapters.store.clone(),
+                keys: adapters.store.clone(),
+                tickets: adapters.store.clone(),
+                bookmark_secret: secrets.bookmark,
+                ticket_secret: secrets.ticket,
+            },
         }),
         nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
+        feed,
+    })
+}
+
+/// Returns the event feed of this router.
+fn feed(store: &Arc<Database>) -> EventFeed {
+    let interval = match store.kind() {
+        DatabaseKind::Postgres => POSTGRES_FEED_INTERVAL,
+        DatabaseKind::Sqlite => SQLITE_FEED_INTERVAL,
+    };
+    EventFeed::new(FeedPorts {
+        all: store.clone(),
+        organizations: store.clone(),
+        render: Arc::new(event_text),
+        interval,
     })
 }
 
@@ -111,6 +160,8 @@ struct Adapters {
     notifier: Arc<RouterNotifier>,
     leases: Arc<Leases>,
     organization_tags: Arc<HmacOrganizationTags>,
+    sealer: Arc<Sealer>,
+    webhook_sender: Arc<RouterWebhookSender>,
     deadlines: Deadlines,
 }
 
@@ -126,6 +177,21 @@ impl Adapters {
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// Returns the use cases of webhooks.
+    fn webhooks(&self) -> Webhooks {
+        Webhooks::new(WebhookPorts {
+            store: self.store.clone(),
+            sessions: self.store.clone(),
+            feed: self.store.clone(),
+            organization_feed: self.store.clone(),
+            sealer: self.sealer.clone(),
+            sender: self.webhook_sender.clone(),
+            render: Arc::new(|event| event_text(event).to_vec()),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        })
     }
 
     /// Returns the use cases of operators.

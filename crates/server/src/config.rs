@@ -46,6 +46,15 @@ pub(crate) struct Connections {
     /// The time that a connection stays open without a request.
     pub(crate) keep_alive: Duration,
     pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) streams: Streams,
+}
+
+/// Maximum numbers of open event streams on this router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Streams {
+    pub(crate) credential: usize,
+    pub(crate) organization: usize,
+    pub(crate) router: usize,
 }
 
 /// The gateways that may register.
@@ -106,6 +115,7 @@ impl Config {
             connections: Connections {
                 keep_alive: keep_alive(listeners.keep_alive)?,
                 trusted_proxies: networks("trusted_proxies", listeners.trusted_proxies.as_deref())?,
+                streams: streams(&settings.limits)?,
             },
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
@@ -290,6 +300,23 @@ fn rate(
         })?,
     };
     Ok(NonZeroU32::new(count))
+}
+
+/// The number of streams without a limit: more than any system has open files for.
+const ANY_STREAMS: usize = 1_000_000;
+
+fn streams(limits: &settings::Limits) -> Result<Streams, Invalid> {
+    let of = |name, given: &Option<settings::Count>, default| {
+        let count = rate(name, given.clone(), default)?;
+        let count =
+            count.map_or(ANY_STREAMS, |count| usize::try_from(count.get()).unwrap_or(ANY_STREAMS));
+        Ok::<_, Invalid>(count.min(ANY_STREAMS))
+    };
+    Ok(Streams {
+        credential: of("credential_streams", &limits.credential_streams, 20)?,
+        organization: of("organization_streams", &limits.organization_streams, 200)?,
+        router: of("router_streams", &limits.router_streams, 10_000)?,
+    })
 }
 
 /// Returns the gateways of the variable, or else of the file's tables, or else the local gateway.

@@ -12,7 +12,6 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
-mod log_fields;
 mod metrics;
 mod notifier;
 mod organization_tags;
@@ -24,6 +23,7 @@ mod session_watcher;
 mod settings;
 mod store;
 mod telemetry;
+mod webhook_sender;
 
 use std::process::ExitCode;
 

@@ -63,6 +63,7 @@ fn describe() {
     describe_gauge!("berth_build_info", "always 1; the label has the version of berth");
     describe_requests();
     describe_gateways();
+    describe_streams();
     describe_counter!(
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
@@ -88,6 +89,19 @@ fn describe_requests() {
         "berth_connections_evicted_total",
         "connections closed for lack of room (connections, answers) or because the peer did not read \
          its answer (stalled), by reason"
+    );
+}
+
+fn describe_streams() {
+    describe_gauge!("berth_streams", "open event streams by kind (sse, websocket)");
+    describe_counter!(
+        "berth_stream_closes_total",
+        "event streams that ended, by reason (client, stopping, expired, revoked, gone, stalled, protocol, \
+         too_large)"
+    );
+    describe_counter!(
+        "berth_stream_catch_ups_total",
+        "reads of the database for event streams and webhooks that are behind the recent events"
     );
 }
 

@@ -12,15 +12,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assemble::{Dependencies, Parts, assemble},
+    assemble::{Dependencies, Parts, Secrets, assemble},
     clock_skew,
-    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log},
+    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
     invalid::Invalid,
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     metrics::Metrics,
     seal, store,
+    webhook_sender::{self, RouterWebhookSender},
 };
 
 /// The time that requests of callers in flight get at a stop.
@@ -39,9 +40,11 @@ pub(crate) struct Router {
     pub(crate) addresses: Listeners,
     shutting_down: CancellationToken,
     public: Running<Drained>,
+    feed: Running<()>,
+    streams: Running<()>,
     worker: Running<()>,
-    /// The comparison of clocks and the rotation of seal keys.
-    periodic: [Running<()>; 2],
+    /// The comparison of clocks, the rotation of seal keys, and the lookup of the database's address.
+    periodic: [Running<()>; 3],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -58,6 +61,7 @@ impl Router {
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
         }
+        let database_servers = config.database.servers();
         let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
         let bound = listeners::bind(config.listeners)?;
         let addresses = bound.addresses()?;
@@ -71,8 +75,13 @@ impl Router {
         let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
-        let cursor_secret = database.secret("cursor", rand::random()).await?;
-        let tag_secret = database.secret("group", rand::random()).await?;
+        let secrets = Secrets {
+            cursor: database.secret("cursor", rand::random()).await?,
+            tag: database.secret("group", rand::random()).await?,
+            bookmark: database.secret("bookmark", rand::random()).await?,
+            ticket: database.secret("ticket", rand::random()).await?,
+        };
+        let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
         let dependencies = Dependencies {
             database,
@@ -81,8 +90,9 @@ impl Router {
             tokens,
             deadlines,
             rates: config.rates,
-            cursor_secret,
-            tag_secret,
+            secrets,
+            sealer: sealer.clone(),
+            webhook_sender: Arc::new(RouterWebhookSender::new(sender.clone())),
             metrics,
             shutting_down: shutting_down.clone(),
         };
@@ -92,6 +102,9 @@ impl Router {
         let periodic = [
             Running::start(|stop| clock_skew::run(compared, clock, stop)),
             Running::start(|stop| seal::rotate(sealer, stop)),
+            Running::start(|stop| {
+                webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
+            }),
         ];
         let connections = &config.connections;
         Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, periodic))
@@ -104,16 +117,16 @@ impl Router {
         connections: &Connections,
         supervisor: Option<Supervisor>,
         shutting_down: CancellationToken,
-        periodic: [Running<()>; 2],
+        periodic: [Running<()>; 3],
     ) -> Self {
-        let Parts { api, nodes, worker } = parts;
+        let Parts { api, nodes, worker, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
             trusted_proxies: connections.trusted_proxies.clone(),
             ..limits
         };
-        let public = api.public(limits(DRAIN_TIMEOUT, Limits::default()));
+        let public = api.public(limits(DRAIN_TIMEOUT, with_streams(connections.streams)));
         let ops = api.operators(limits(SHORT_DRAIN_TIMEOUT, Limits::default()));
         let nodes = nodes.service(limits(SHORT_DRAIN_TIMEOUT, NodeApi::limits()));
         Self {
@@ -121,6 +134,8 @@ impl Router {
             shutting_down,
             periodic,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
+            feed: Running::start(|stop| feed.run(stop)),
+            streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
@@ -133,6 +148,8 @@ impl Router {
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
+            _ = &mut self.feed.task => {}
+            _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
@@ -146,6 +163,8 @@ impl Router {
     pub(crate) async fn stop(self) -> Result<()> {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
+        self.streams.end().await.context("the check of event streams")?;
+        self.feed.end().await.context("the event feed")?;
         self.worker.end().await.context("the worker")?;
         for periodic in self.periodic {
             periodic.end().await.context("a periodic task")?;
@@ -175,6 +194,18 @@ impl<T: Send + 'static> Running<T> {
     async fn end(self) -> Result<T, tokio::task::JoinError> {
         self.stop.cancel();
         self.task.await
+    }
+}
+
+/// Returns the limits of a listener with event streams, whose connections are further ones.
+fn with_streams(streams: Streams) -> Limits {
+    let limits = Limits::default();
+    Limits {
+        connections: limits.connections + streams.router,
+        streams: streams.router,
+        streams_per_group: streams.organization,
+        streams_per_member: streams.credential,
+        ..limits
     }
 }
 

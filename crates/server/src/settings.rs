@@ -189,6 +189,16 @@ table!(
         /// Maximum requests of one organization in a minute [default: 12000]
         #[arg(long, env = "BERTH_ORGANIZATION_RATE", value_name = "COUNT")]
         organization_rate: Count,
+        /// Maximum open event streams of one API key or person on one router [default: 20]
+        #[arg(long, env = "BERTH_CREDENTIAL_STREAMS", value_name = "COUNT")]
+        credential_streams: Count,
+        /// Maximum open event streams of one organization on one router [default: 200]
+        #[arg(long, env = "BERTH_ORGANIZATION_STREAMS", value_name = "COUNT")]
+        organization_streams: Count,
+        /// Maximum open event streams of one router; each takes a connection and an open file
+        /// [default: 10000]
+        #[arg(long, env = "BERTH_ROUTER_STREAMS", value_name = "COUNT")]
+        router_streams: Count,
         /// Maximum pairing attempts in an hour, for one session and for one phone [default: 10]
         #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
         pairing_rate: Count,

@@ -17,10 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{
-    config::{Log, LogFormat},
-    log_fields::PlainFields,
-};
+use crate::config::{Log, LogFormat};
 
 /// The pause between two writes, in which lines collect.
 const FLUSH_PAUSE: Duration = Duration::from_millis(4);
@@ -44,9 +41,7 @@ pub(crate) fn start(log: &Log, filter: &str) -> Result<()> {
     let started = match log.format {
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
         LogFormat::Text if io::stderr().is_terminal() => registry.with(stderr).try_init(),
-        LogFormat::Text => {
-            registry.with(stderr.with_ansi(false).fmt_fields(PlainFields)).try_init()
-        }
+        LogFormat::Text => registry.with(stderr.with_ansi(false)).try_init(),
     };
     started.map_err(|error| anyhow!("the log cannot be started: {error}"))?;
     *LOG_WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(log_writer);

@@ -1,15 +1,23 @@
 //! Sends webhook requests by crate `webhook-client`.
 
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     AttemptOutcome, HeaderPair, OrganizationId, OutcomeClass, WebhookUrlText,
     ports::{CheckedHeader, WebhookRequest, WebhookSender},
 };
+use hyper::header::HeaderValue;
+use tokio::net::lookup_host;
+use tokio_util::sync::CancellationToken;
 use webhook_client::{
-    Attempt, CheckError, CustomHeaders, Delivery, Outcome, Sender, SigningSecret, SigningSecrets,
-    WebhookUrl,
+    Allowed, Attempt, CheckError, Config, CustomHeaders, Delivery, Limits, Outcome, Sender,
+    SigningSecret, SigningSecrets, WebhookUrl,
 };
+
+use crate::config::Listeners;
 
 /// Reason for the owner of a webhook whose URL leads to an address that is not allowed. The text
 /// names no address: the owner must not learn the addresses of internal names.
@@ -24,6 +32,54 @@ impl RouterWebhookSender {
     pub(crate) fn new(sender: Sender) -> Self {
         Self(sender)
     }
+}
+
+/// Creates the sender of webhook requests, which never reaches the listeners of berth.
+///
+/// # Errors
+/// When TLS cannot be configured.
+pub(crate) fn start(allowed: Allowed, listeners: Listeners) -> anyhow::Result<Sender> {
+    let user_agent = HeaderValue::from_static(concat!("berth/", env!("CARGO_PKG_VERSION")));
+    let config = Config {
+        allowed,
+        denied: own_addresses(listeners, &[]),
+        roots: webhook_client::default_roots(),
+        user_agent,
+        limits: Limits::default(),
+    };
+    Sender::new(config).context("TLS to the receivers of webhooks cannot be set up")
+}
+
+/// Keeps webhooks away from the listeners and the database of berth: looks the database servers up
+/// each minute, until `stop`.
+pub(crate) async fn deny_own_addresses(
+    sender: Sender,
+    listeners: Listeners,
+    servers: Vec<(String, u16)>,
+    stop: CancellationToken,
+) {
+    let lookups = async {
+        loop {
+            let mut found = Vec::new();
+            for (name, port) in &servers {
+                // A name that cannot be resolved now keeps no address from being denied later.
+                found.extend(lookup_host((name.as_str(), *port)).await.into_iter().flatten());
+            }
+            if found.len() >= servers.len() {
+                sender.deny(own_addresses(listeners, &found));
+            }
+            tokio::time::sleep(LOOKUP_INTERVAL).await;
+        }
+    };
+    stop.run_until_cancelled(lookups).await;
+}
+
+/// Time between two lookups of the database servers.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(60);
+
+fn own_addresses(listeners: Listeners, database: &[SocketAddr]) -> Vec<SocketAddr> {
+    let Listeners { public, nodes, ops } = listeners;
+    [public, nodes, ops].into_iter().chain(database.iter().copied()).collect()
 }
 
 #[async_trait]
@@ -80,7 +136,7 @@ impl WebhookSender for RouterWebhookSender {
                 status: None,
                 retry_after: None,
                 excerpt: None,
-                duration: std::time::Duration::ZERO,
+                duration: Duration::ZERO,
                 cause: Some(cause),
             },
         }

@@ -15,7 +15,6 @@ use tracing::Instrument;
 
 use crate::{
     Config, StoreError,
-    cache::read_cache::CacheEpoch,
     claim_rotation::Rotation,
     database::{pools::Pools, statements::with_conn},
     database_url::DatabaseUrl,
@@ -100,15 +99,6 @@ impl Database {
             Ok(())
         })
         .await
-    }
-
-    /// Returns the current epoch of the read cache; `None` on PostgreSQL, and on SQLite without a
-    /// readable WAL index.
-    pub(crate) fn epoch(&self) -> Option<CacheEpoch<'_>> {
-        match &self.pools {
-            Pools::Sqlite(pools) => pools.read_cache.epoch(),
-            Pools::Postgres(_) => None,
-        }
     }
 
     /// Returns the file of an SQLite database; `None` on PostgreSQL.

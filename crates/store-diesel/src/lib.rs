@@ -11,10 +11,9 @@
 //! | `rows` | one file per table: columns to domain values and back; knows no connection |
 //! | `scope` | the `WHERE` fragments |
 //! | `tables` | the port implementations |
-//! | `batch`, `cache` | writes and lookups that share statements, and the read cache: speed only |
+//! | `batch` | writes and lookups that share statements: speed only |
 
 mod batch;
-mod cache;
 mod claim_rotation;
 mod config;
 mod database;

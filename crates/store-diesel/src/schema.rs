@@ -248,6 +248,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    spent_tickets (digest) {
+        digest -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     secrets (name) {
         name -> Text,
         value -> Binary,

@@ -327,6 +327,13 @@ pub(crate) fn valid_key<'a>(digest: &'a [u8], now: i64) -> _ {
     api_keys::table.filter(api_keys::digest.eq(digest)).filter(api_keys::good_until.gt(now))
 }
 
+/// Selects those of the keys that are valid, by their ids. For callers that have proved the possession
+/// of their key.
+#[auto_type(no_type_alias)]
+pub(crate) fn valid_keys_by_id<'a>(ids: &'a [String], now: i64) -> _ {
+    api_keys::table.filter(api_keys::id.eq_any(ids)).filter(api_keys::good_until.gt(now))
+}
+
 /// Selects a key that was last used before a time.
 #[auto_type(no_type_alias)]
 pub(crate) fn key_last_used_before<'a>(id: &'a str, at: i64) -> _ {

@@ -8,7 +8,9 @@ use crate::phone::Phone;
 use crate::simulator::{self, Simulator};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http_listener::{BodyError, Handler, HttpService, Limits, Rejection, RequestContext};
+use http_listener::{
+    BodyError, Handler, HttpService, Limits, Rejection, RequestContext, ResponseBody,
+};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use matchit::{Params, Router};
@@ -103,8 +105,8 @@ impl Handler for ControlService {
 
     fn start_log(&self) {}
 
-    async fn handle(&self, request: &mut RequestContext) -> Response<Bytes> {
-        self.respond(request).await.unwrap_or_else(ControlError::response)
+    async fn handle(&self, request: &mut RequestContext) -> Response<ResponseBody> {
+        self.respond(request).await.unwrap_or_else(ControlError::response).map(ResponseBody::Whole)
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {

@@ -227,7 +227,7 @@ impl Worker {
             .increment(1);
         if let Err(error) = result {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(session = %id, error, "job failed; the session becomes due again");
+            tracing::warn!(session = %id, error, "job failed; the row becomes due again");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! API keys, and codes in the event log.
+//! spent tickets, API keys, and codes in the event log.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -14,7 +14,8 @@ const MAX_ROWS: u32 = 500;
 /// The maximum number of statements for each kind of row in one sweep. The next round of the worker
 /// continues the sweep.
 const MAX_STATEMENTS: u32 = 40;
-/// Added to the age of link attempts: another router's clock may be behind this router's clock.
+/// Added to the age of link attempts and tickets: another router's clock may be behind this
+/// router's clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Worker {
@@ -40,15 +41,19 @@ impl Worker {
         let uncounted = now.minus(LinkAttempt::RETENTION + CLOCK_SKEW);
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
-        let mut removed = [MAX_ROWS; 4];
+        let tickets_before = now.minus(CLOCK_SKEW);
+        let mut removed = [MAX_ROWS; 5];
         for _ in 0..MAX_STATEMENTS {
-            let [idempotency_records, attempts, keys, codes] = &mut removed;
+            let [idempotency_records, attempts, tickets, keys, codes] = &mut removed;
             if *idempotency_records >= MAX_ROWS {
                 *idempotency_records =
                     worker_store.sweep_idempotency_records(now, MAX_ROWS).await?;
             }
             if *attempts >= MAX_ROWS {
                 *attempts = worker_store.sweep_link_attempts(uncounted, MAX_ROWS).await?;
+            }
+            if *tickets >= MAX_ROWS {
+                *tickets = worker_store.sweep_spent_tickets(tickets_before, MAX_ROWS).await?;
             }
             if *keys >= MAX_ROWS {
                 *keys = worker_store.sweep_keys(keys_before, MAX_ROWS).await?;

@@ -257,8 +257,8 @@ impl CommitTarget for Worker {
 }
 
 /// Ends the job when the node has observed the current spec. The session then rests until `due`.
-fn done_if_settled(turn: Progress) -> Progress {
-    match turn {
+fn done_if_settled(progress: Progress) -> Progress {
+    match progress {
         Progress::Continue(session) if session.observed.epoch == session.spec.epoch => {
             Progress::Done
         }

@@ -1,14 +1,17 @@
-//! Support of the acceptance tests: deployments that tests share, HTTP/2, and schemathesis.
+//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, and
+//! schemathesis.
 //!
-//! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in one
-//! process. `cargo nextest run -p acceptance` runs each test in a process of its own, which starts a
-//! deployment for every test.
+//! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in
+//! one process. `cargo nextest run -p acceptance` runs each test in a process of its own, which
+//! starts a deployment for every test.
 //!
 //! Decision: ADR 0011.
 
 #![allow(clippy::print_stdout, reason = "tests print figures and the reason for a skip")]
 
 pub mod deployment;
+pub mod event_stream;
 pub mod http2;
 mod python;
 pub mod schemathesis;
+pub mod web_socket;

@@ -109,9 +109,8 @@ fn method(bytes: usize) -> String {
          table shows median and range of the rounds; ratios are taken round by round. *hyper \
          alone* is a server in a process of its own that returns the same headers and bytes to \
          every request. All settings have their defaults: every request writes a log line to a \
-         file, unless the table says otherwise. No request writes, so on SQLite berth answers most \
-         requests from its read cache (ADR 0020), and on PostgreSQL one statement reads several \
-         sessions. *SQLite alone* is one thread that reads one session after the other from \
+         file, unless the table says otherwise. On PostgreSQL one statement reads several sessions (ADR \
+         0020). *SQLite alone* is one thread that reads one session after the other from \
          berth's file with a prepared statement and reads every column. *PostgreSQL alone* is \
          `pgbench`, which reads random sessions with a prepared statement over as many \
          connections. The last column counts the server's own process, on PostgreSQL without the \

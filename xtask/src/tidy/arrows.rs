@@ -79,6 +79,8 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         // The HTTP crates know no crate of ours.
         ("http-listener" | "http-client" | "webhook-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
+        // Streams read the event feed.
+        ("http-hyper", "event-feed") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),
@@ -120,6 +122,8 @@ mod tests {
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
         assert!(allowed("http-hyper", "http-listener", "normal"));
+        assert!(allowed("http-hyper", "event-feed", "normal"));
+        assert!(!allowed("http-listener", "event-feed", "normal"));
         assert!(allowed("auth", "http-client", "normal"));
         assert!(!allowed("http-listener", "domain", "normal"));
         assert!(!allowed("http-client", "domain", "dev"));

@@ -1,17 +1,15 @@
 //! [`KeyCache`]: a cache of valid API keys in front of the database's key directory.
 //!
-//! An entry younger than 500 ms is served as is. An older entry is served and read again in the
-//! background. An entry of 1 s or more is never served, so a revocation on another router holds
-//! within 1 s, and an outage of the database extends no key by more than 1 s. The age of an entry
-//! counts from the start of its lookup, because the value may be as old as that.
+//! An entry younger than 1 s is served; an older one is never served. So a revocation on another
+//! router holds within 1 s, and an outage of the database extends no key by more than 1 s. The age of
+//! an entry counts from the start of its lookup, because the value may be as old as that.
 //!
 //! Concurrent requests with the same key share one lookup (single flight).
 //!
 //! The cache stores at most 10,000 keys, by key id and secret digest: a wrong secret is a different
 //! cache key. Only valid keys are stored. Wrong, revoked, expired and unknown keys cost one lookup
 //! for each request, so response times do not reveal which of the four applies, and guesses do not
-//! fill the memory. The directory behind this cache may skip its own lookup when it knows that
-//! nothing has changed since the last miss.
+//! fill the memory.
 //!
 //! Decision: ADR 0010.
 
@@ -31,8 +29,6 @@ use quick_cache::unsync::Cache;
 
 /// Entries of this age or more are never served (TTL).
 const MAX_AGE: Duration = Duration::from_millis(1000);
-/// Entries of this age or more are served and read again in the background.
-const REFRESH_AFTER: Duration = Duration::from_millis(500);
 /// Maximum number of entries. Further keys replace keys that are not in use.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -76,8 +72,6 @@ struct Entry {
     key: Arc<ApiKey>,
     /// The start of the lookup that returned the key.
     read_at: Timestamp,
-    /// The last refresh failed. The entry is served until [`MAX_AGE`] without further refreshes.
-    refresh_failed: bool,
 }
 
 /// The cached keys and the lookups in flight.
@@ -130,10 +124,7 @@ impl Inner {
     fn get(self: &Arc<Self>, presented: &PresentedKey, now: Timestamp) -> CacheAnswer {
         let cache_key = cache_key(presented);
         let mut entries = self.entries.lock();
-        if let Some((key, fresh)) = entries.get(&cache_key, now) {
-            if !fresh && entries.pending(&cache_key, now).is_none() {
-                tokio::spawn(self.start_lookup(&mut entries, presented, now));
-            }
+        if let Some(key) = entries.get(&cache_key, now) {
             return CacheAnswer::Hit(key);
         }
         match entries.pending(&cache_key, now) {
@@ -174,14 +165,12 @@ impl Entries {
         Self { valid: Cache::new(MAX_ENTRIES), pending: HashMap::new(), newest_lookup: 0 }
     }
 
-    /// Returns the key if its entry is young enough and the key is valid at `now`, and whether the
-    /// entry needs no refresh.
-    fn get(&self, cache_key: &CacheKey, now: Timestamp) -> Option<(Arc<ApiKey>, bool)> {
+    /// Returns the key if its entry is young enough and the key is valid at `now`.
+    fn get(&self, cache_key: &CacheKey, now: Timestamp) -> Option<Arc<ApiKey>> {
         let entry = self.valid.get(cache_key)?;
-        let age = age(entry.read_at, now)?;
-        let fresh = age < REFRESH_AFTER || entry.refresh_failed;
+        let is_young = age(entry.read_at, now)? < MAX_AGE;
         // A key that has expired since its lookup is looked up, like every key that is not valid.
-        (age < MAX_AGE && entry.key.is_valid(now)).then(|| (Arc::clone(&entry.key), fresh))
+        (is_young && entry.key.is_valid(now)).then(|| Arc::clone(&entry.key))
     }
 
     /// Returns the in-flight lookup of a key, unless it started [`MAX_AGE`] or more ago: its result
@@ -208,14 +197,11 @@ impl Entries {
         match result {
             Ok(Some(key)) if key.is_valid(now) => {
                 let (key, read_at) = (Arc::clone(key), lookup.started_at);
-                self.valid.insert(cache_key, Entry { key, read_at, refresh_failed: false });
+                self.valid.insert(cache_key, Entry { key, read_at });
             }
             Ok(_) => drop(self.valid.remove(&cache_key)),
-            Err(_) => {
-                if let Some(mut entry) = self.valid.get_mut(&cache_key) {
-                    entry.refresh_failed = true;
-                }
-            }
+            // A failed lookup says nothing about the key.
+            Err(_) => {}
         }
     }
 
@@ -277,8 +263,7 @@ mod tests {
     }
 
     fn insert(entries: &mut Entries, id: u128, read_at: Timestamp) {
-        let entry = Entry { key: key(), read_at, refresh_failed: false };
-        entries.valid.insert(cache_key(id), entry);
+        entries.valid.insert(cache_key(id), Entry { key: key(), read_at });
     }
 
     #[test]
@@ -299,20 +284,7 @@ mod tests {
     fn entries_of_a_second_or_from_the_future_are_not_served() {
         let mut entries = Entries::new();
         insert(&mut entries, 1, at(0));
-        let fresh = |millis| entries.get(&cache_key(1), at(millis)).map(|(_, fresh)| fresh);
-        assert_eq!(
-            [0, 499, 500, 999].map(fresh),
-            [Some(true), Some(true), Some(false), Some(false)]
-        );
-        assert_eq!([1000, 5000, -1].map(fresh), [None; 3]);
-    }
-
-    #[test]
-    fn key_in_constant_use_stays_cached() {
-        let mut entries = Entries::new();
-        for millis in (0..10_000).step_by(600) {
-            insert(&mut entries, 1, at(millis));
-            assert!(entries.get(&cache_key(1), at(millis + 599)).is_some(), "{millis}");
-        }
+        let is_served = |millis| entries.get(&cache_key(1), at(millis)).is_some();
+        assert_eq!([0, 999, 1000, 5000, -1].map(is_served), [true, true, false, false, false]);
     }
 }

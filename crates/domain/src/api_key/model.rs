@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    caller::{Actor, Capabilities, Reach},
+    caller::{Actor, Caller, Capabilities, Reach},
     id::{KeyId, OrganizationId, SessionId},
     time::Timestamp,
 };
@@ -44,5 +44,17 @@ impl ApiKey {
     /// Returns the sessions that a holder of the key can reach.
     pub fn reach(&self) -> Reach {
         self.sessions.clone().map_or(Reach::Everything, Reach::Only)
+    }
+
+    /// Returns the caller that holds the key. No key has the platform role.
+    pub fn into_caller(self) -> Caller {
+        Caller {
+            reach: self.reach(),
+            actor: Actor::Key(self.id),
+            organization: Some(self.organization),
+            capabilities: self.capabilities,
+            platform_admin: false,
+            expires_at: self.expires_at,
+        }
     }
 }

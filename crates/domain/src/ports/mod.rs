@@ -1,7 +1,8 @@
 //! Ports: the dependencies of the domain. One file describes one kind of dependency.
 //!
-//! A port fails only with [`PortError`]. Absence is an `Option`, and a lost race is a value of
-//! [`Written`], and a full quota a [`Rejection`].
+//! A store fails only with [`PortError`]. Absence is an `Option`, a lost race is a value of [`Written`],
+//! and a full quota is a [`Rejection`]. The control of sessions fails with [`GatewayError`], and
+//! authentication with [`Refused`].
 
 pub(crate) mod authn;
 pub(crate) mod environment;
@@ -23,10 +24,11 @@ pub use store::{
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
-    keys::{ApiKeyStore, KeyDirectory, KeyPage},
+    keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    tickets::{TicketDigest, TicketStore},
     webhooks::{WebhookPage, WebhookStore},
     worker::{Claim, SystemWrite, WorkerStore},
     written::{CommitOutcome, Rejection, Written},

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Renders an event as the JSON text that streams, webhooks and the audit log show.
-pub type EventRenderer = Arc<dyn Fn(&Event) -> String + Send + Sync>;
+pub type EventRenderer = Arc<dyn Fn(&Event) -> Vec<u8> + Send + Sync>;
 
 /// A valid header of a webhook's owner.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-//! Effects of node reports on a session. A report changes the observed state and never the spec,
-//! except that a completed pairing clears the pairing spec.
+//! Effects of node reports on a session. A report changes the observed state. It changes the spec only
+//! at the end of a pairing attempt: the end clears the pairing spec, and an attempt without a link also
+//! sets `desired` to stopped.
 //!
 //! Decision: ADR 0004.
 

@@ -32,7 +32,7 @@ pub struct Attempt {
 pub struct QrCode {
     /// Content of the QR code.
     pub text: String,
-    /// Time at which the next QR code replaces this one.
+    /// Time at which the code expires. The next one, if any, replaces it.
     pub expires_at: Timestamp,
     /// Number of the QR code within the attempt, from 1 to `of`.
     pub number: u32,

@@ -100,7 +100,7 @@ impl World {
             organization_feed: store.clone(),
             sealer: Arc::new(sealer.clone()),
             sender: Arc::new(webhook_sender.clone()),
-            render: Arc::new(|event| format!("{:?}", event.payload)),
+            render: Arc::new(|event| format!("{:?}", event.payload).into_bytes()),
             environment: environment.clone(),
             notifier: notifier.clone(),
         };

@@ -46,7 +46,7 @@ impl Webhooks {
             webhook: &webhook.id,
             url: &webhook.settings.url,
             credentials: &credentials,
-            body: body.as_bytes(),
+            body: &body,
             event: &event.id,
             number: 1,
             at,

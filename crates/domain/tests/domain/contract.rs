@@ -45,6 +45,8 @@ memory_passes!(
     orphan_is_returned_once_and_listed_while_held,
     key_is_visible_to_its_organization_only,
     key_directory_finds_valid_keys_only,
+    key_validity_needs_no_digest,
+    ticket_is_spent_once,
     event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,

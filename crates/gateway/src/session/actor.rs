@@ -198,7 +198,7 @@ impl SessionActor {
         match (goal, &self.pairing) {
             (Goal::Closed, _) => true,
             (Goal::Pairing(spec), Some(pairing)) => {
-                restarted || pairing.attempt != spec.attempt || pairing.needs_fresh_socket(spec)
+                restarted || pairing.attempt != spec.attempt || pairing.needs_new_connection(spec)
             }
             _ => restarted,
         }

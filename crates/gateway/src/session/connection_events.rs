@@ -59,7 +59,7 @@ impl SessionActor {
             ConnectionEvent::QrCodesOffered(_)
             | ConnectionEvent::QrCode(..)
             | ConnectionEvent::QrCodesExhausted { .. }
-            | ConnectionEvent::PairingCodeExpired { .. }
+            | ConnectionEvent::PairingCodeEnded { .. }
             | ConnectionEvent::PairingCodeAnswer { .. } => self.on_pairing_event(event),
         }
     }
@@ -77,10 +77,10 @@ impl SessionActor {
                 pairing.set_qr(text, lifetime, now);
                 false
             }
-            ConnectionEvent::QrCodesExhausted { hung_up } => {
-                pairing.on_qr_codes_exhausted() || hung_up
+            ConnectionEvent::QrCodesExhausted { closed_by_engine } => {
+                pairing.on_qr_codes_exhausted() || closed_by_engine
             }
-            ConnectionEvent::PairingCodeExpired { request_required } => {
+            ConnectionEvent::PairingCodeEnded { request_required } => {
                 pairing.has_code() && pairing.on_code_expired(request_required)
             }
             ConnectionEvent::PairingCodeAnswer { request, phone, result: Ok(code) } => {

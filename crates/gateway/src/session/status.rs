@@ -98,10 +98,10 @@ impl SessionActor {
         let unlink = self.unlink.iter().flat_map(|unlink| {
             unlink.waiting.iter().map(|(deadline, _)| *deadline).chain(unlink.retry_at)
         });
-        let look = self.connection.as_ref().map(|handle| handle.next_check);
+        let check = self.connection.as_ref().map(|handle| handle.next_check);
         let closing = self.closing.as_ref().and_then(Closing::slow_at);
         let read = self.next_key_read.filter(|_| self.closing.is_none());
-        [state, retry, code, look, closing, read].into_iter().flatten().chain(unlink).min()
+        [state, retry, code, check, closing, read].into_iter().flatten().chain(unlink).min()
     }
 
     /// Handles an expired timer; [`Self::reconcile`] does the rest.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Caller, Error, RecordResponse};
+use http_listener::{ConnectionActivity, Permit, PermitHolder, RequestPermits};
 use hyper::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use crate::{
         reply::Reply,
     },
     routes::PathParameters,
+    streams::ticket::Ticket,
 };
 
 /// One admitted request.
@@ -29,7 +31,14 @@ pub(crate) struct OperationContext {
     /// `Some` for a request with an `Idempotency-Key`.
     pub(super) idempotent_request: Option<Arc<IdempotentRequest>>,
     /// Cancelled when the caller no longer waits, or when the service stops.
-    pub(super) cancelled: Arc<CancellationToken>,
+    pub(crate) cancelled: Arc<CancellationToken>,
+    pub(crate) connection: ConnectionActivity,
+    /// Whether the response may give the connection to another protocol.
+    pub(crate) can_upgrade: bool,
+    /// The ticket of a request that [requires](super::Requires::Ticket) one.
+    pub(crate) ticket: Option<Ticket>,
+    pub(super) permits: Arc<RequestPermits>,
+    pub(super) holder: Option<PermitHolder>,
 }
 
 impl OperationContext {
@@ -57,6 +66,15 @@ impl OperationContext {
     /// As [`Self::caller`].
     pub(crate) fn list(&self, name: &str) -> Result<ListIdentity> {
         Ok(self.resources.cursor_signer.list(name, self.caller()?.organization.as_ref()))
+    }
+
+    /// Takes a permit for a stream.
+    ///
+    /// # Errors
+    /// 429: the credential, the organization or the router has its maximum number of streams.
+    pub(crate) fn stream_permit(&self) -> Result<Permit> {
+        let holder = self.holder.ok_or(Problem::Domain(Error::Unauthorized))?;
+        self.permits.stream(holder).map_err(|_| Problem::TooManyStreams)
     }
 
     /// Returns a path parameter.

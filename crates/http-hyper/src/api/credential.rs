@@ -1,4 +1,4 @@
-//! The credential of a request: a bearer token or an API key.
+//! The credential of a request: a bearer token, an API key, or a ticket.
 
 use domain::ports::Credential;
 use hyper::{
@@ -6,6 +6,10 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
+use crate::request::query::Query;
+
+/// The parameter with a ticket.
+pub(crate) const TICKET: &str = "ticket";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Returns the credential of a request. Two credentials are rejected, because the choice between
@@ -18,6 +22,16 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Credential, &'static str> {
         (None, _) => Err("no credential"),
         (Some(_), Some(_)) => Err("more than one credential"),
         (Some(credential), None) => credential.ok_or("malformed credential"),
+    }
+}
+
+/// Returns the ticket in a query; empty for a query without exactly one ticket. Other faults of the
+/// query are reported after the authentication.
+pub(super) fn read_ticket(query: &str) -> String {
+    let mut query = Query::parse(query, &[TICKET]);
+    match &mut query.texts(TICKET)[..] {
+        [ticket] => std::mem::take(ticket),
+        _ => String::new(),
     }
 }
 

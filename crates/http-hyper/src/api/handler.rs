@@ -9,25 +9,26 @@ use domain::{
     ports::{Authenticator, Refused},
 };
 use http_listener::{
-    Handler, NoPermit, PermitHolder, Rejection, RequestContext, with_permit_if_pending,
+    Handler, NoPermit, PermitHolder, Rejection, RequestContext, ResponseBody,
+    with_permit_if_pending,
 };
 use hyper::{Method, Response, header, http::request::Parts};
 
 use super::{
-    context::OperationContext, credential, input::Input, operation::Operation, requires::Requires,
-    throttle::Throttle,
+    context::OperationContext, credential, input::Input, operation::Operation,
+    output::OperationOutput, requires::Requires, throttle::Throttle,
 };
 use crate::{
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
     request::conditions::IfNoneMatch,
     request_log::{RequestLog, RouteLabels},
-    request_metrics::RequestMetrics,
     resources::Resources,
     response::{
         problem::{Problem, Result},
         reply::Reply,
     },
     routes::{RouteMatch, Routes},
+    streams::ticket::Ticket,
 };
 
 /// Answers the operations of one listener.
@@ -37,7 +38,16 @@ pub(super) struct ApiHandler {
     pub(super) throttle: Arc<Throttle>,
     pub(super) idempotency: Arc<IdempotencyLayer>,
     pub(super) resources: Arc<Resources>,
-    pub(super) metrics: Arc<RequestMetrics>,
+}
+
+/// A caller that may use an operation. All fields are `None` for an operation that requires
+/// nothing.
+#[derive(Default)]
+struct AuthorizedCaller {
+    caller: Option<Caller>,
+    /// The holder of the permits of the request.
+    holder: Option<PermitHolder>,
+    ticket: Option<Ticket>,
 }
 
 #[async_trait]
@@ -45,15 +55,24 @@ impl Handler for ApiHandler {
     type Log = RequestLog;
 
     fn start_log(&self) -> RequestLog {
-        RequestLog::new(self.metrics.clone())
+        RequestLog::default()
     }
 
-    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<Bytes> {
-        let reply = self.respond(request).await.unwrap_or_else(|problem| {
+    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<ResponseBody> {
+        let output = self.respond(request).await.unwrap_or_else(|problem| {
             request.log.set_problem(&problem);
-            problem.reply()
+            problem.reply().into()
         });
-        reply.into_response()
+        match output {
+            OperationOutput::Reply(reply) => reply.into_response().map(ResponseBody::Whole),
+            OperationOutput::Stream { head, body, permit } => {
+                match permit {
+                    Some(permit) => request.hold(permit),
+                    None => request.release(),
+                }
+                head.into_response().map(|_| body)
+            }
+        }
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
@@ -62,15 +81,18 @@ impl Handler for ApiHandler {
 }
 
 impl ApiHandler {
-    async fn respond(&self, request: &mut RequestContext<RequestLog>) -> Result<Reply> {
+    async fn respond(&self, request: &mut RequestContext<RequestLog>) -> Result<OperationOutput> {
         let matched = self.routes.find(&request.head.method, request.head.uri.path())?; // 404, 405
         let (row, path) = match matched {
             RouteMatch::Row(row, path) => (row, path),
-            RouteMatch::Options(allow) => return Ok(Reply::no_content().with(header::ALLOW, allow)),
+            RouteMatch::Options(allow) => {
+                return Ok(Reply::no_content().with(header::ALLOW, allow).into());
+            }
         };
         let routine = row.requires == Requires::Nothing;
         request.log.set_route(RouteLabels { template: row.path, operation: row.name, routine });
-        let (caller, holder) = self.authorize(row, request).await?; // 401, 403, 429
+        let authorized = self.authorize(row, request).await?; // 401, 403, 429
+        let AuthorizedCaller { caller, holder, ticket } = authorized;
         let (head, permits) = (request.take_head(), request.permits.clone());
         let permit = || holder.map_or(Err(NoPermit::AllTaken), |holder| permits.waiting(holder));
         // 400, 408, 413, 415, 429
@@ -90,16 +112,27 @@ impl ApiHandler {
             path,
             idempotent_request: idempotent.clone(),
             cancelled: request.cancelled.clone(),
+            connection: request.connection.clone(),
+            can_upgrade: request.can_upgrade(),
+            ticket,
+            permits: request.permits.clone(),
+            holder,
         });
-        let reply = match idempotent {
-            Some(idempotent) => self.idempotency.respond(&idempotent, work).await?, // 409
-            None => work.await?,
-        };
-        Ok(if row.method == Method::GET { if_none_match.apply(reply) } else { reply })
+        Ok(match idempotent {
+            Some(idempotent) => {
+                let work = async { work.await?.into_reply() };
+                self.idempotency.respond(&idempotent, work).await?.into() // 409
+            }
+            None => match work.await? {
+                OperationOutput::Reply(reply) if row.method == Method::GET => {
+                    if_none_match.apply(reply).into()
+                }
+                output => output,
+            },
+        })
     }
 
-    /// Returns the caller and the holder of its permits; `None` for an operation that requires
-    /// nothing.
+    /// Returns the caller of an operation.
     ///
     /// # Errors
     /// 401 and 503 as [`Self::authenticate`]; 429 above the request rate; 403 without the
@@ -108,16 +141,20 @@ impl ApiHandler {
         &self,
         row: &Operation,
         request: &RequestContext<RequestLog>,
-    ) -> Result<(Option<Caller>, Option<PermitHolder>)> {
-        if row.requires == Requires::Nothing {
-            return Ok((None, None));
-        }
-        let caller = self.authenticate(request).await?;
+    ) -> Result<AuthorizedCaller> {
+        let (caller, ticket) = match row.requires {
+            Requires::Nothing => return Ok(AuthorizedCaller::default()),
+            Requires::Ticket => {
+                let (caller, ticket) = self.authenticate_ticket(request).await?;
+                (caller, Some(ticket))
+            }
+            _ => (self.authenticate(request).await?, None),
+        };
         request.log.set_caller(&caller);
         let holder = self.throttle.count(&caller)?;
         row.requires.authorize(&caller)?;
         request.connection.mark_authenticated();
-        Ok((Some(caller), Some(holder)))
+        Ok(AuthorizedCaller { caller: Some(caller), holder: Some(holder), ticket })
     }
 
     /// Returns the caller of a request. A permit is held while the credential is looked up.
@@ -131,13 +168,19 @@ impl ApiHandler {
             Error::Unauthorized
         };
         let credential = credential::read(&request.head.headers).map_err(refuse)?;
-        let permit = || request.permits.authentication(request.connection.permit_holder());
-        let authentication = self.authenticator.authenticate(&credential);
-        match with_permit_if_pending(authentication, permit).await? {
-            Ok(caller) => Ok(caller),
-            Err(Refused::Denied(cause)) => Err(refuse(cause).into()),
-            Err(Refused::Unavailable(source)) => Err(Error::unavailable(source).into()),
-        }
+        admit(request, self.authenticator.authenticate(&credential)).await
+    }
+
+    /// Returns the caller that made the ticket of a request, and the ticket.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    async fn authenticate_ticket(
+        &self,
+        request: &RequestContext<RequestLog>,
+    ) -> Result<(Caller, Ticket)> {
+        let ticket = credential::read_ticket(request.head.uri.query().unwrap_or_default());
+        admit(request, self.resources.streams.tickets.authenticate(&ticket)).await
     }
 
     /// Returns the identity of a request with an `Idempotency-Key`; `None` without a key, and for
@@ -157,5 +200,21 @@ impl ApiHandler {
         let identity = RequestIdentity { route: row.name, target, body: &body };
         let now = self.resources.environment.now();
         Ok(Some(Arc::new(IdempotentRequest::new(scope, &key, &identity, now)?)))
+    }
+}
+
+/// Waits for an authentication. A permit is held while the credential is looked up.
+async fn admit<T>(
+    request: &RequestContext<RequestLog>,
+    authentication: impl Future<Output = Result<T, Refused>>,
+) -> Result<T> {
+    let permit = || request.permits.authentication(request.connection.permit_holder());
+    match with_permit_if_pending(authentication, permit).await? {
+        Ok(admitted) => Ok(admitted),
+        Err(Refused::Denied(cause)) => {
+            request.log.set_refused(cause);
+            Err(Error::Unauthorized.into())
+        }
+        Err(Refused::Unavailable(source)) => Err(Error::unavailable(source).into()),
     }
 }

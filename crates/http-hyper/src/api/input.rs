@@ -35,10 +35,11 @@ pub enum RequestBodySpec {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InputSpec<'a> {
     pub(crate) method: &'a Method,
-    pub(crate) takes_idempotency_key: bool,
     /// The query parameters that the operation accepts; `None` ignores the query.
     pub(crate) query: Option<&'a [&'a str]>,
     pub(crate) body: RequestBodySpec,
+    /// Whether the response may be recorded for an `Idempotency-Key`, which is ignored otherwise.
+    pub(crate) takes_idempotency_key: bool,
     /// Whether faults are reported before the handler runs, because the handler reads no input.
     pub(crate) is_checked_at_once: bool,
 }

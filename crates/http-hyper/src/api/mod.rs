@@ -5,17 +5,18 @@ mod credential;
 mod handler;
 mod input;
 mod operation;
+mod output;
 mod requires;
 mod service;
 mod table;
 mod throttle;
 
-pub(crate) use self::context::OperationContext;
+pub(crate) use self::{context::OperationContext, credential::TICKET, output::OperationOutput};
 pub use self::{
     input::RequestBodySpec,
     operation::Operation,
     requires::Requires,
-    service::{Api, ApiDependencies},
+    service::{Api, ApiDependencies, StreamDependencies},
     table::operations,
     throttle::Rates,
 };

@@ -6,11 +6,12 @@ use hyper::Method;
 use super::{
     context::OperationContext,
     input::{InputSpec, RequestBodySpec},
+    output::OperationOutput,
     requires::Requires,
 };
 use crate::{
     openapi::operation_doc::{OperationDoc, UNDOCUMENTED},
-    response::{problem::Result, reply::Reply},
+    response::problem::Result,
 };
 
 /// One operation of the API.
@@ -32,9 +33,9 @@ pub struct Operation {
     /// Whether the operation may wait for a change of a session. Such requests hold a waiting
     /// permit instead of a work permit.
     pub waits: bool,
-    /// Whether `Idempotency-Key` has no effect on a POST, because the response is a fact of the
-    /// moment.
-    pub unrecorded: bool,
+    /// Whether the response to a POST is recorded for an `Idempotency-Key`. Others ignore the
+    /// header: their responses are credentials, or facts of the moment.
+    pub is_recorded: bool,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,
     pub(crate) handler: &'static dyn OperationHandler,
@@ -42,16 +43,18 @@ pub struct Operation {
 
 /// Performs an operation and returns the response.
 pub(crate) trait OperationHandler: Send + Sync {
-    fn call(&self, context: OperationContext) -> BoxFuture<'static, Result<Reply>>;
+    fn call(&self, context: OperationContext) -> BoxFuture<'static, Result<OperationOutput>>;
 }
 
-impl<F, R> OperationHandler for F
+impl<F, R, T> OperationHandler for F
 where
     F: Fn(OperationContext) -> R + Send + Sync,
-    R: Future<Output = Result<Reply>> + Send + 'static,
+    R: Future<Output = Result<T>> + Send + 'static,
+    T: Into<OperationOutput>,
 {
-    fn call(&self, context: OperationContext) -> BoxFuture<'static, Result<Reply>> {
-        Box::pin(self(context))
+    fn call(&self, context: OperationContext) -> BoxFuture<'static, Result<OperationOutput>> {
+        let work = self(context);
+        Box::pin(async { Ok(work.await?.into()) })
     }
 }
 
@@ -60,16 +63,17 @@ impl Operation {
     pub(crate) fn input_spec(&self) -> InputSpec<'_> {
         InputSpec {
             method: &self.method,
-            takes_idempotency_key: self.is_recorded(),
             query: (self.requires != Requires::Nothing).then_some(self.query),
             body: self.body_spec,
+            takes_idempotency_key: self.takes_idempotency_key(),
             is_checked_at_once: self.has_no_input(),
         }
     }
 
-    /// Returns whether an `Idempotency-Key` records the response.
-    pub(crate) fn is_recorded(&self) -> bool {
-        self.method == Method::POST && !self.unrecorded
+    /// Returns whether a repeated request with the same `Idempotency-Key` gets the recorded
+    /// response.
+    pub fn takes_idempotency_key(&self) -> bool {
+        self.method == Method::POST && self.is_recorded && self.requires != Requires::Nothing
     }
 
     /// Returns whether the handler reads neither query parameters nor fields of the body.
@@ -89,7 +93,7 @@ impl Operation {
     }
 
     pub(super) const fn unrecorded(mut self) -> Self {
-        self.unrecorded = true;
+        self.is_recorded = false;
         self
     }
 
@@ -154,6 +158,6 @@ const fn row(
     body_spec: RequestBodySpec,
     handler: &'static dyn OperationHandler,
 ) -> Operation {
-    let (query, waits, unrecorded, doc): (&[_], _, _, _) = (&[], false, false, &UNDOCUMENTED);
-    Operation { method, path, name, requires, query, body_spec, waits, unrecorded, doc, handler }
+    let (query, waits, is_recorded, doc): (&[_], _, _, _) = (&[], false, true, &UNDOCUMENTED);
+    Operation { method, path, name, requires, query, body_spec, waits, is_recorded, doc, handler }
 }

@@ -12,6 +12,11 @@ pub enum Requires {
     Nothing,
     /// An accepted credential of any kind; any capability, or none, is enough.
     Credential,
+    /// A ticket in the parameter `ticket`, made by a caller with any capability. No other
+    /// credential is read.
+    Ticket,
+    /// Any capability in an organization. What the caller gets depends on the capability.
+    AnyCapability,
     /// The capability `manage`.
     Manage,
     /// The capability `manage` with a reach over the whole organization. For operations that create
@@ -31,6 +36,7 @@ impl Requires {
     pub(crate) fn authorize(self, caller: &Caller) -> domain::Result<Option<Scope>> {
         match self {
             Self::Nothing | Self::Credential => Ok(None),
+            Self::Ticket | Self::AnyCapability => caller.may_any().map(Some),
             Self::Manage => caller.may(Capability::Manage).map(Some),
             Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
             Self::Platform => caller.may_operate().map(|()| None),

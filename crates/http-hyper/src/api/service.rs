@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use domain::{
     ApiKeys, Audit, Operators, Sessions, Webhooks,
-    ports::{Authenticator, Environment, IdempotencyStore},
+    ports::{
+        Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
+    },
 };
+use event_feed::EventFeed;
+use tokio_util::sync::CancellationToken;
 
 use http_listener::{HttpService, Limits};
 
@@ -24,6 +28,7 @@ use crate::{
     request_log::RequestLog,
     resources::Resources,
     routes::Routes,
+    streams::{StreamResources, bookmark::Bookmarks, open_streams::OpenStreams, ticket::Tickets},
 };
 
 /// The dependencies of the API.
@@ -52,6 +57,24 @@ pub struct ApiDependencies {
     pub cursor_secret: [u8; 32],
     /// The request rates of credentials and organizations.
     pub rates: Rates,
+    /// The dependencies of event streams.
+    pub streams: StreamDependencies,
+}
+
+/// The dependencies of event streams.
+pub struct StreamDependencies {
+    /// The events of this process.
+    pub feed: EventFeed,
+    /// Reads pages of the feed.
+    pub store: Arc<dyn OrganizationFeed>,
+    /// Looks up the keys of open streams and of tickets.
+    pub keys: Arc<dyn KeyValidity>,
+    /// Stores the spent tickets.
+    pub tickets: Arc<dyn TicketStore>,
+    /// The key that encrypts bookmarks; the same on all routers of a deployment.
+    pub bookmark_secret: [u8; 32],
+    /// The key that encrypts tickets; the same on all routers of a deployment.
+    pub ticket_secret: [u8; 32],
 }
 
 /// The API over the use cases of the domain.
@@ -79,12 +102,19 @@ impl Api {
                 webhooks: dependencies.webhooks,
                 audit: dependencies.audit,
                 operators: dependencies.operators,
-                environment,
                 readiness: dependencies.readiness,
                 metrics: dependencies.metrics,
                 cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
+                streams: stream_resources(dependencies.streams, &environment),
+                environment,
             }),
         }
+    }
+
+    /// Ends streams whose credential has expired or was revoked, until `stop`.
+    pub async fn watch_streams(&self, stop: CancellationToken) {
+        let streams = &self.resources.streams;
+        streams.open.watch(streams.feed.revocations(), &stop).await;
     }
 
     /// Returns the service of the public listener: the operations of callers, the health probes and
@@ -110,9 +140,23 @@ impl Api {
             throttle: self.throttle.clone(),
             idempotency: self.idempotency.clone(),
             resources: self.resources.clone(),
-            metrics: Arc::default(),
         };
         HttpService::new(Arc::new(handler), limits)
             .with_request_ids(Arc::new(move || environment.ulid()))
+    }
+}
+
+fn stream_resources(
+    dependencies: StreamDependencies,
+    environment: &Arc<dyn Environment>,
+) -> StreamResources {
+    let StreamDependencies { feed, store, keys, tickets, bookmark_secret, ticket_secret } =
+        dependencies;
+    StreamResources {
+        feed,
+        store,
+        open: OpenStreams::new(keys.clone(), environment.clone()),
+        bookmarks: Bookmarks::new(&bookmark_secret),
+        tickets: Tickets::new(&ticket_secret, tickets, keys, environment.clone()),
     }
 }

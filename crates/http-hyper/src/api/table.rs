@@ -11,8 +11,8 @@ use super::{
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, health, pairing, sessions, webhook_actions, webhook_reports,
-    webhooks, whoami,
+    admin, api_keys, audit, docs, event_streams, health, pairing, sessions, webhook_actions,
+    webhook_reports, webhooks, whoami,
 };
 
 /// The operations of callers.
@@ -158,6 +158,21 @@ pub(crate) static API: &[Operation] = &[
     get("/api/v1/audit", "audit_list", Requires::ManageAll, &audit::list)
         .query(&["limit", "cursor", "sessionId", "event"])
         .documented_by(&audit::AUDIT_LIST),
+    get("/api/v1/events", "event_stream", Requires::AnyCapability, &event_streams::stream)
+        .query(&["session", "event", "after", "limit", "wait"])
+        .waits()
+        .documented_by(&event_streams::EVENT_STREAM),
+    post(
+        "/api/v1/realtime/ticket",
+        "realtime_ticket",
+        Requires::AnyCapability,
+        &event_streams::ticket,
+    )
+    .unrecorded()
+    .documented_by(&event_streams::REALTIME_TICKET),
+    get("/api/v1/realtime", "realtime", Requires::Ticket, &event_streams::websocket)
+        .query(&["ticket", "session", "event", "after", "bookmarks"])
+        .documented_by(&event_streams::REALTIME),
     get("/api/v1/whoami", "whoami", Requires::Credential, &whoami::view)
         .documented_by(&whoami::WHOAMI),
     get("/api/v1/admin/sessions", "admin_session_list", Requires::Platform, &admin::sessions)

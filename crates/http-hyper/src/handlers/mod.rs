@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod docs;
+pub(crate) mod event_streams;
 pub(crate) mod health;
 pub(crate) mod pairing;
 pub(crate) mod sessions;

@@ -32,7 +32,7 @@ pub(crate) static SESSION_IDENTITY: OperationDoc = OperationDoc::new(
      with `connected` false.",
     ResponseDoc::new(200, "The linked account.", &[Content::Json(Shape::of::<IdentityView>())]),
 )
-.fails(&[&NOBODY, &NO_IDENTITY]);
+.fails(&[&NOT_PAIRED, &NO_IDENTITY_CALL]);
 
 pub(crate) async fn identity(cx: OperationContext) -> Result<Reply> {
     let attached = cx.resources.sessions.identity(cx.caller()?, cx.path("session")).await?;
@@ -103,7 +103,7 @@ static PAIRED: Failure = Failure::new("Paired", "`conflict`: a phone is linked a
 });
 
 static PAIRING_ENDED: Failure =
-    Failure::new("PairingEnded", "`conflict`: the pairing ended without a code.", || {
+    Failure::new("PairingEnded", "`conflict`: the pairing ended without a link.", || {
         Error::PairingEnded.into()
     });
 
@@ -113,9 +113,10 @@ static CODE_REFUSED: Failure = Failure::new(
     || Error::NoPairingCode.into(),
 );
 
-static NOBODY: Failure = Failure::new("NobodyAttached", "`not_found`: no phone is linked.", || {
-    Error::NotFound { noun: "identity" }.into()
-});
+static NOT_PAIRED: Failure =
+    Failure::new("NobodyAttached", "`not_found`: no phone is linked.", || {
+        Error::NotFound { noun: "identity" }.into()
+    });
 
 static NO_CODE_YET: Failure = Failure::new(
     "NoCodeYet",
@@ -123,7 +124,7 @@ static NO_CODE_YET: Failure = Failure::new(
     || Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into(),
 );
 
-static NO_IDENTITY: Failure = Failure::new(
+static NO_IDENTITY_CALL: Failure = Failure::new(
     "NotImplemented",
     "`not_implemented`: the gateway does not support this request.",
     || Error::NotImplemented.into(),

@@ -6,7 +6,7 @@ use super::webhooks::tagged;
 use crate::{
     api::OperationContext,
     openapi::{
-        failures::{EVENT_GONE, NO_SEAL_KEY_FAILURE, REPLAY_IN_PROGRESS},
+        failures::{GONE, NO_SEAL_KEY_FAILURE, REPLAY_IN_PROGRESS},
         operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     },
     response::{problem::Result, reply::Reply},
@@ -65,7 +65,7 @@ pub(crate) static WEBHOOK_REPLAY: OperationDoc = OperationDoc::new(
     ResponseDoc::new(202, "The replay.", &[Content::Json(Shape::of::<ReplayView>())]),
 )
 .accepts(Shape::of::<ReplayRequestSpec>())
-.fails(&[&EVENT_GONE, &REPLAY_IN_PROGRESS]);
+.fails(&[&GONE, &REPLAY_IN_PROGRESS]);
 
 pub(crate) async fn replay(mut cx: OperationContext) -> Result<Reply> {
     let ReplayRequestSpec(spec) = cx.read(|input| ReplayRequestSpec::read(&mut input.body))?;

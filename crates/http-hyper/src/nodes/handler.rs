@@ -1,14 +1,11 @@
 //! The life of a request of a node, from its route to its response.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Error, GatewayId};
-use http_listener::{Handler, PermitHolder, Rejection, RequestContext};
+use http_listener::{Handler, PermitHolder, Rejection, RequestContext, ResponseBody};
 use hyper::{Response, header};
 
 use super::{
@@ -20,7 +17,6 @@ use super::{
 use crate::{
     request::media_type::{self, JSON},
     request_log::{RequestLog, RouteLabels},
-    request_metrics::RequestMetrics,
     response::{
         problem::{Problem, Result},
         reply::Reply,
@@ -33,7 +29,6 @@ pub(super) struct NodeHandler {
     pub(super) routes: Routes<NodeOperation>,
     pub(super) calls: NodeCalls,
     pub(super) tokens: NodeTokens,
-    pub(super) metrics: Arc<RequestMetrics>,
     /// Hashes names of nodes as permit holders, with a key of this process.
     pub(super) names: RandomState,
 }
@@ -43,15 +38,15 @@ impl Handler for NodeHandler {
     type Log = RequestLog;
 
     fn start_log(&self) -> RequestLog {
-        RequestLog::new(self.metrics.clone())
+        RequestLog::default()
     }
 
-    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<Bytes> {
+    async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<ResponseBody> {
         let reply = self.respond(request).await.unwrap_or_else(|problem| {
             request.log.set_problem(&problem);
             refusal::reply(&problem)
         });
-        reply.into_response()
+        reply.into_response().map(ResponseBody::Whole)
     }
 
     fn reject(&self, rejection: &Rejection) -> Response<Bytes> {

@@ -48,7 +48,6 @@ impl NodeApi {
             routes: Routes::of(rows),
             calls: NodeCalls { nodes: self.nodes.clone() },
             tokens: self.tokens.clone(),
-            metrics: Arc::default(),
             names: RandomState::new(),
         };
         HttpService::new(Arc::new(handler), limits)

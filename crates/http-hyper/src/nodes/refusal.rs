@@ -41,6 +41,10 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
         // A node retries in both cases.
         Problem::PermitShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
+        // Nodes have no event streams.
+        Problem::TooManyStreams => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal);
+        }
         Problem::Panicked(_) => Code::Internal,
         Problem::Domain(error) => match error {
             Error::Validation(_) => Code::Malformed,

@@ -87,6 +87,12 @@ fn components(table: &[&Operation]) -> Value {
                 "name": "X-Api-Key",
                 "description": "An API key.",
             },
+            "ticket": {
+                "type": "apiKey",
+                "in": "query",
+                "name": "ticket",
+                "description": "A ticket of `POST /api/v1/realtime/ticket`.",
+            },
         },
     })
 }

@@ -44,6 +44,7 @@ pub(super) fn error() -> Value {
         "properties": {
             "fields": { "type": "array", "items": fault, "description": "The faults of the request, at most 100." },
             "omitted": { "type": "integer", "minimum": 1, "description": "The number of further faults." },
+            "oldest": { "type": ["string", "null"], "description": "The oldest event that remains in the feed." },
             "maxBytes": { "type": "integer", "description": "The maximum size of the body in bytes." },
         },
     });

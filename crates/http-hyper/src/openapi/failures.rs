@@ -16,9 +16,10 @@ use crate::{
 /// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
-    let needs_permission = guarded && row.requires != Requires::Credential;
+    let has_scope = !matches!(row.requires, Requires::Credential | Requires::Ticket);
+    let needs_permission = guarded && has_scope;
     let reads = row.body_spec != RequestBodySpec::Ignored;
-    let is_recorded = row.is_recorded();
+    let repeatable = row.takes_idempotency_key();
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
     let possible = [
         (!guarded, &UNREADABLE),
@@ -26,9 +27,9 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (guarded, &UNAUTHORIZED),
         (needs_permission, &FORBIDDEN),
         (reads, &BODY_TOO_SLOW),
-        (guarded && is_recorded, &IDEMPOTENCY_KEY_CLASH),
-        (guarded && is_recorded, &IDEMPOTENCY_KEY_IN_FLIGHT),
-        (guarded && is_recorded, &IDEMPOTENCY_RECORDS_FULL),
+        (repeatable, &IDEMPOTENCY_KEY_CLASH),
+        (repeatable, &IDEMPOTENCY_KEY_IN_FLIGHT),
+        (repeatable, &IDEMPOTENCY_RECORDS_FULL),
         (guarded && takes_if_match, &PRECONDITION_FAILED),
         (reads, &PAYLOAD_TOO_LARGE),
         (reads, &UNSUPPORTED_MEDIA_TYPE),
@@ -200,13 +201,6 @@ pub(crate) static REPLAY_IN_PROGRESS: Failure = Failure::new(
     || Error::conflict("a replay of this webhook is in progress").into(),
 );
 
-pub(crate) static EVENT_GONE: Failure = Failure::new(
-    "EventGone",
-    "`gone`: the event was removed, never existed, or belongs to another organization. `details.oldest` \
-     is the oldest event that remains, or null.",
-    || Error::Gone { oldest: Some(EventId::from_bits(1 << 80)) }.into(),
-);
-
 pub(crate) static LOGGING_OUT: Failure =
     Failure::new("LoggingOut", "`conflict`: WhatsApp has not confirmed a logout yet.", || {
         let message = "the session is still being logged out";
@@ -221,6 +215,20 @@ pub(crate) static TOO_MANY_PAIRINGS: Failure = Failure::new(
         let quota = RateQuota { name: "pairing", count: 10, window: Duration::from_secs(3600) };
         Error::RateLimited { rate_quota: quota, retry_after: Duration::from_secs(1200) }.into()
     },
+);
+
+pub(crate) static GONE: Failure = Failure::new(
+    "Gone",
+    "`gone`: the position is not in the event feed of your organization, or no longer. The response is the \
+     same for an event that was removed, that never existed, that is of another organization or that is \
+     hidden from the caller. `details.oldest` is the oldest event that remains, or null.",
+    || Error::Gone { oldest: EventId::parse("evt_01JGXS1DN00000000000000003") }.into(),
+);
+
+pub(crate) static TOO_MANY_STREAMS: Failure = Failure::new(
+    "TooManyStreams",
+    "`rate_limited`: the credential, the organization or the router has its maximum number of open streams.",
+    || Problem::TooManyStreams,
 );
 
 static PRECONDITION_FAILED: Failure = Failure::new(

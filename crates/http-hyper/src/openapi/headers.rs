@@ -23,7 +23,7 @@ fn seconds() -> Value {
     json!({ "type": "integer", "minimum": 1 })
 }
 
-static HEADERS: [Header; 9] = [
+static HEADERS: [Header; 12] = [
     Header {
         name: "x-request-id",
         shown: "X-Request-Id",
@@ -72,6 +72,30 @@ static HEADERS: [Header; 9] = [
         always: true,
         schema: text,
         example: "accept",
+    },
+    Header {
+        name: "x-accel-buffering",
+        shown: "X-Accel-Buffering",
+        about: "`no` for a stream, which proxies must pass on part by part.",
+        always: false,
+        schema: || json!({ "type": "string", "enum": ["no"] }),
+        example: "no",
+    },
+    Header {
+        name: "upgrade",
+        shown: "Upgrade",
+        about: "The protocol of the connection from now on.",
+        always: true,
+        schema: || json!({ "type": "string", "enum": ["websocket"] }),
+        example: "websocket",
+    },
+    Header {
+        name: "sec-websocket-accept",
+        shown: "Sec-WebSocket-Accept",
+        about: "The answer to the key of the handshake (RFC 6455, 4.2.2).",
+        always: true,
+        schema: text,
+        example: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
     },
     Header {
         name: "ratelimit",

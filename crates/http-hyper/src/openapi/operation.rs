@@ -26,6 +26,7 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "responses": responses(row, table),
         "security": match row.requires {
             Requires::Nothing => json!([]),
+            Requires::Ticket => json!([{ "ticket": [] }]),
             // API keys are rejected whatever capabilities they have.
             Requires::Platform => json!([{ "bearer": [] }]),
             _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
@@ -41,6 +42,13 @@ const fn permission_text(requires: Requires) -> &'static str {
     match requires {
         Requires::Nothing => "",
         Requires::Credential => "\n\nNeeds a credential of any kind, whatever its capabilities.",
+        Requires::Ticket => {
+            "\n\nNeeds a ticket, which is used up by the upgrade. A ticket that is malformed, expired or used up, \
+             and a ticket of a revoked key are one 401."
+        }
+        Requires::AnyCapability => {
+            "\n\nNeeds any capability. Each kind of event needs the capability that the table of events names."
+        }
         Requires::Manage => "\n\nNeeds the capability `manage`.",
         Requires::ManageAll => {
             "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \
@@ -122,8 +130,8 @@ impl ResponsesOfStatus<'_> {
             descriptions.chain(self.failures.iter().map(|failure| failure.about)).collect();
         let mut names: Vec<_> =
             self.responses.iter().flat_map(|response| response_headers(response, row)).collect();
-        let posts = row.is_recorded();
-        names.extend(self.failures.iter().flat_map(|failure| failure_headers(failure, posts)));
+        let repeatable = row.takes_idempotency_key();
+        names.extend(self.failures.iter().flat_map(|failure| failure_headers(failure, repeatable)));
         let mut response =
             json!({ "description": descriptions.join("\n\n"), "headers": headers::of(names) });
         let content = content::of(&self.responses, &self.failures);
@@ -143,7 +151,10 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
         (response.tagged, "etag"),
         (response.located, "location"),
         (response.varies, "vary"),
-        (row.is_recorded(), "idempotency-replayed"),
+        (response.streams, "x-accel-buffering"),
+        (response.upgrades, "upgrade"),
+        (response.upgrades, "sec-websocket-accept"),
+        (row.takes_idempotency_key(), "idempotency-replayed"),
     ];
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }

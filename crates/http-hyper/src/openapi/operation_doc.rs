@@ -33,17 +33,19 @@ pub(crate) enum DocTag {
     ApiKeys,
     Webhooks,
     Audit,
+    Events,
     Platform,
     Service,
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Sessions,
         Self::Pairing,
         Self::ApiKeys,
         Self::Webhooks,
         Self::Audit,
+        Self::Events,
         Self::Platform,
         Self::Service,
     ];
@@ -55,6 +57,7 @@ impl DocTag {
             Self::ApiKeys => "API keys",
             Self::Webhooks => "Webhooks",
             Self::Audit => "Audit",
+            Self::Events => "Events",
             Self::Platform => "Platform",
             Self::Service => "Service",
         }
@@ -67,6 +70,7 @@ impl DocTag {
             Self::ApiKeys => "Keys by which programs call this API.",
             Self::Webhooks => "URLs to which berth sends events.",
             Self::Audit => "The audit log.",
+            Self::Events => "Events as they happen, over streams that resume without gaps.",
             Self::Platform => "For operators of the platform, across all organizations.",
             Self::Service => {
                 "The service itself: the caller as the service sees it, health probes and this document."
@@ -86,6 +90,10 @@ pub(crate) struct ResponseDoc {
     pub(crate) located: bool,
     /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
+    /// Whether the response may be a stream, which proxies must not buffer.
+    pub(crate) streams: bool,
+    /// Whether the response gives the connection to another protocol.
+    pub(crate) upgrades: bool,
 }
 
 /// The content of a response.
@@ -161,7 +169,8 @@ impl OperationDoc {
 
 impl ResponseDoc {
     pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
-        Self { status, about, content, tagged: false, located: false, varies: false }
+        let (tagged, located, varies, streams, upgrades) = (false, false, false, false, false);
+        Self { status, about, content, tagged, located, varies, streams, upgrades }
     }
 
     pub(crate) const fn tagged(self) -> Self {
@@ -174,5 +183,13 @@ impl ResponseDoc {
 
     pub(crate) const fn varying(self) -> Self {
         Self { varies: true, ..self }
+    }
+
+    pub(crate) const fn streaming(self) -> Self {
+        Self { streams: true, ..self }
+    }
+
+    pub(crate) const fn upgrading(self) -> Self {
+        Self { upgrades: true, ..self }
     }
 }

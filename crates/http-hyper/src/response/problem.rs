@@ -45,6 +45,8 @@ pub(crate) enum Problem {
     Overloaded,
     #[error("too many requests of this credential or organization are under way")]
     PermitShareTaken,
+    #[error("too many event streams of this credential, organization or server are open")]
+    TooManyStreams,
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
@@ -122,6 +124,8 @@ impl Problem {
             }
             Self::PermitShareTaken => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
                 .after(DEFAULT_RETRY_AFTER),
+            Self::TooManyStreams => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
+                .after(STREAM_RETRY_AFTER),
             Self::Panicked(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -161,6 +165,9 @@ impl From<&Rejection> for Problem {
 
 /// `Retry-After` of an unavailable response without a better estimate.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// `Retry-After` when too many streams are open, which last for long.
+const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 fn domain_error(error: &Error) -> ErrorResponse {
     use StatusCode as Status;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use domain::{
     Actor, Event, EventId, EventName, EventValue, SessionId,
     ports::{EventFilter, EventPage},
@@ -110,6 +111,12 @@ impl EventView {
             payload: event.payload.fields().into_iter().map(member).collect(),
         }
     }
+}
+
+/// Returns the JSON text of an event: the same in streams, in webhooks and in the audit log.
+pub fn event_text(event: &Event) -> Bytes {
+    // Texts and numbers are always valid JSON.
+    serde_json::to_vec(&EventView::of(event)).unwrap_or_default().into()
 }
 
 impl ActorView {

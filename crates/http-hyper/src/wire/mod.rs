@@ -13,6 +13,7 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod stream;
 mod webhook;
 mod webhook_reports;
 mod webhook_schema;
@@ -21,7 +22,7 @@ mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub(crate) use document::Document;
-pub use event::{ActorView, AuditPageSpec, EventView};
+pub use event::{ActorView, AuditPageSpec, EventView, event_text};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
@@ -29,6 +30,7 @@ pub use list::{ListView, SessionPageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use stream::{EventFeedPageView, TicketView};
 pub use webhook::{RetryPolicyView, WebhookView};
 pub use webhook_reports::{
     AttemptView, DeadLetterView, PingView, ReplayRequestSpec, ReplayView, WebhookStateView,

@@ -21,11 +21,11 @@ use crate::{
 pub struct QrView {
     /// The content of the QR code.
     pub code: String,
-    /// The time at which the next code replaces this one.
+    /// The time at which the code expires. The next code, if any, replaces it.
     pub expires_at: i64,
-    /// The number of the code, from 1 to `attempts`.
+    /// The number of the code within the pairing attempt, from 1 to `attempts`.
     pub attempt: u32,
-    /// The number of codes before the pairing ends.
+    /// The number of codes of the pairing attempt.
     pub attempts: u32,
 }
 

@@ -63,7 +63,7 @@ fn assert_replayed(again: &ReceivedResponse, first: &ReceivedResponse) {
 }
 
 fn posts() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.method == Method::POST && !row.unrecorded)
+    operations().filter(|row| row.takes_idempotency_key())
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ use crate::{
     test_server::TestServer,
 };
 
-/// Returns the operations that require a credential.
+/// Returns the operations that require a credential in a header.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| row.requires != Requires::Nothing)
+    operations().filter(|row| !matches!(row.requires, Requires::Nothing | Requires::Ticket))
 }
 
-/// Returns the operations of organizations that require a permission.
+/// Returns the operations of organizations that require the capability `manage`.
 pub(crate) fn permitted() -> impl Iterator<Item = &'static Operation> {
-    guarded().filter(|row| !matches!(row.requires, Requires::Credential | Requires::Platform))
+    guarded().filter(|row| matches!(row.requires, Requires::Manage | Requires::ManageAll))
 }
 
 /// Returns the operations of operators.

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,11 +16,13 @@ use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
     KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
     Timestamp,
-    ports::{Authenticator, Credential, Environment, Refused, WorkerStore},
+    ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
+use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
-    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness, serve,
+    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness,
+    StreamDependencies, event_text, serve,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
@@ -67,8 +70,9 @@ impl TestServer {
         };
         let world =
             World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
-        let (authenticator, checks) =
-            (Arc::new(FakeAuthenticator::default()), Arc::new(Checks::default()));
+        let keys = Some((world.memory.clone(), environment.clone()));
+        let authenticator = Arc::new(FakeAuthenticator { keys, ..FakeAuthenticator::default() });
+        let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
         Self { world, reconciler, authenticator, checks, api, address, stop, served }
@@ -98,6 +102,10 @@ impl TestServer {
         }
         if body.is_some() {
             request = request.header("content-type", "application/json");
+        }
+        if path.starts_with("/api/v1/events") {
+            // A page: a stream has no end.
+            request = request.header("accept", "application/json");
         }
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
         let answer = send(self.address, version, request, body).await;
@@ -178,7 +186,30 @@ pub(crate) fn another_router(
     authenticator: &Arc<FakeAuthenticator>,
     checks: &Arc<Checks>,
 ) -> Api {
-    Api::new(backing(world, authenticator, checks))
+    let api = Api::new(backing(world, authenticator, checks));
+    let watched = api.clone();
+    tokio::spawn(async move { watched.watch_streams(CancellationToken::new()).await });
+    api
+}
+
+/// Returns the dependencies of event streams over the stores of a world.
+fn streams(world: &World) -> StreamDependencies {
+    let memory = Arc::new(world.memory.clone());
+    let feed = EventFeed::new(FeedPorts {
+        all: memory.clone(),
+        organizations: memory.clone(),
+        render: Arc::new(event_text),
+        interval: Duration::from_millis(10),
+    });
+    tokio::spawn(feed.clone().run(CancellationToken::new()));
+    StreamDependencies {
+        feed,
+        store: memory.clone(),
+        keys: memory.clone(),
+        tickets: memory,
+        bookmark_secret: [8; 32],
+        ticket_secret: [9; 32],
+    }
 }
 
 /// Returns the dependencies of an API over the stores of a world.
@@ -204,6 +235,7 @@ pub(crate) fn backing(
         metrics: checks.clone(),
         cursor_secret: [7; 32],
         rates: Rates::default(),
+        streams: streams(world),
     }
 }
 
@@ -223,6 +255,8 @@ pub(crate) struct FakeAuthenticator {
     /// `arrived` is notified by each `slow` caller, which then waits for `go_on`.
     pub(crate) arrived: Notify,
     pub(crate) go_on: Notify,
+    /// The id of a key in this store is the credential of its holder.
+    pub(crate) keys: Option<(Memory, Arc<TestEnvironment>)>,
 }
 
 /// The time at which a key that is confined to a session expires.
@@ -236,6 +270,10 @@ impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;
+        if let (Some(id), Some((memory, clock))) = (KeyId::parse(word), &self.keys) {
+            let key = memory.valid_key(&id, clock.now()).await.unwrap();
+            return key.map(|key| key.into_caller()).ok_or(Refused::Denied("no valid key"));
+        }
         if let Some(session) = word.strip_prefix("only-") {
             let reach = Reach::Only(SessionId::parse(session).into_iter().collect());
             let actor = Actor::Key(KeyId::from_bits(1));

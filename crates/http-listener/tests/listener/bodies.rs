@@ -1,151 +1,19 @@
 //! A request lasts until the body of its response is written or dropped: its permit, its access log
 //! record, and the stop of the listener.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
-use http_listener::{
-    AccessLog, Drained, FinishedRequest, Handler, HttpService, Limits, PermitHolder, Rejection,
-    RequestContext, serve,
-};
-use hyper::{Method, Request, Response, StatusCode, client::conn::http2};
+use http_listener::{Drained, Limits};
+use hyper::{Method, Request, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::JoinHandle,
-    time::timeout,
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+
+use crate::{
+    TEST_TIMEOUT,
+    fixture::{LARGE, Record, RecordingServer, read_to_end},
 };
-use tokio_util::sync::CancellationToken;
-
-use crate::TEST_TIMEOUT;
-
-/// Bytes of the response to `/large`: many times what the kernel buffers for the small receive
-/// buffer of the tests' peers.
-const LARGE: usize = 16 * 1024 * 1024;
-const SMALL: &str = "small";
-/// The holder of every permit.
-const HOLDER: PermitHolder = PermitHolder { group: 1, member: 1 };
-
-/// An access log record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Record {
-    method: Method,
-    status: Option<u16>,
-    bytes: usize,
-    aborted: bool,
-}
-
-struct SentRecords(UnboundedSender<Record>);
-
-impl AccessLog for SentRecords {
-    fn write(&self, request: &FinishedRequest<'_>) {
-        assert!(request.response_time <= request.duration);
-        let (method, status) = (request.method.clone(), request.status.map(|code| code.as_u16()));
-        let (bytes, aborted) = (request.bytes, request.aborted);
-        self.0.send(Record { method, status, bytes, aborted }).unwrap();
-    }
-}
-
-/// Answers `/large` with a large body and other paths with a small one. Every request needs a work
-/// permit. `/pending` has no answer.
-struct TestHandler {
-    records: UnboundedSender<Record>,
-    arrived: UnboundedSender<()>,
-    large: Bytes,
-}
-
-#[async_trait]
-impl Handler for TestHandler {
-    type Log = SentRecords;
-
-    fn start_log(&self) -> SentRecords {
-        SentRecords(self.records.clone())
-    }
-
-    async fn handle(&self, request: &mut RequestContext<SentRecords>) -> Response<Bytes> {
-        self.arrived.send(()).unwrap();
-        let Ok(permit) = request.permits.work(HOLDER) else {
-            return with_status(StatusCode::TOO_MANY_REQUESTS);
-        };
-        request.hold(permit);
-        match request.head.uri.path() {
-            "/large" => Response::new(self.large.clone()),
-            "/pending" => std::future::pending().await,
-            _ => Response::new(Bytes::from_static(SMALL.as_bytes())),
-        }
-    }
-
-    fn reject(&self, rejection: &Rejection) -> Response<Bytes> {
-        with_status(rejection.status())
-    }
-}
-
-fn with_status(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
-}
-
-struct TestServer {
-    address: SocketAddr,
-    stop: CancellationToken,
-    served: JoinHandle<Drained>,
-    records: UnboundedReceiver<Record>,
-    arrived: UnboundedReceiver<()>,
-}
-
-impl TestServer {
-    /// Starts a listener with one work permit.
-    async fn start(limits: Limits) -> Self {
-        let ((records, received_records), (arrived, arrivals)) =
-            (unbounded_channel(), unbounded_channel());
-        let handler = TestHandler { records, arrived, large: vec![b'x'; LARGE].into() };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let service = HttpService::new(Arc::new(handler), Limits { requests: 1, ..limits });
-        let served = tokio::spawn(serve(listener, service, stop.clone()));
-        Self { address, stop, served, records: received_records, arrived: arrivals }
-    }
-
-    /// Sends a request over HTTP/1.1. The receive buffer of the peer is small.
-    async fn ask(&self, method: &str, path: &str) -> TcpStream {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut stream = socket.connect(self.address).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream
-    }
-
-    /// Returns the status of a request, and its access log record.
-    async fn status(&mut self) -> (u16, Record) {
-        let text = read_to_end(self.ask("GET", "/small").await).await;
-        let status = String::from_utf8_lossy(&text[9..12]).parse().unwrap();
-        (status, self.record().await)
-    }
-
-    async fn record(&mut self) -> Record {
-        timeout(TEST_TIMEOUT, self.records.recv()).await.expect("a record in time").unwrap()
-    }
-
-    async fn assert_permit_is_taken(&mut self) {
-        assert_eq!(self.status().await.0, 429);
-    }
-
-    async fn assert_permit_is_free(&mut self) {
-        let record = Record { method: Method::GET, status: Some(200), bytes: 5, aborted: false };
-        assert_eq!(self.status().await, (200, record));
-    }
-
-    async fn stopped(&mut self) -> Drained {
-        self.stop.cancel();
-        timeout(TEST_TIMEOUT, &mut self.served).await.expect("the listener stops").unwrap()
-    }
-}
 
 /// Reads the head of a response and some of its body.
 async fn read_some(stream: &mut TcpStream) -> usize {
@@ -153,12 +21,6 @@ async fn read_some(stream: &mut TcpStream) -> usize {
     let read = timeout(TEST_TIMEOUT, stream.read(&mut buffer)).await.unwrap().unwrap();
     assert!(buffer.starts_with(b"HTTP/1.1 200 OK\r\n"));
     read
-}
-
-async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
-    let mut text = Vec::new();
-    timeout(TEST_TIMEOUT, stream.read_to_end(&mut text)).await.unwrap().unwrap();
-    text
 }
 
 fn is_whole(record: &Record) -> bool {
@@ -171,7 +33,7 @@ fn is_cut(record: &Record) -> bool {
 
 #[tokio::test]
 async fn slow_reader_keeps_its_permit_until_the_body_ends() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let mut slow = server.ask("GET", "/large").await;
     let read = read_some(&mut slow).await;
     server.assert_permit_is_taken().await;
@@ -184,7 +46,7 @@ async fn slow_reader_keeps_its_permit_until_the_body_ends() {
 
 #[tokio::test]
 async fn peer_that_hangs_up_releases_its_permit_and_is_logged_as_aborted() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let mut slow = server.ask("GET", "/large").await;
     read_some(&mut slow).await;
     server.assert_permit_is_taken().await;
@@ -195,7 +57,7 @@ async fn peer_that_hangs_up_releases_its_permit_and_is_logged_as_aborted() {
 
 #[tokio::test]
 async fn peer_that_hangs_up_before_the_response_releases_its_permit() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let pending = server.ask("GET", "/pending").await;
     server.arrived.recv().await.unwrap();
     drop(pending);
@@ -206,7 +68,7 @@ async fn peer_that_hangs_up_before_the_response_releases_its_permit() {
 
 #[tokio::test]
 async fn head_and_empty_responses_have_no_bytes() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let text = read_to_end(server.ask("HEAD", "/large").await).await;
     let length = format!("content-length: {LARGE}\r\n");
     assert!(String::from_utf8(text).unwrap().contains(&length));
@@ -217,7 +79,7 @@ async fn head_and_empty_responses_have_no_bytes() {
 
 #[tokio::test]
 async fn http2_stream_holds_its_permit_until_its_body_ends_or_the_stream_is_reset() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let stream = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (mut sender, connection) =
         http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();
@@ -243,7 +105,7 @@ async fn http2_stream_holds_its_permit_until_its_body_ends_or_the_stream_is_rese
 
 #[tokio::test]
 async fn stop_waits_until_responses_are_written() {
-    let mut server = TestServer::start(Limits::default()).await;
+    let mut server = RecordingServer::start(Limits::default()).await;
     let mut slow = server.ask("GET", "/large").await;
     let read = read_some(&mut slow).await;
     server.stop.cancel();
@@ -256,7 +118,7 @@ async fn stop_waits_until_responses_are_written() {
 #[tokio::test]
 async fn response_that_the_stop_cuts_off_is_in_the_access_log() {
     let drain = Duration::from_millis(100);
-    let mut server = TestServer::start(Limits { drain, ..Limits::default() }).await;
+    let mut server = RecordingServer::start(Limits { drain, ..Limits::default() }).await;
     let mut slow = server.ask("GET", "/large").await;
     read_some(&mut slow).await;
     assert_eq!(server.stopped().await, Drained::CutOff);

@@ -1,7 +1,16 @@
 //! A small server over real sockets: an async function behind the listener.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected result fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an unexpected result fails the test"
+)]
 
 mod bodies;
+mod fixture;
+mod http2_peer;
+mod streams;
+mod upgrades;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

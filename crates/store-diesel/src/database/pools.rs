@@ -1,4 +1,4 @@
-//! The connections of each engine, with the batchers and caches that use them.
+//! The connections of each engine, with the batchers that use them.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,7 +10,6 @@ use crate::{
         batched_lookup::BatchedLookup,
         group_commit::{self, GroupCommit, WritePools},
     },
-    cache::read_cache::ReadCache,
     engine::{
         postgres::{
             health::Health,
@@ -85,7 +84,6 @@ pub(crate) fn sqlite(file: &Path, config: &Config) -> Result<SqlitePools, StoreE
         writer,
         read: readers(file, config)?,
         inline_reader: Arc::new(InlineReader::new(file.to_owned())),
-        read_cache: Arc::new(ReadCache::open(file)),
     })
 }
 
@@ -147,6 +145,4 @@ pub(crate) struct SqlitePools {
     pub(crate) read: Pool<SqliteConnection>,
     /// For point lookups.
     pub(crate) inline_reader: Arc<InlineReader>,
-    /// Results of point lookups.
-    pub(crate) read_cache: Arc<ReadCache>,
 }

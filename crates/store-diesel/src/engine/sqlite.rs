@@ -1,7 +1,6 @@
-//! SQLite: connections to the file, the writer thread and the WAL index.
+//! SQLite: connections to the file and the writer thread.
 
 pub(crate) mod connect;
 pub(crate) mod inline_reader;
 pub(crate) mod migrate;
-pub(crate) mod wal_index;
 pub(crate) mod writer;

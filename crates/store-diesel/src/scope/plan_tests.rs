@@ -26,7 +26,7 @@ use crate::{
         due_cleanups, due_sessions, event_page, events, key_page, live_key, retirements, session,
         session_at,
         session_lists::{SessionPages, SessionQuery, pages_by_status},
-        sessions, sessions_by_keys, sessions_with_due_time, valid_key,
+        sessions, sessions_by_keys, sessions_with_due_time, valid_key, valid_keys_by_id,
     },
     test_database::TestDatabase,
 };
@@ -114,6 +114,7 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
     }));
     let page = SessionPage { filter: everything(), after: None, limit: 50 };
     let ids = ["sess_1", "sess_2"].map(str::to_owned);
+    let key_ids = ["key_1", "key_2"].map(str::to_owned);
     let everybody = SessionQuery::for_operators(None, &page);
     let expect = |plan, index, bounds: &[&'static str]| Expected {
         plan,
@@ -171,6 +172,11 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
             plan!(database, |_conn| valid_key(&[7; 32], 300).select(api_keys::id)),
             "api_keys_at_the_door",
             &["digest", "good_until"],
+        ),
+        expect(
+            plan!(database, |_conn| valid_keys_by_id(&key_ids, 300).select(api_keys::id)),
+            "api_keys_by_id",
+            &["id"],
         ),
         expect(
             plan!(database, |_conn| key_page(&params, &place).select(api_keys::id).limit(50)),

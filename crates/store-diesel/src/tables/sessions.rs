@@ -41,26 +41,17 @@ use crate::{
 impl SessionStore for Database {
     async fn find(&self, scope: &Scope, id: &SessionId) -> PortResult<Option<Session>> {
         let scoped_id = ScopedSessionId::new(scope, id);
-        let pools = match &self.pools {
-            Pools::Sqlite(pools) => pools,
-            Pools::Postgres(pool) => {
-                return pool
-                    .batched_lookup
-                    .session(scoped_id)
-                    .await
-                    .map_err(StoreError::as_port_error);
+        match &self.pools {
+            Pools::Sqlite(pools) => {
+                let query = scope::session(&scoped_id);
+                let row = inline_lookup!(pools.inline_reader, SessionRow, query)?;
+                Ok(row.map(Session::try_from).transpose()?)
             }
-        };
-        let epoch = pools.read_cache.epoch();
-        if let Some(Ok(session)) = epoch.as_ref().map(|epoch| epoch.session(&scoped_id)) {
-            return Ok(session);
+            Pools::Postgres(pool) => {
+                let found = pool.batched_lookup.session(scoped_id).await;
+                found.map_err(StoreError::as_port_error)
+            }
         }
-        let row = inline_lookup!(pools.inline_reader, SessionRow, scope::session(&scoped_id))?;
-        let session = row.map(Session::try_from).transpose()?;
-        if let Some(epoch) = epoch {
-            epoch.insert_session(scoped_id, session.as_ref());
-        }
-        Ok(session)
     }
 
     async fn list(&self, scope: &Scope, page: &SessionPage) -> PortResult<Vec<Session>> {

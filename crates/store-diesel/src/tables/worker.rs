@@ -266,6 +266,11 @@ impl WorkerStore for Database {
         .await
     }
 
+    async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_spent_tickets(before, limit).await })
+            .await
+    }
+
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
             .await

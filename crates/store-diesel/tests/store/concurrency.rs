@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{
     GatewayId, Node, Quotas, ResourceLimits, Session, SessionId, Settings, Timestamp, Version,
     ports::{
-        Claim, Environment, IdempotencyStore, NodeStore, Rejection, SessionStore, WorkerStore,
-        Written,
+        Claim, Environment, IdempotencyStore, NodeStore, Rejection, SessionStore, TicketDigest,
+        TicketStore, WorkerStore, Written,
     },
     testing::{
         TestEnvironment, commit_parts, contract, contract::stored_events, insert_session,
@@ -244,7 +244,26 @@ async fn concurrent_link_attempts_of_one_phone_stay_within_the_quota(test_db: Te
     assert_eq!(begun, 2);
 }
 
+async fn ticket_opens_one_of_many_concurrent_uses(test_db: TestDatabase) {
+    let environment = TestEnvironment::new();
+    // Two stores, like two routers.
+    let stores = [test_db.open().await, test_db.open().await];
+    for round in 0..10_u8 {
+        let (ticket, until) = (TicketDigest([round; 32]), environment.now());
+        let uses = (0..100).map(|n| {
+            let store = stores[n % 2].clone();
+            tokio::spawn(async move { store.spend(ticket, until).await.expect("an answer") })
+        });
+        let mut opened = 0;
+        for one in uses.collect::<Vec<_>>() {
+            opened += usize::from(one.await.expect("no panic"));
+        }
+        assert_eq!(opened, 1);
+    }
+}
+
 on_both!(
+    ticket_opens_one_of_many_concurrent_uses,
     concurrent_inserts_stay_within_the_quota,
     concurrent_link_attempts_of_one_phone_stay_within_the_quota,
     concurrent_claims_never_share_a_session,

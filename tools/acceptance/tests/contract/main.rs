@@ -15,6 +15,7 @@ mod raw_bytes;
 mod remote;
 mod repeats;
 mod shutdown;
+mod streams;
 
 /// Declares tests of functions in this module, one for each database, on a deployment that is
 /// `shared` or `exclusive`.

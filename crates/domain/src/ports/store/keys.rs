@@ -52,6 +52,21 @@ pub trait ApiKeyStore: Send + Sync {
     async fn list(&self, scope: &Scope, page: &KeyPage) -> PortResult<Vec<ApiKey>>;
 }
 
+/// Lookup of API keys by id alone, across organizations, for callers that have proved the
+/// possession of their key: an open stream, or a ticket. Never answered from a cache.
+#[async_trait]
+pub trait KeyValidity: Send + Sync {
+    /// Returns the key if it is valid at `now`.
+    async fn valid_key(&self, id: &KeyId, now: Timestamp) -> PortResult<Option<ApiKey>>;
+
+    /// Returns those of the keys that are valid at `now`, in one read.
+    async fn valid_keys(
+        &self,
+        ids: &BTreeSet<KeyId>,
+        now: Timestamp,
+    ) -> PortResult<BTreeSet<KeyId>>;
+}
+
 /// Lookup of API keys during authentication, before the organization is known.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {

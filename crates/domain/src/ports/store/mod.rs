@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod nodes;
 pub(crate) mod position;
 pub(crate) mod sessions;
+pub(crate) mod tickets;
 pub(crate) mod webhooks;
 pub(crate) mod worker;
 pub(crate) mod written;

@@ -135,4 +135,8 @@ pub trait WorkerStore: Send + Sync {
     /// Removes link attempts begun before `before`, oldest first, about `limit` of them. Returns
     /// the number of rows.
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes records of spent tickets that expired before `before`, oldest first, about `limit`
+    /// of them. Returns the number of rows.
+    async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }

@@ -16,7 +16,7 @@ use crate::{
         environment::Environment,
         store::{
             events::{EventFilter, EventLog, EventPage},
-            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
             position::Position,
             sessions::SessionStore,
             written::Written,
@@ -137,6 +137,38 @@ pub async fn key_directory_finds_valid_keys_only(
     for at in [Timestamp::from_millis(0), now, forever] {
         assert_eq!(find(&plain.id, plain.digest, at).await, None, "revoked");
     }
+}
+
+/// A key is found by its id alone while it is valid: alone, and among other keys in one read.
+pub async fn key_validity_needs_no_digest(
+    store: &(impl ApiKeyStore + KeyValidity),
+    environment: &dyn Environment,
+) {
+    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
+    let mut keys = Vec::new();
+    for (scope, expires) in [(&scope, false), (&scope, true), (&other_scope, false)] {
+        let key = key(scope, environment, expires);
+        assert_inserted(insert_key(store, scope, &key, &[], None).await);
+        keys.push(key);
+    }
+    let now = environment.now();
+    let expiry = keys[1].expires_at.expect("it expires");
+    let unknown = KeyId::from_bits(environment.ulid());
+    let named = keys.iter().map(|key| key.id.clone()).chain([unknown]).collect();
+    let assert_valid = async |at, expected: &[&ApiKey]| {
+        let valid = store.valid_keys(&named, at).await.expect("valid keys");
+        assert_eq!(valid, expected.iter().map(|key| key.id.clone()).collect());
+        for id in &named {
+            let found = store.valid_key(id, at).await.expect("valid key");
+            assert_eq!(found.as_ref(), expected.iter().find(|key| key.id == *id).copied());
+        }
+    };
+    assert_valid(now, &[&keys[0], &keys[1], &keys[2]]).await;
+    assert_valid(expiry, &[&keys[0], &keys[2]]).await;
+    let done = revoke_key(store, &scope, &keys[0].id, now, &[]).await.expect("revoke");
+    assert_eq!(done, Ok(Written::Done));
+    assert_valid(now, &[&keys[1], &keys[2]]).await;
+    assert_eq!(store.valid_keys(&[].into(), now).await.expect("valid keys"), [].into());
 }
 
 /// Pages of keys have no gap and no overlap, newest first, also with equal times and keys revoked

@@ -1,4 +1,4 @@
-//! Contract suites, one per port. Every adapter must pass them.
+//! Contract suites, one file per topic. Every adapter of the ports must pass them.
 //!
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
@@ -17,6 +17,7 @@ mod quotas;
 mod retention;
 mod session_control;
 mod sessions;
+mod tickets;
 mod webhooks;
 mod worker_store;
 
@@ -39,7 +40,7 @@ pub use isolation::{
 pub use keys::{
     batch_session_lookup_respects_scope, event_pages_are_newest_first_and_in_scope,
     key_directory_finds_valid_keys_only, key_is_visible_to_its_organization_only,
-    key_pages_cover_every_key_once,
+    key_pages_cover_every_key_once, key_validity_needs_no_digest,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
@@ -61,6 +62,7 @@ pub use sessions::{
     operators_see_sessions_of_every_organization, out_of_scope_session_is_invisible,
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
 };
+pub use tickets::ticket_is_spent_once;
 pub use webhooks::{
     first_position_is_found_by_time, replay_and_restart_change_the_progress,
     webhook_is_visible_to_its_organization_only, webhook_pages_cover_every_webhook_once,

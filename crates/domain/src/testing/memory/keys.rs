@@ -13,7 +13,7 @@ use crate::{
         authn::PresentedKey,
         error::PortResult,
         store::{
-            keys::{ApiKeyStore, KeyDirectory, KeyPage},
+            keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
             written::{CommitOutcome, Written},
         },
     },
@@ -106,6 +106,24 @@ impl MemoryState {
             key.revoked_at = Some(at);
         }
         Ok(Ok(Written::Done))
+    }
+}
+
+#[async_trait]
+impl KeyValidity for Memory {
+    async fn valid_key(&self, id: &KeyId, now: Timestamp) -> PortResult<Option<ApiKey>> {
+        let state = self.state()?;
+        Ok(state.keys.get(id).filter(|key| key.is_valid(now)).cloned())
+    }
+
+    async fn valid_keys(
+        &self,
+        ids: &BTreeSet<KeyId>,
+        now: Timestamp,
+    ) -> PortResult<BTreeSet<KeyId>> {
+        let state = self.state()?;
+        let is_valid = |id: &&KeyId| state.keys.get(id).is_some_and(|key| key.is_valid(now));
+        Ok(ids.iter().filter(is_valid).cloned().collect())
     }
 }
 

@@ -11,6 +11,7 @@ mod orphans;
 mod quotas;
 mod sessions;
 pub(crate) mod state;
+mod tickets;
 mod webhook_rows;
 mod webhooks;
 mod worker_store;

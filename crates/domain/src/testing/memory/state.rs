@@ -18,7 +18,9 @@ use crate::{
     orphan::model::Orphan,
     ports::{
         error::{PortError, PortResult},
-        store::{data_keys::DataKey, sessions::SessionPage, written::Written},
+        store::{
+            data_keys::DataKey, sessions::SessionPage, tickets::TicketDigest, written::Written,
+        },
     },
     resource_quota::Quotas,
     session::{
@@ -27,6 +29,7 @@ use crate::{
         write::SessionUpdate,
     },
     testing::memory::webhook_rows::WebhookRows,
+    time::Timestamp,
 };
 
 /// A database in memory. Clones share the state.
@@ -54,6 +57,8 @@ pub(in crate::testing) struct MemoryState {
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
+    /// The spent tickets with their expiry.
+    pub(in crate::testing) spent_tickets: BTreeMap<TicketDigest, Timestamp>,
     pub(in crate::testing) quotas: Quotas,
     down: bool,
 }

@@ -222,6 +222,17 @@ impl WorkerStore for Memory {
         });
         Ok(limit - left)
     }
+
+    async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut left = limit;
+        state.spent_tickets.retain(|_, expires_at| {
+            let is_swept = left > 0 && *expires_at < before;
+            left -= u32::from(is_swept);
+            !is_swept
+        });
+        Ok(limit - left)
+    }
 }
 
 #[async_trait]

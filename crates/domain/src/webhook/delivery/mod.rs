@@ -2,5 +2,15 @@
 //!
 //! Decision: ADR 0044.
 
+pub(crate) mod attempts;
+pub(crate) mod breaker;
+pub(crate) mod changes;
+pub(crate) mod deliveries;
+pub(crate) mod event_queue;
+mod flush;
 pub(crate) mod lease;
+pub(crate) mod lookup;
 pub(crate) mod retry_queue;
+mod retry_state;
+mod scan;
+mod unflushed;

@@ -111,6 +111,11 @@ impl WorkerStore for SteppedStore {
         wait_for_step().await;
         self.0.sweep_link_attempts(before, limit).await
     }
+
+    async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_spent_tickets(before, limit).await
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,214 @@
+//! The open streams of a router: their number, and the end of those whose credential is no longer
+//! valid.
+//!
+//! The keys of all streams are read together, at most once in [`CHECK_INTERVAL`]. A revocation that
+//! passes through the event feed ends the streams of its key earlier. While the database does not
+//! answer, streams stay open: they get no events either.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use domain::{
+    Actor, Caller, KeyId, Timestamp,
+    ports::{Environment, KeyValidity},
+};
+use http_listener::ConnectionActivity;
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::close_cause::CloseCause;
+
+const STREAMS: &str = "berth_streams";
+const CLOSES: &str = "berth_stream_closes_total";
+/// Time between two checks of credentials. A revoked key's streams end within one second.
+const CHECK_INTERVAL: Duration = Duration::from_millis(800);
+/// Maximum time of one check, so that an unreachable database does not delay the checks of expiry.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The kind of a stream, as metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamKind {
+    ServerSent,
+    WebSocket,
+}
+
+impl StreamKind {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::ServerSent => "sse",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// The open streams of a router.
+pub(crate) struct OpenStreams {
+    keys: Arc<dyn KeyValidity>,
+    environment: Arc<dyn Environment>,
+    table: Mutex<StreamTable>,
+}
+
+#[derive(Default)]
+struct StreamTable {
+    last_number: u64,
+    open: HashMap<u64, Credential>,
+}
+
+/// The credential of a stream, and the way to end the stream.
+struct Credential {
+    key: Option<KeyId>,
+    expires_at: Option<Timestamp>,
+    end: StreamEnd,
+}
+
+/// The end of a stream, with its cause.
+#[derive(Clone, Debug, Default)]
+struct StreamEnd {
+    cause: Arc<OnceLock<CloseCause>>,
+    token: CancellationToken,
+}
+
+impl StreamEnd {
+    /// Ends the stream. The first cause stands.
+    fn end(&self, cause: CloseCause) {
+        let _ = self.cause.set(cause);
+        self.token.cancel();
+    }
+}
+
+/// An open stream. Dropping it closes the stream's entry and counts the close.
+pub(crate) struct OpenStream {
+    streams: Arc<OpenStreams>,
+    number: u64,
+    kind: StreamKind,
+    end: StreamEnd,
+    connection: ConnectionActivity,
+    stop: Arc<CancellationToken>,
+}
+
+impl OpenStreams {
+    pub(crate) fn new(keys: Arc<dyn KeyValidity>, environment: Arc<dyn Environment>) -> Arc<Self> {
+        Arc::new(Self { keys, environment, table: Mutex::default() })
+    }
+
+    /// Adds a stream of `caller`. `stop` is cancelled when the router stops.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        caller: &Caller,
+        kind: StreamKind,
+        connection: ConnectionActivity,
+        stop: Arc<CancellationToken>,
+    ) -> OpenStream {
+        let key = match &caller.actor {
+            Actor::Key(key) => Some(key.clone()),
+            Actor::User(_) | Actor::Operator | Actor::System => None,
+        };
+        let end = StreamEnd::default();
+        let mut table = self.table();
+        table.last_number += 1;
+        let number = table.last_number;
+        let credential = Credential { key, expires_at: caller.expires_at, end: end.clone() };
+        table.open.insert(number, credential);
+        drop(table);
+        metrics::gauge!(STREAMS, "kind" => kind.label()).increment(1);
+        OpenStream { streams: self.clone(), number, kind, end, connection, stop }
+    }
+
+    /// Ends streams whose credential has expired or was revoked, until `stop`.
+    pub(crate) async fn watch(
+        &self,
+        mut revoked: broadcast::Receiver<KeyId>,
+        stop: &CancellationToken,
+    ) {
+        let mut next_check = Instant::now() + CHECK_INTERVAL;
+        let mut revocations = true;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep_until(next_check) => {
+                    next_check = Instant::now() + CHECK_INTERVAL;
+                    let _ = timeout(CHECK_TIMEOUT, self.check()).await;
+                }
+                key = revoked.recv(), if revocations => match key {
+                    Ok(key) => self.end_of_key(&key),
+                    // The next check finds the keys of the revocations that were missed.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => revocations = false,
+                },
+            }
+        }
+    }
+
+    fn end_of_key(&self, key: &KeyId) {
+        for credential in self.table().open.values().filter(|it| it.key.as_ref() == Some(key)) {
+            credential.end.end(CloseCause::Revoked);
+        }
+    }
+
+    async fn check(&self) {
+        let now = self.environment.now();
+        let mut keys = BTreeSet::new();
+        for credential in self.table().open.values() {
+            if credential.expires_at.is_some_and(|at| at <= now) {
+                credential.end.end(CloseCause::Expired);
+            } else {
+                keys.extend(credential.key.clone());
+            }
+        }
+        if keys.is_empty() {
+            return;
+        }
+        match self.keys.valid_keys(&keys, now).await {
+            Ok(valid) => keys.difference(&valid).for_each(|key| self.end_of_key(key)),
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::debug!(error, "the keys of open streams could not be checked");
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, StreamTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenStream {
+    /// Waits until the stream must end, and returns the cause: its credential is no longer valid,
+    /// or the router stops.
+    pub(crate) async fn ended(&self) -> CloseCause {
+        tokio::select! {
+            biased;
+            () = self.end.token.cancelled() => {}
+            () = self.stop.cancelled() => self.close(CloseCause::Stopping),
+        }
+        self.end.cause.get().copied().unwrap_or(CloseCause::Client)
+    }
+
+    /// Records why the stream ends. The first cause stands.
+    pub(crate) fn close(&self, cause: CloseCause) {
+        self.end.end(cause);
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let cause = self.end.cause.get().copied().unwrap_or_else(|| {
+            if self.stop.is_cancelled() {
+                CloseCause::Stopping
+            } else if self.connection.end_cause().is_some() {
+                CloseCause::Stalled
+            } else {
+                CloseCause::Client
+            }
+        });
+        self.streams.table().open.remove(&self.number);
+        metrics::gauge!(STREAMS, "kind" => self.kind.label()).decrement(1);
+        metrics::counter!(CLOSES, "reason" => cause.label()).increment(1);
+    }
+}

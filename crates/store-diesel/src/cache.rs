@@ -1,3 +1,0 @@
-//! Copies of stored values in memory.
-
-pub(crate) mod read_cache;

@@ -1,0 +1,68 @@
+//! Spent tickets. A ticket belongs to no organization until it is opened, so its row has none.
+//!
+//! Decision: ADR 0041.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use domain::{
+    Timestamp,
+    ports::{PortResult, TicketDigest, TicketStore},
+};
+
+use crate::{
+    Database, StoreError,
+    database::statements::{with_conn, with_transaction},
+    schema::spent_tickets,
+};
+
+#[async_trait]
+impl TicketStore for Database {
+    async fn spend(&self, ticket: TicketDigest, expires_at: Timestamp) -> PortResult<bool> {
+        self.run(move |database| async move {
+            let inserted = with_transaction!(database, |conn| {
+                let row = (
+                    spent_tickets::digest.eq(ticket.0.as_slice()),
+                    spent_tickets::expires_at.eq(expires_at.millis()),
+                );
+                Ok(diesel::insert_into(spent_tickets::table)
+                    .values(row)
+                    .on_conflict_do_nothing()
+                    .execute(conn)
+                    .await?)
+            })?;
+            Ok(inserted > 0)
+        })
+        .await
+    }
+}
+
+impl Database {
+    /// Removes records of tickets that expired before a time; returns the number of removed rows.
+    pub(crate) async fn remove_spent_tickets(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
+        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
+        let until: Option<i64> = with_conn!(self, read, |conn| {
+            spent_tickets::table
+                .filter(spent_tickets::expires_at.le(last_moment))
+                .select(spent_tickets::expires_at)
+                .order(spent_tickets::expires_at.asc())
+                .offset(last)
+                .limit(1)
+                .get_result(conn)
+                .await
+                .optional()
+        })?;
+        let until = until.unwrap_or(last_moment);
+        let removed = with_conn!(self, write, |conn| {
+            diesel::delete(spent_tickets::table.filter(spent_tickets::expires_at.le(until)))
+                .execute(conn)
+                .await
+        })?;
+        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,7 @@
+-- Tickets that opened a WebSocket, so that each opens one (ADR 0041). A ticket that was never used has no
+-- row.
+CREATE TABLE spent_tickets (
+    digest blob NOT NULL PRIMARY KEY,
+    expires_at integer NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spent_tickets_by_expiry ON spent_tickets (expires_at);
