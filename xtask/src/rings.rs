@@ -56,8 +56,8 @@ pub(crate) fn run_tests(
     count(workspace, Runner::Cargo, arguments, variables, checks);
 }
 
-/// Runs the examples in the documentation, of the packages that have examples: cargo would build
-/// every other package again to find none.
+/// Runs the examples in the documentation, of the packages that have examples that compile: cargo
+/// would build every other package again to find none.
 pub(crate) fn run_examples(workspace: &Workspace, checks: &mut Checks) {
     println!("\nexamples in the documentation");
     let mut arguments = vec!["test", "--doc", "--no-fail-fast"];

@@ -28,6 +28,12 @@ pub struct Deadlines {
     pub key_retention: Duration,
     /// Time that a QR code or pairing code is kept in the event log after it expires.
     pub code_retention: Duration,
+    /// Time that events are kept in the feed. Kinds that the audit log does not keep are removed
+    /// then.
+    pub feed_retention: Duration,
+    /// Time that the audit log keeps events, at least [`Self::feed_retention`]. `None` keeps them for
+    /// ever.
+    pub audit_retention: Option<Duration>,
     /// Maximum number of pairing attempts per session and per phone. `None` disables this limit and
     /// the limit per organization. WhatsApp bans numbers that try too often.
     pub pairing_quota: Option<RateQuota>,
@@ -45,6 +51,8 @@ impl Default for Deadlines {
             heartbeat_interval: Duration::from_secs(5),
             key_retention: Duration::from_secs(30 * 86_400),
             code_retention: Duration::from_secs(3600),
+            feed_retention: Duration::from_secs(30 * 86_400),
+            audit_retention: None,
             pairing_quota: Self::pairing_quota_per_hour(10),
         }
     }

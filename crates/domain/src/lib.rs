@@ -89,6 +89,7 @@ pub use deadlines::{Deadlines, back_off};
 pub use error::{Error, Result};
 pub use event::{
     Event,
+    field_spec::{EventFieldShape, EventFieldSpec, EventFieldType},
     fields::{EventFields, EventValue, Omittable},
     payload::{EventName, EventPayload},
 };
@@ -133,7 +134,15 @@ pub use webhook::{
     credentials::{NO_SEAL_KEY, PREVIOUS_SECRET_SIGNS},
     dead_letter::{DeadLetter, MAX_DEAD_LETTERS},
     delivery::{
-        lease::DeliveryLease,
+        attempts::{AttemptKind, MAX_IN_FLIGHT, MAX_UNFLUSHED, StartedAttempt},
+        changes::DeliveryChanges,
+        deliveries::{Deliveries, MAX_RETRY_QUEUES},
+        event_queue::QueuedEvent,
+        lease::{
+            Claimed, DeliveryFlush, DeliveryLease, LEASE, LeaseChange, LeaseClaim, LeasedWebhook,
+            MIN_LEASE_FOR_ATTEMPT, RENEWAL_INTERVAL, WebhookKey,
+        },
+        lookup::{EventLookup, LookupRange},
         retry_queue::{OrderingKey, Pass, RetryQueue},
     },
     event_selection::EventSelection,

@@ -4,12 +4,12 @@
 //! rendered event into the recent events of its organization, if anybody reads there. A
 //! [`FeedReader`] is a position: it reads the recent events, or the store when these no longer reach
 //! back to its position. Nothing is queued for a reader, so a slow reader costs no memory and loses
-//! no event. [`News`] wakes a task that reads for many organizations.
+//! no event. [`ActivityWatch`] wakes a task that reads for many organizations.
 //!
 //! Decision: ADR 0038.
 
+mod activity;
 mod delay;
-mod news;
 mod reader;
 mod recent_events;
 mod rendered_event;
@@ -26,12 +26,12 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    news::NewsSubscribers,
+    activity::ActivitySubscribers,
     subscriptions::{Subscription, Subscriptions},
     tail::Tail,
 };
 pub use self::{
-    news::{FeedNews, News},
+    activity::{ActivityWatch, FeedActivity},
     reader::{FeedError, FeedReader},
     rendered_event::{RenderedEvent, Renderer},
 };
@@ -61,7 +61,7 @@ pub struct EventFeed(Arc<Shared>);
 struct Shared {
     ports: FeedPorts,
     subscriptions: Subscriptions,
-    news: NewsSubscribers,
+    activity: ActivitySubscribers,
     store_reads: Semaphore,
     revocations: broadcast::Sender<KeyId>,
     /// Wakes the tail.
@@ -70,7 +70,7 @@ struct Shared {
 
 impl Shared {
     fn has_subscribers(&self) -> bool {
-        self.subscriptions.exist() || self.news.exist()
+        self.subscriptions.exist() || self.activity.exist()
     }
 }
 
@@ -80,7 +80,7 @@ impl EventFeed {
         Self(Arc::new(Shared {
             ports,
             subscriptions: Subscriptions::default(),
-            news: NewsSubscribers::default(),
+            activity: ActivitySubscribers::default(),
             store_reads: Semaphore::new(MAX_STORE_READS),
             revocations: broadcast::Sender::new(MAX_REVOCATIONS),
             wake: Notify::new(),
@@ -113,10 +113,10 @@ impl EventFeed {
     }
 
     /// Subscribes to the names of organizations with new events.
-    pub fn news(&self) -> News {
-        let news = News::new(&self.0.news);
+    pub fn activity(&self) -> ActivityWatch {
+        let activity = ActivityWatch::new(&self.0.activity);
         self.0.wake.notify_one();
-        news
+        activity
     }
 
     /// Returns the ids of API keys that are revoked from now on, by any process, while this process

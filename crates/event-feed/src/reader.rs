@@ -13,7 +13,10 @@ use crate::{
 };
 
 /// Maximum number of events that one read examines.
-const MAX_EVENTS: u32 = 500;
+const MAX_EVENTS: u32 = 100;
+/// Maximum number of bytes of the events that one read returns, except for one larger event. A slow
+/// reader holds them while it writes them.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// Failures of a read.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +66,8 @@ impl FeedReader {
         self.position
     }
 
-    /// Waits for selected events and returns them, at least one and at most 500. Cancel safe: an
-    /// event is returned, or its position is not passed.
+    /// Waits for selected events and returns them, at least one, at most 100 and, except for one larger
+    /// event, at most 64 KiB. Cancel safe: an event is returned, or its position is not passed.
     ///
     /// # Errors
     /// See [`FeedError`].
@@ -80,7 +83,7 @@ impl FeedReader {
         }
     }
 
-    /// Returns at most 500 selected events without waiting. An empty list says that the feed has no
+    /// Returns selected events as [`Self::next`] without waiting. An empty list says that the feed has no
     /// more, and moves the position to its end.
     ///
     /// # Errors
@@ -102,6 +105,7 @@ impl FeedReader {
                     (Vec::new(), position, position == self.position)
                 }
             };
+            let (events, until) = within_bytes(events, until);
             self.position = until;
             if complete || !events.is_empty() {
                 return Ok(events);
@@ -150,5 +154,59 @@ impl FeedReader {
         let page = page.ok_or(FeedError::Gone)?;
         let render = |found| RenderedEvent::new(found, &feed.ports.render);
         Ok((page.events.iter().map(render).collect(), page.until))
+    }
+}
+
+/// Returns the first events that fit into [`MAX_BYTES`], at least one, and their end.
+fn within_bytes(
+    mut events: Vec<Arc<RenderedEvent>>,
+    until: FeedPosition,
+) -> (Vec<Arc<RenderedEvent>>, FeedPosition) {
+    let mut bytes = 0;
+    let fits = |event: &&Arc<RenderedEvent>| {
+        bytes += event.bytes();
+        bytes <= MAX_BYTES
+    };
+    let fitting = events.iter().take_while(fits).count().max(1);
+    if fitting >= events.len() {
+        return (events, until);
+    }
+    events.truncate(fitting);
+    let until = events.last().map_or(until, |last| last.position);
+    (events, until)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use domain::{EventId, EventName, OrganizationId};
+
+    use super::*;
+
+    fn event(number: u64, bytes: usize) -> Arc<RenderedEvent> {
+        Arc::new(RenderedEvent {
+            position: FeedPosition::from_number(number),
+            id: EventId::from_bits(number.into()),
+            name: EventName::SessionStatus,
+            organization: OrganizationId::parse("acme").unwrap(),
+            session: None,
+            sequence: 0,
+            text: Bytes::from(vec![b'x'; bytes]),
+        })
+    }
+
+    #[test]
+    fn read_returns_few_bytes_and_at_least_one_event() {
+        let until = FeedPosition::from_number(99);
+        let numbers = |sizes: &[usize]| {
+            let events = (1..).zip(sizes).map(|(number, bytes)| event(number, *bytes)).collect();
+            let (events, until) = within_bytes(events, until);
+            (events.len(), until.number())
+        };
+        assert_eq!(numbers(&[]), (0, 99));
+        assert_eq!(numbers(&[30_000, 30_000]), (2, 99));
+        assert_eq!(numbers(&[30_000, 30_000, 30_000]), (2, 2));
+        assert_eq!(numbers(&[100_000, 10]), (1, 1));
+        assert_eq!(numbers(&[100_000]), (1, 99));
     }
 }

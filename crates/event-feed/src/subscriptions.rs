@@ -211,3 +211,70 @@ impl Drop for Subscription {
         subscriptions.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{EventId, EventName, testing::Memory};
+
+    use super::*;
+    use crate::{EventFeed, FeedPorts};
+
+    const LARGE: usize = 512 * 1024;
+
+    fn feed() -> Arc<Shared> {
+        let store = Arc::new(Memory::new());
+        EventFeed::new(FeedPorts {
+            all: store.clone(),
+            organizations: store,
+            render: Arc::new(|_| bytes::Bytes::new()),
+            interval: Duration::from_millis(50),
+        })
+        .0
+    }
+
+    fn organization(number: u64) -> OrganizationId {
+        OrganizationId::parse(&format!("org-{number}")).unwrap()
+    }
+
+    fn event(position: u64, organization: &OrganizationId) -> Arc<RenderedEvent> {
+        Arc::new(RenderedEvent {
+            position: FeedPosition::from_number(position),
+            id: EventId::from_bits(position.into()),
+            name: EventName::SessionStatus,
+            organization: organization.clone(),
+            session: None,
+            sequence: 0,
+            text: vec![b'x'; LARGE].into(),
+        })
+    }
+
+    #[test]
+    fn recent_events_of_all_organizations_are_bounded_and_the_least_read_are_dropped() {
+        let feed = feed();
+        let subscribed: Vec<_> =
+            (0..200).map(|n| Subscription::new(feed.clone(), &organization(n))).collect();
+        for n in 0..200 {
+            let position = FeedPosition::from_number(n + 1);
+            // Each organization is read once, and organization 0 all the time.
+            subscribed[usize::try_from(n).unwrap()].read(FeedPosition::START, 9);
+            feed.subscriptions.push(vec![event(n + 1, &organization(n))], position);
+            let found = subscribed[0].read(FeedPosition::START, 9);
+            assert!(matches!(found, RecentRead::Events { events, .. } if events.len() == 1));
+            assert!(feed.subscriptions.table.lock().bytes <= MAX_BYTES);
+        }
+        let kept = subscribed.iter().filter(|one| {
+            matches!(one.read(FeedPosition::START, 9), RecentRead::Events { events, .. } if !events.is_empty())
+        });
+        let kept = kept.count();
+        assert!((100..MAX_BYTES / LARGE).contains(&kept), "{kept} of 200 organizations");
+        let dropped = subscribed[1].read(FeedPosition::START, 9);
+        assert!(matches!(dropped, RecentRead::TooFarBack { .. }), "dropped first");
+        drop(subscribed);
+        let table = feed.subscriptions.table.lock();
+        assert_eq!((table.bytes, table.organizations.len()), (0, 0));
+        drop(table);
+        assert!(!feed.subscriptions.exist());
+    }
+}

@@ -95,7 +95,7 @@ impl Tail {
     fn jump_to(&mut self, position: FeedPosition) {
         self.idle = false;
         self.feed.subscriptions.jump_to(position);
-        self.feed.news.add_any();
+        self.feed.activity.add_any();
     }
 
     fn distribute(&self, found: &[FeedEvent], until: FeedPosition) {
@@ -105,7 +105,7 @@ impl Tail {
         let rendered = found.iter().zip(subscribed).filter(|(_, subscribed)| *subscribed);
         let rendered = rendered.map(|(found, _)| RenderedEvent::new(found, &feed.ports.render));
         feed.subscriptions.push(rendered.collect(), until);
-        feed.news.add(found);
+        feed.activity.add(found);
         for key in found.iter().filter_map(revoked_key) {
             // Fails without receivers.
             let _ = feed.revocations.send(key);

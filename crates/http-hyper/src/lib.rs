@@ -56,7 +56,7 @@ pub use api::{Api, ApiDependencies, Rates, StreamDependencies};
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
 pub use request_log::RequestLog;
-pub use wire::event_text;
+pub use wire::render_event;
 
 /// The service of a listener of this crate.
 pub type HttpService = http_listener::HttpService<RequestLog>;

@@ -7,6 +7,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,7 +18,11 @@ use domain::{
     ports::KeyGenerator as _,
     testing::{FakeSessionControl, TestEnvironment, TestNotifier},
 };
-use http_hyper::{Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, serve};
+use event_feed::{EventFeed, FeedPorts};
+use http_hyper::{
+    Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, StreamDependencies,
+    render_event, serve,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store_diesel::{Config, Database};
 use tokio::net::TcpListener;
@@ -61,7 +66,7 @@ impl Served {
         let file = folder.path().join("berth.db");
         let config = Config::new(format!("sqlite:{}", file.display()));
         let store = Arc::new(Database::connect(&config).await.expect("a database"));
-        // The clock stands still, so no cache entry is refreshed in the background.
+        // The clock stands still, so no cache entry grows too old.
         let environment = TestEnvironment::new();
         let key_cache = Arc::new(KeyCache::new(store.clone(), environment.clone()));
         let leases = Arc::<Leases>::default();
@@ -85,12 +90,25 @@ impl Served {
             audit: Audit::new(store.clone()),
             operators: Operators::new(store.clone(), environment.clone(), leases),
             authenticator: Arc::new(Chain::new(None, key_cache, environment.clone())),
-            idempotency_records: store,
+            idempotency_records: store.clone(),
             environment,
             readiness: Arc::new(Unused),
             metrics: Arc::new(Unused),
             cursor_secret: [7; 32],
             rates: Rates::default(),
+            streams: StreamDependencies {
+                feed: EventFeed::new(FeedPorts {
+                    all: store.clone(),
+                    organizations: store.clone(),
+                    render: Arc::new(render_event),
+                    interval: Duration::from_secs(1),
+                }),
+                store: store.clone(),
+                keys: store.clone(),
+                tickets: store,
+                bookmark_secret: [8; 32],
+                ticket_secret: [9; 32],
+            },
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

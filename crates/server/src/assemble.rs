@@ -10,7 +10,7 @@ use domain::{
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, event_text};
+use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
 use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
@@ -145,7 +145,7 @@ fn feed(store: &Arc<Database>) -> EventFeed {
     EventFeed::new(FeedPorts {
         all: store.clone(),
         organizations: store.clone(),
-        render: Arc::new(event_text),
+        render: Arc::new(render_event),
         interval,
     })
 }
@@ -188,7 +188,7 @@ impl Adapters {
             organization_feed: self.store.clone(),
             sealer: self.sealer.clone(),
             sender: self.webhook_sender.clone(),
-            render: Arc::new(|event| event_text(event).to_vec()),
+            render: Arc::new(|event| render_event(event).to_vec()),
             environment: self.environment.clone(),
             notifier: self.notifier.clone(),
         })

@@ -243,16 +243,44 @@ const MAX_PAIRING_RATE: u32 = domain::MAX_LINK_ATTEMPTS_PER_HOUR;
 /// The maximum of `logout_deadline`; a request may take little longer as a whole.
 const MAX_LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 
-fn deadlines(
-    settings: &settings::Deadlines,
-    pairings: Option<settings::Count>,
-) -> Result<domain::Deadlines, Invalid> {
-    let of = |name, given: &Option<String>, default: Duration| match given {
+/// Parses a duration; returns `default` without a text.
+fn time(name: &str, given: Option<&str>, default: Duration) -> Result<Duration, Invalid> {
+    match given {
         None => Ok(default),
         Some(text) => duration::parse(text).ok_or_else(|| {
             Invalid::setting(name, format!("{text:?} is not a time such as 30s, 5m, 1h or 7d"))
         }),
+    }
+}
+
+/// Returns the retention of events in the feed and in the audit log; `None` keeps them for ever.
+fn event_retention(
+    settings: &settings::Deadlines,
+    default: Duration,
+) -> Result<(Duration, Option<Duration>), Invalid> {
+    let feed = time("feed_retention", settings.feed_retention.as_deref(), default)?;
+    if feed < MIN_FEED_RETENTION {
+        return Err(Invalid::setting("feed_retention", "events are kept for 1h or longer"));
+    }
+    let audit = match settings.audit_retention.as_deref() {
+        None | Some("forever") => None,
+        given => Some(time("audit_retention", given, feed)?),
     };
+    if audit.is_some_and(|audit| audit < feed) {
+        let reason = "the audit log keeps events at least as long as feed_retention";
+        return Err(Invalid::setting("audit_retention", reason));
+    }
+    Ok((feed, audit))
+}
+
+/// The minimum of `feed_retention`; clients that were disconnected for a while can then resume.
+const MIN_FEED_RETENTION: Duration = Duration::from_secs(3_600);
+
+fn deadlines(
+    settings: &settings::Deadlines,
+    pairings: Option<settings::Count>,
+) -> Result<domain::Deadlines, Invalid> {
+    let of = |name, given: &Option<String>, default| time(name, given.as_deref(), default);
     let usual = domain::Deadlines::default();
     let logout = of("logout_deadline", &settings.logout_deadline, usual.logout)?;
     if logout > MAX_LOGOUT_DEADLINE {
@@ -272,6 +300,7 @@ fn deadlines(
             "a lease must outlast three heartbeats, and a heartbeat takes a second or more";
         return Err(Invalid::setting("heartbeat", reason));
     }
+    let (feed_retention, audit_retention) = event_retention(settings, usual.feed_retention)?;
     Ok(domain::Deadlines {
         logout,
         lease,
@@ -281,6 +310,8 @@ fn deadlines(
         start: of("start_deadline", &settings.start_deadline, usual.start)?,
         pairing_quota: domain::Deadlines::pairing_quota_per_hour(pairings),
         cleanup: of("retirement_deadline", &settings.retirement_deadline, usual.cleanup)?,
+        feed_retention,
+        audit_retention,
         key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
         ..usual
     })

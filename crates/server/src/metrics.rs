@@ -63,6 +63,7 @@ fn describe() {
     describe_gauge!("berth_build_info", "always 1; the label has the version of berth");
     describe_requests();
     describe_gateways();
+    describe_feed();
     describe_streams();
     describe_counter!(
         "berth_log_lines_dropped_total",
@@ -92,16 +93,24 @@ fn describe_requests() {
     );
 }
 
+fn describe_feed() {
+    describe_gauge!(
+        "berth_feed_behind_seconds",
+        "for how long a stored event has waited to be read by streams and webhooks of this router"
+    );
+    describe_gauge!("berth_feed_ring_bytes", "size of the recent events in memory");
+    describe_counter!(
+        "berth_stream_catch_ups_total",
+        "reads of the database for streams and webhooks that are behind the recent events"
+    );
+}
+
 fn describe_streams() {
     describe_gauge!("berth_streams", "open event streams by kind (sse, websocket)");
     describe_counter!(
         "berth_stream_closes_total",
         "event streams that ended, by reason (client, stopping, expired, revoked, gone, stalled, protocol, \
-         too_large)"
-    );
-    describe_counter!(
-        "berth_stream_catch_ups_total",
-        "reads of the database for event streams and webhooks that are behind the recent events"
+          too_large)"
     );
 }
 

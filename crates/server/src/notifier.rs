@@ -16,32 +16,30 @@ use tokio::sync::Notify;
 use crate::session_watcher::SessionWatcher;
 
 /// The notifier of a router. A notification of the worker that is not waiting ends its next wait.
+/// Every notification follows a commit of this process, whose events the feed then reads at once.
 pub(crate) struct RouterNotifier {
+    feed: EventFeed,
     work: Arc<Notify>,
     webhooks: Arc<Notify>,
     sessions: Arc<SessionWatcher>,
-    feed: EventFeed,
 }
 
 impl RouterNotifier {
     /// Creates a notifier. `versions` is polled for changes by other routers.
     pub(crate) fn new(versions: Arc<dyn VersionLookup>, feed: EventFeed) -> Self {
         let (work, webhooks) = (Arc::default(), Arc::default());
-        Self { work, webhooks, sessions: Arc::new(SessionWatcher::new(versions)), feed }
+        Self { feed, work, webhooks, sessions: Arc::new(SessionWatcher::new(versions)) }
     }
 }
 
 impl Notifier for RouterNotifier {
     fn notify(&self, notification: Notification<'_>) {
+        self.feed.committed();
         match notification {
             Notification::WorkDue => self.work.notify_one(),
-            Notification::WebhookDue => {
-                self.webhooks.notify_one();
-                self.feed.committed();
-            }
+            Notification::WebhookDue => self.webhooks.notify_one(),
             Notification::SessionChanged { session, version } => {
                 self.sessions.publish(session, version);
-                self.feed.committed();
             }
         }
     }
@@ -67,29 +65,68 @@ impl Subscription for WorkSubscription {
 
 #[cfg(test)]
 mod tests {
-    use domain::testing::Memory;
+    use domain::{
+        Caller, Capability, FeedFilter, FeedRights, OrganizationId, Session, Settings,
+        testing::{Memory, TestEnvironment, commit_parts, insert_session},
+    };
     use event_feed::FeedPorts;
 
     use super::*;
 
+    /// Longer than a test takes.
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn feed(memory: &Memory) -> EventFeed {
+        let store = Arc::new(memory.clone());
+        EventFeed::new(FeedPorts {
+            all: store.clone(),
+            organizations: store,
+            render: Arc::new(http_hyper::render_event),
+            interval: HOUR,
+        })
+    }
+
     #[tokio::test]
     async fn work_notification_before_the_wait_is_not_lost() {
-        let memory = Arc::new(Memory::new());
-        let feed = EventFeed::new(FeedPorts {
-            all: memory.clone(),
-            organizations: memory.clone(),
-            render: Arc::new(|_| Default::default()),
-            interval: Duration::from_secs(1),
-        });
-        let notifier = Arc::new(RouterNotifier::new(memory, feed));
+        let memory = Memory::new();
+        let notifier = Arc::new(RouterNotifier::new(Arc::new(memory.clone()), feed(&memory)));
         let mut work = notifier.clone().subscribe(Topic::WorkDue);
         for _ in 0..3 {
             notifier.notify(Notification::WorkDue);
             notifier.notify(Notification::WorkDue);
             let limit = Duration::from_secs(20);
-            let woken = tokio::time::timeout(limit, work.wait(None, Duration::from_secs(3600)));
+            let woken = tokio::time::timeout(limit, work.wait(None, HOUR));
             woken.await.expect("the notification was lost");
         }
         work.wait(None, Duration::from_millis(5)).await;
+    }
+
+    #[tokio::test]
+    async fn notification_of_a_commit_wakes_the_feed() {
+        let (memory, environment) = (Memory::new(), TestEnvironment::new());
+        let feed = feed(&memory);
+        let notifier = RouterNotifier::new(Arc::new(memory.clone()), feed.clone());
+        tokio::spawn(feed.clone().run(tokio_util::sync::CancellationToken::new()));
+        let manager = Caller::operator(OrganizationId::parse("acme").unwrap());
+        let scope = manager.may(Capability::Manage).unwrap();
+        let rights = FeedRights::of(&manager).unwrap();
+        let start = feed.horizon().await.unwrap();
+        let mut reader = feed.subscribe(rights, FeedFilter::default(), start);
+        let first_read = tokio::time::timeout(Duration::from_millis(100), reader.next());
+        assert!(first_read.await.is_err(), "there is no event");
+        let session =
+            Session::new(scope.organization().clone(), None, Settings::default(), &*environment);
+        let (session, _, events) = commit_parts(session.created(), scope.actor(), &*environment);
+        let written = insert_session(&memory, &scope, &session, &events, None).await;
+        assert_eq!(written.unwrap(), Ok(domain::ports::Written::Done));
+        notifier.notify(Notification::SessionChanged { session: &session.id, version: None });
+        let read = tokio::time::timeout(Duration::from_secs(20), reader.next());
+        let read = read.await.expect("the notification woke the feed").unwrap();
+        assert_eq!(read[0].id, events[0].id);
+        let shown: serde_json::Value = serde_json::from_slice(&read[0].text).unwrap();
+        assert_eq!(
+            (&shown["event"], &shown["stream"]),
+            (&"session.created".into(), &"session".into())
+        );
     }
 }

@@ -40,9 +40,9 @@ pub(crate) struct Router {
     pub(crate) addresses: Listeners,
     shutting_down: CancellationToken,
     public: Running<Drained>,
-    feed: Running<()>,
     streams: Running<()>,
     worker: Running<()>,
+    feed: Running<()>,
     /// The comparison of clocks, the rotation of seal keys, and the lookup of the database's address.
     periodic: [Running<()>; 3],
     gateway: Option<Running<()>>,
@@ -134,11 +134,11 @@ impl Router {
             shutting_down,
             periodic,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
-            feed: Running::start(|stop| feed.run(stop)),
             streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
         }
     }
@@ -148,9 +148,9 @@ impl Router {
     pub(crate) async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.public.task => {}
-            _ = &mut self.feed.task => {}
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
         }
@@ -164,8 +164,8 @@ impl Router {
         self.shutting_down.cancel();
         let drained = self.public.end().await.context("the public listener")?;
         self.streams.end().await.context("the check of event streams")?;
-        self.feed.end().await.context("the event feed")?;
         self.worker.end().await.context("the worker")?;
+        self.feed.end().await.context("the event feed")?;
         for periodic in self.periodic {
             periodic.end().await.context("a periodic task")?;
         }

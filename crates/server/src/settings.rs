@@ -167,6 +167,13 @@ table!(
         /// Time for which revoked and expired API keys are kept [default: 30d]
         #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
         key_retention: String,
+        /// Time for which events are kept for streams and webhooks; at least 1h [default: 30d]
+        #[arg(long, env = "BERTH_FEED_RETENTION", value_name = "TIME")]
+        feed_retention: String,
+        /// Time for which the audit log keeps events, or `forever`; at least the feed retention
+        /// [default: forever]
+        #[arg(long, env = "BERTH_AUDIT_RETENTION", value_name = "TIME")]
+        audit_retention: String,
         /// Time after which a session that does not connect is failed [default: 60s]
         #[arg(long, env = "BERTH_START_DEADLINE", value_name = "TIME")]
         start_deadline: String,

@@ -179,6 +179,13 @@ pub(crate) fn idempotency_record_of_request<'a>(
 
 // Fragments for the worker and for operators, across organizations.
 
+/// Selects the events of a session in any organization: the id of an orphan may have belonged to a
+/// deleted session of another one.
+#[auto_type(no_type_alias)]
+pub(crate) fn any_events_of_session<'a>(session: &'a str) -> _ {
+    events::table.filter(events::session.eq(session)).filter(events::stream.eq("session"))
+}
+
 /// Selects a session of any organization.
 #[auto_type(no_type_alias)]
 pub(crate) fn any_session<'a>(id: &'a str) -> _ {
@@ -343,60 +350,4 @@ pub(crate) fn key_last_used_before<'a>(id: &'a str, at: i64) -> _ {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fs,
-        path::{Path, PathBuf},
-    };
-
-    /// Elsewhere, owned tables are only inserted into; every other statement starts from a fragment
-    /// in `scope`.
-    #[test]
-    fn filters_on_owned_tables_stand_only_in_scope() {
-        let mut files = Vec::new();
-        collect_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
-        assert!(files.len() > 40);
-        for path in files {
-            let name = path.display();
-            let text: String =
-                fs::read_to_string(&path).expect("a source file").split_whitespace().collect();
-            for table in [
-                "sessions",
-                "retirements",
-                "events",
-                "api_keys",
-                "receipts",
-                "usage",
-                "link_attempts",
-                "data_keys",
-                "webhooks",
-                "webhook_cursors",
-                "webhook_retries",
-                "webhook_dead_letters",
-                "webhook_attempts",
-                "feed_floors",
-            ] {
-                let all = text.matches(&format!("{table}::table")).count();
-                let inserts = text.matches(&format!("insert_into({table}::table)")).count()
-                    + text.matches(&format!("insert_into($crate::schema::{table}::table)")).count();
-                assert_eq!(all, inserts, "{name} uses {table} past scope.rs");
-                assert!(!text.contains(&format!("{table}::organization.eq")), "{name}");
-            }
-        }
-    }
-
-    /// Collects the source files outside of `scope`.
-    fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("the sources").flatten() {
-            let path = entry.path();
-            if path.ends_with("scope.rs") || path.ends_with("scope") {
-                continue;
-            }
-            if path.is_dir() {
-                collect_files(&path, files);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-}
+mod tests;

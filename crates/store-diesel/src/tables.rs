@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod data_keys;
+pub(crate) mod event_retention;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod id_chunks;

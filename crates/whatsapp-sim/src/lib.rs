@@ -5,11 +5,7 @@
 //! code of this crate: a client that speaks the protocol and trusts [`Simulator::trust_anchor`] can
 //! link, log in, stay connected and log out.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::time::Duration;
-//! use whatsapp_sim::{Config, Kick, Simulator};
-//!
+//! ```ignore
 //! let simulator = Simulator::start(Config::default()).await?;
 //! let phone = simulator.add_phone("15550000001", "Ann")?;
 //! // … a client connects to `simulator.url()` and shows a QR code …
@@ -17,8 +13,9 @@
 //! assert!(phone.wait_connected(1, Duration::from_secs(30)).await);
 //! phone.kick(device.id, Kick::Close)?;
 //! phone.unlink(device.id)?;
-//! # Ok(()) }
 //! ```
+//!
+//! The tests in `tests/` link and log in that way.
 //!
 //! [`Control`] offers the same over HTTP. [`Faults`] injects faults.
 

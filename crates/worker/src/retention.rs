@@ -1,5 +1,7 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! spent tickets, API keys, and codes in the event log.
+//! spent tickets, API keys, old events, and codes in the event log.
+//!
+//! Decision: ADR 0041.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -29,6 +31,7 @@ impl Worker {
             }
             *last = Some(now);
         }
+        self.sweep_audit(now).await?;
         if !self.sweep_all(now).await? {
             *self.swept_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -42,9 +45,10 @@ impl Worker {
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
         let tickets_before = now.minus(CLOCK_SKEW);
-        let mut removed = [MAX_ROWS; 5];
+        let events_before = now.minus(self.deadlines.feed_retention);
+        let mut removed = [MAX_ROWS; 6];
         for _ in 0..MAX_STATEMENTS {
-            let [idempotency_records, attempts, tickets, keys, codes] = &mut removed;
+            let [idempotency_records, attempts, tickets, keys, codes, events] = &mut removed;
             if *idempotency_records >= MAX_ROWS {
                 *idempotency_records =
                     worker_store.sweep_idempotency_records(now, MAX_ROWS).await?;
@@ -61,10 +65,26 @@ impl Worker {
             if *codes >= MAX_ROWS {
                 *codes = worker_store.blank_codes(codes_before, MAX_ROWS).await?;
             }
+            if *events >= MAX_ROWS {
+                *events = worker_store.prune_feed(events_before, MAX_ROWS).await?;
+            }
             if removed.iter().all(|count| *count < MAX_ROWS) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Removes events that the audit log no longer keeps, one organization after the other. The next
+    /// sweep continues with the next organization.
+    async fn sweep_audit(&self, now: Timestamp) -> PortResult<()> {
+        let Some(retention) = self.deadlines.audit_retention else { return Ok(()) };
+        for _ in 0..MAX_STATEMENTS {
+            let before = now.minus(retention);
+            if self.ports.worker_store.prune_audit(before, MAX_ROWS).await?.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }

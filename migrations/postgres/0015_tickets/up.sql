@@ -1,4 +1,4 @@
--- Tickets that opened a WebSocket, so that each opens one (ADR 0041). A ticket that was never used has no
+-- Tickets that opened a WebSocket, so that each opens one (ADR 0046). A ticket that was never used has no
 -- row.
 CREATE TABLE spent_tickets (
     digest bytea NOT NULL PRIMARY KEY,

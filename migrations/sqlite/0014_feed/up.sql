@@ -24,8 +24,9 @@ CREATE UNIQUE INDEX events_in_stream_by_id ON events (organization, stream, id);
 CREATE UNIQUE INDEX events_in_stream ON events (session, stream, sequence) WHERE session IS NOT NULL;
 CREATE INDEX events_by_name ON events (organization, name, id);
 CREATE INDEX events_with_codes ON events (at, id) WHERE name IN ('auth.qr', 'auth.code');
--- For the feed of one organization.
-CREATE INDEX events_feed ON events (organization, position);
+-- For the feed of one organization. Statements of one organization state the position as this expression, so that
+-- SQLite cannot choose the primary key, which orders the events of all organizations.
+CREATE INDEX events_feed ON events (organization, (position + 0));
 
 -- For each organization, the position up to which events were removed.
 CREATE TABLE feed_floors (

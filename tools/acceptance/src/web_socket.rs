@@ -1,4 +1,4 @@
-//! A client of WebSockets over a bare socket (RFC 6455), without a library that the server may use.
+//! A WebSocket client over a bare socket (RFC 6455), without a library that the server may use.
 
 use std::{
     io::{Read as _, Write as _},

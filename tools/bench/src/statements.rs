@@ -28,18 +28,19 @@ WITH changed AS (
         sequence, failures)
     VALUES ('sess_' || :n, 'alone', 'bench', false, false, '{}', false, 'stopped', 0, '{}', 'stopped',
         '{}', :n, 1, 1, 1, 0) RETURNING 1
-), event_0 AS (
+), told AS (
     INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
     SELECT 'evt_' || :n, 'alone', 'sess_' || :n, 1, 'session.created', 1, 'operator', '[]' FROM changed
 ) SELECT count(*) FROM changed;
 WITH changed AS (
     DELETE FROM sessions WHERE organization = 'alone' AND id = 'sess_' || :n AND version = 1 RETURNING 1
-), event_0 AS (
+), told AS (
     INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
-    SELECT 'evt_d' || :n, 'alone', 'sess_' || :n, 2, 'session.deleted', 1, 'operator', '[]' FROM changed
-), event_1 AS (
-    INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
-    SELECT 'evt_r' || :n, 'alone', 'sess_' || :n, 3, 'session.retired', 1, 'system', '[]' FROM changed
+    SELECT new.* FROM changed, (VALUES
+        ('evt_d' || :n, 'alone', 'sess_' || :n, 2, 'session.deleted', 1, 'operator', '[]'),
+        ('evt_r' || :n, 'alone', 'sess_' || :n, 3, 'session.retired', 1, 'system', '[]')
+    ) AS new (id, organization, session, sequence, name, at, actor_kind, payload)
+    ORDER BY new.sequence
 ) SELECT count(*) FROM changed;
 ";
 

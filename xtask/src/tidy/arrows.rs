@@ -10,6 +10,8 @@ const PROTOCOL_USERS: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
 const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
 /// The crates that send HTTP requests, besides `server`.
 const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
+/// The crates that read the event feed, besides `server`.
+const FEED_READERS: [&str; 1] = ["http-hyper"];
 /// The packages that build and test the programs and link none of them.
 const TOOLS: [&str; 7] =
     ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
@@ -84,6 +86,7 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),
+        (from, "event-feed") => FEED_READERS.contains(&from),
         (from, "gateway-protocol") => PROTOCOL_USERS.contains(&from),
         _ => false,
     }
@@ -125,6 +128,8 @@ mod tests {
         assert!(allowed("http-hyper", "event-feed", "normal"));
         assert!(!allowed("http-listener", "event-feed", "normal"));
         assert!(allowed("auth", "http-client", "normal"));
+        assert!(allowed("http-hyper", "event-feed", "normal"));
+        assert!(!allowed("store-diesel", "event-feed", "normal"));
         assert!(!allowed("http-listener", "domain", "normal"));
         assert!(!allowed("http-client", "domain", "dev"));
         assert!(!allowed("webhook-client", "domain", "normal"));

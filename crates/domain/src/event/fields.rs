@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    event::field_spec::{EventFieldShape, EventFieldType},
     id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
@@ -35,11 +36,18 @@ pub(super) trait EventField: Sized {
     /// Returns the value. `None` omits the field.
     fn to_value(&self) -> Option<EventValue>;
 
+    /// Returns the values that the field can have.
+    fn shape() -> EventFieldShape;
+
     /// Returns the field with this value, or without a value. `None` for a value of another type.
     fn from_value(value: Option<&EventValue>) -> Option<Self>;
 }
 
 impl EventField for String {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Text.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Text(self.clone()))
     }
@@ -53,6 +61,10 @@ impl EventField for String {
 }
 
 impl EventField for Timestamp {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Time.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Number(self.millis()))
     }
@@ -66,6 +78,10 @@ impl EventField for Timestamp {
 }
 
 impl EventField for u32 {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Count.into()
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         Some(EventValue::Number((*self).into()))
     }
@@ -80,6 +96,10 @@ impl EventField for u32 {
 
 /// `None` is a field with the value null.
 impl<T: EventField> EventField for Option<T> {
+    fn shape() -> EventFieldShape {
+        EventFieldShape { nullable: true, ..T::shape() }
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         self.as_ref().map_or(Some(EventValue::Null), T::to_value)
     }
@@ -97,6 +117,10 @@ impl<T: EventField> EventField for Option<T> {
 pub struct Omittable<T>(pub Option<T>);
 
 impl<T: EventField> EventField for Omittable<T> {
+    fn shape() -> EventFieldShape {
+        EventFieldShape { optional: true, ..T::shape() }
+    }
+
     fn to_value(&self) -> Option<EventValue> {
         self.0.as_ref().and_then(T::to_value)
     }
@@ -114,6 +138,10 @@ macro_rules! name_list_fields {
     ($($type:ty),+ $(,)?) => {
         $(
             impl EventField for Vec<$type> {
+                fn shape() -> EventFieldShape {
+                    EventFieldType::SomeOf(<$type>::ALL.map(<$type>::as_str).to_vec()).into()
+                }
+
                 fn to_value(&self) -> Option<EventValue> {
                     let names: Vec<_> = self.iter().copied().map(<$type>::as_str).collect();
                     Some(EventValue::Text(names.join(" ")))
@@ -131,9 +159,13 @@ name_list_fields!(SettingsField, WebhookField);
 
 /// Fields whose text is the stable name of a value.
 macro_rules! named_fields {
-    ($($type:ty),+ $(,)?) => {
+    ($($type:ty: $shape:expr),+ $(,)?) => {
         $(
             impl EventField for $type {
+                fn shape() -> EventFieldShape {
+                    $shape.into()
+                }
+
                 fn to_value(&self) -> Option<EventValue> {
                     Some(EventValue::Text(self.as_str().to_owned()))
                 }
@@ -146,13 +178,20 @@ macro_rules! named_fields {
     };
 }
 
+/// Returns the type of a value that is one of these.
+macro_rules! one_of {
+    ($type:ty) => {
+        EventFieldType::OneOf(<$type>::ALL.into_iter().map(<$type>::as_str).collect())
+    };
+}
+
 named_fields!(
-    Desired,
-    DisabledReason,
-    KeyId,
-    LogoutOutcome,
-    ReasonCode,
-    RequestedAction,
-    Status,
-    WebhookId,
+    Desired: one_of!(Desired),
+    DisabledReason: one_of!(DisabledReason),
+    KeyId: EventFieldType::Text,
+    LogoutOutcome: one_of!(LogoutOutcome),
+    ReasonCode: one_of!(ReasonCode),
+    RequestedAction: one_of!(RequestedAction),
+    Status: one_of!(Status),
+    WebhookId: EventFieldType::Text,
 );

@@ -1,5 +1,6 @@
 //! Events: records of changes, written in the transaction of the change.
 
+pub(crate) mod field_spec;
 pub(crate) mod fields;
 pub(crate) mod payload;
 

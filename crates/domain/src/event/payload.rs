@@ -2,7 +2,10 @@
 
 use crate::{
     caller::Capability,
-    event::fields::{EventField, EventFields, EventValue, Omittable},
+    event::{
+        field_spec::EventFieldSpec,
+        fields::{EventField, EventFields, EventValue, Omittable},
+    },
     id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
@@ -18,15 +21,15 @@ use crate::{
 /// its fields with their stored names in display order.
 macro_rules! events {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $kind:ident = $name:literal {
-            $($(#[$field_doc:meta])* $field:ident: $type:ty = $key:literal,)*
+            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty = $key:literal,)*
         }
     )+) => {
         /// Kinds of event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum EventName {
-            $($(#[$doc])* $kind,)+
+            $($(#[doc = $doc])+ $kind,)+
         }
 
         impl EventName {
@@ -39,12 +42,30 @@ macro_rules! events {
                     $(Self::$kind => $name,)+
                 }
             }
+
+            /// Returns when events of the kind are written, in sentences.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!($($doc),+).trim_ascii_start(),)+
+                }
+            }
+
+            /// Returns the fields of the payload, in display order.
+            pub fn fields(self) -> Vec<EventFieldSpec> {
+                match self {
+                    $(Self::$kind => vec![$(EventFieldSpec {
+                        name: $key,
+                        description: concat!($($field_doc),+).trim_ascii_start(),
+                        shape: <$type>::shape(),
+                    }),*],)+
+                }
+            }
         }
 
         /// Details of an event.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum EventPayload {
-            $($(#[$doc])* $kind { $($(#[$field_doc])* $field: $type,)* },)+
+            $($(#[doc = $doc])+ $kind { $($(#[doc = $field_doc])+ $field: $type,)* },)+
             /// A stored payload that this version does not recognize, for example of a newer version.
             Unrecognized {
                 /// Kind of the event.
@@ -108,7 +129,7 @@ events! {
         reason: Option<ReasonCode> = "reason",
         /// Text of the reason.
         message: Option<String> = "message",
-        /// Outcome of the unlink that the change completes.
+        /// Outcome of the unlink that the change completes. Absent for other changes.
         unlink: Omittable<LogoutOutcome> = "unlink",
     }
     /// Settings changed.
@@ -125,7 +146,7 @@ events! {
     }
     /// A new QR code was issued.
     AuthQr = "auth.qr" {
-        /// Content of the QR code. `None` some time after it expires.
+        /// Content of the QR code. Null an hour after the code expires.
         code: Option<String> = "code",
         /// Time at which the code expires.
         expires_at: Timestamp = "expiresAt",
@@ -136,7 +157,7 @@ events! {
     }
     /// A new pairing code was issued.
     AuthCode = "auth.code" {
-        /// The code in its display form. `None` some time after it expires.
+        /// The code in its display form. Null an hour after the code expires.
         code: Option<String> = "code",
         /// Time at which the code expires.
         expires_at: Timestamp = "expiresAt",
@@ -216,6 +237,23 @@ impl EventName {
     /// `auth.code` link a device.
     pub const fn capability(self) -> Capability {
         Capability::Manage
+    }
+
+    /// Whether the audit log keeps events of the kind after the feed has removed them: events that say
+    /// who did what to what. The other kinds are progress reports of connections and pairing
+    /// attempts.
+    pub const fn belongs_to_audit(self) -> bool {
+        match self {
+            Self::SessionStatus | Self::AuthQr | Self::AuthCode | Self::AuthExpired => false,
+            Self::SessionCreated
+            | Self::SessionRequested
+            | Self::SessionUpdated
+            | Self::SessionDeleted
+            | Self::SessionRetired
+            | Self::AuthPaired
+            | Self::ApiKeyCreated
+            | Self::ApiKeyRevoked => true,
+        }
     }
 
     /// Returns the kind with this name, or `None`.

@@ -21,6 +21,7 @@ pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     data_keys::{DataKey, DataKeyStore},
+    deliveries::DeliveryStore,
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,

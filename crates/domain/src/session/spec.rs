@@ -12,6 +12,9 @@ pub enum Desired {
 }
 
 impl Desired {
+    /// Every state.
+    pub const ALL: [Self; 2] = [Self::Running, Self::Stopped];
+
     /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -22,7 +25,7 @@ impl Desired {
 
     /// Returns the value with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Stopped].into_iter().find(|d| d.as_str() == text)
+        Self::ALL.into_iter().find(|d| d.as_str() == text)
     }
 }
 

@@ -23,6 +23,9 @@ pub enum LogoutOutcome {
 }
 
 impl LogoutOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Confirmed, Self::Unconfirmed, Self::NotLinked];
+
     /// Returns the stable name, as stored in events.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,8 +37,6 @@ impl LogoutOutcome {
 
     /// Returns the outcome with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Confirmed, Self::Unconfirmed, Self::NotLinked]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
     }
 }

@@ -132,6 +132,9 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Gone, Self::Failing];
+
     /// Returns the stable name, as stored and sent.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,7 +145,7 @@ impl DisabledReason {
 
     /// Returns the reason with this name, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 

@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{error_schema, headers, operation, operation_doc::DocTag, parameters};
-use crate::api::{Operation, operations};
+use crate::{
+    api::{Operation, operations},
+    wire::event_payload,
+};
 
 /// Returns the document of the operation table.
 pub fn document() -> Value {
@@ -106,13 +109,18 @@ fn schemas_of(table: &[&Operation]) -> BTreeMap<String, Value> {
     }
     let response_shapes = response_shapes
         .into_iter()
-        .map(|(name, schema)| (name, require_all_properties(value(schema))));
+        .map(|(name, schema)| (name, require_all_properties(value(schema))))
+        .map(|(name, schema)| match &*name {
+            "Event" => (name, event_payload::with_payloads(schema)),
+            _ => (name, schema),
+        });
     let request_shapes = table.iter().filter_map(|row| row.doc.accepts);
     let request_shapes =
         request_shapes.map(|shape| ((shape.name)().into_owned(), value((shape.schema)())));
     let fixed = [("Error", error_schema::error()), ("Nothing", value(error_schema::nothing()))];
     let fixed = fixed.map(|(name, schema)| (name.to_owned(), schema));
-    response_shapes.chain(request_shapes).chain(fixed).collect()
+    let payloads = event_payload::schemas();
+    response_shapes.chain(request_shapes).chain(fixed).chain(payloads).collect()
 }
 
 fn value(schema: impl serde::Serialize) -> Value {

@@ -3,7 +3,7 @@
 //! All bookmarks have one length. A bookmark is valid for the organization of its stream, with any
 //! filter.
 //!
-//! Decision: ADR 0041.
+//! Decision: ADR 0046.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::bookmark::Bookmarks;
 use crate::{
     response::problem::{Problem, Result},
-    wire::event_text,
+    wire::render_event,
 };
 
 /// Maximum number of events that one read of the store examines.
@@ -76,7 +76,7 @@ impl PageReader<'_> {
             for found in read.events {
                 let event = &found.event;
                 if self.filter.matches(event.name(), event.session.as_ref()) {
-                    page.texts.push(event_text(event));
+                    page.texts.push(render_event(event));
                 }
                 page.until = found.position;
                 if page.texts.len() == self.limit {

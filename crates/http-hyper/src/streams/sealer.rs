@@ -1,6 +1,6 @@
 //! Encryption of texts that berth gives out and reads back: bookmarks and tickets.
 //!
-//! Decision: ADR 0041.
+//! Decision: ADR 0046.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,6 +1,6 @@
 //! Tickets: texts that open one WebSocket in place of a credential.
 //!
-//! Decision: ADR 0041.
+//! Decision: ADR 0046.
 
 use std::{sync::Arc, time::Duration};
 

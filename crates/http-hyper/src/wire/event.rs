@@ -23,6 +23,14 @@ use crate::{
 
 /// The version of the event envelope.
 const SCHEMA: &str = "v1";
+/// The stream of all present kinds of event.
+const STREAM: &str = "session";
+
+/// Renders an event as the JSON text of streams and webhooks, which is that of the audit log.
+pub fn render_event(event: &Event) -> Bytes {
+    // Text, numbers and maps with text keys are always JSON.
+    serde_json::to_vec(&EventView::of(event)).unwrap_or_default().into()
+}
 
 /// An event in its envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -43,13 +51,16 @@ pub struct EventView {
     pub organization: String,
     /// The time of the event.
     pub timestamp: i64,
-    /// The number of the event among the events of its session, from 1 without gaps; 0 without a
-    /// session.
+    /// The stream of the event: `session`.
+    #[schema(schema_with = schema::stream)]
+    pub stream: &'static str,
+    /// The number of the event among the events of its session and stream, from 1 without gaps; 0
+    /// without a session.
     pub sequence: u64,
     /// The cause of the event.
     pub actor: ActorView,
     /// The facts of the event.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = schema::event_payload)]
     pub payload: Map<String, Value>,
 }
 
@@ -86,6 +97,7 @@ impl EventView {
             session: Some("sess_01JGXS1DN00000000000000001".to_owned()),
             organization: "acme".to_owned(),
             timestamp: 1_767_254_400_000,
+            stream: STREAM,
             sequence: 7,
             actor: ActorView { kind: "user", id: Some("user_1".to_owned()) },
             payload: payload
@@ -106,17 +118,12 @@ impl EventView {
             session: event.session.as_ref().map(ToString::to_string),
             organization: event.organization.to_string(),
             timestamp: event.at.millis(),
+            stream: STREAM,
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
             payload: event.payload.fields().into_iter().map(member).collect(),
         }
     }
-}
-
-/// Returns the JSON text of an event: the same in streams, in webhooks and in the audit log.
-pub fn event_text(event: &Event) -> Bytes {
-    // Texts and numbers are always valid JSON.
-    serde_json::to_vec(&EventView::of(event)).unwrap_or_default().into()
 }
 
 impl ActorView {

@@ -5,6 +5,7 @@
 mod api_key;
 mod document;
 mod event;
+pub(crate) mod event_payload;
 mod example;
 mod health;
 mod identity;
@@ -22,7 +23,7 @@ mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub(crate) use document::Document;
-pub use event::{ActorView, AuditPageSpec, EventView, event_text};
+pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;

@@ -3,12 +3,14 @@
 use domain::{Capability, Desired, EventName, ReasonCode, Status};
 use serde_json::{Value, json};
 use utoipa::openapi::{
-    RefOr,
+    Ref, RefOr,
     schema::{
         AdditionalProperties, Array, ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, SchemaType,
         Type,
     },
 };
+
+use super::event_payload::ANY_PAYLOAD;
 
 /// Text without U+0000, which PostgreSQL cannot hold.
 pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
@@ -97,6 +99,15 @@ pub(crate) fn event_name() -> Schema {
 
 pub(crate) fn envelope() -> Schema {
     enumeration("The version of this envelope.", &["v1"])
+}
+
+pub(crate) fn stream() -> Schema {
+    enumeration("The stream of the event.", &["session"])
+}
+
+/// Returns the reference to the schema of every payload.
+pub(crate) fn event_payload() -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name(ANY_PAYLOAD))
 }
 
 pub(crate) fn actor_kind() -> Schema {

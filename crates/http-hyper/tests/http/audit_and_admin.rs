@@ -57,7 +57,7 @@ async fn audit_list_is_newest_first_with_actors() {
     assert_eq!((&events[3]["session"], &events[3]["sequence"]), (&Value::Null, &json!(0)));
     let mut names: Vec<_> = events[0].as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    let fields = "actor event id organization payload schema sequence session timestamp";
+    let fields = "actor event id organization payload schema sequence session stream timestamp";
     assert_eq!(names.join(" "), fields);
     assert!(!events.iter().any(|event| event.to_string().contains(key["key"].as_str().unwrap())));
 }

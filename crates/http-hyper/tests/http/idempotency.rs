@@ -9,7 +9,6 @@ use http_hyper::{
     Limits,
     api::{Operation, operations},
 };
-use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

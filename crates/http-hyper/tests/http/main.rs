@@ -19,6 +19,7 @@ mod conformity;
 mod document;
 mod documentation;
 mod event_client;
+mod event_documents;
 mod event_streams;
 mod fake_reconciler;
 mod filters;

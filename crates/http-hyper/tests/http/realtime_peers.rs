@@ -63,7 +63,8 @@ impl Neighbourhood {
 async fn close_code(stream: &mut TcpStream) -> u16 {
     let mut bytes = Vec::new();
     // The end may be a reset, because the server does not read what remains.
-    let _ = timeout(GENEROUS, stream.read_to_end(&mut bytes)).await.expect("an end in time");
+    let ended = timeout(2 * GENEROUS, stream.read_to_end(&mut bytes));
+    let _ = ended.await.expect("an end in time");
     let mut rest = &bytes[..];
     loop {
         let [first, length, tail @ ..] = rest else { panic!("no close in {bytes:?}") };

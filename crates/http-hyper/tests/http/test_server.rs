@@ -22,7 +22,7 @@ use domain::{
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
     Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness,
-    StreamDependencies, event_text, serve,
+    StreamDependencies, render_event, serve,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
@@ -198,7 +198,7 @@ fn streams(world: &World) -> StreamDependencies {
     let feed = EventFeed::new(FeedPorts {
         all: memory.clone(),
         organizations: memory.clone(),
-        render: Arc::new(event_text),
+        render: Arc::new(render_event),
         interval: Duration::from_millis(10),
     });
     tokio::spawn(feed.clone().run(CancellationToken::new()));

@@ -145,6 +145,23 @@ async fn peer_that_never_reads_a_stream_is_ended_and_its_neighbour_is_not() {
 }
 
 #[tokio::test]
+async fn peer_that_reads_single_bytes_is_ended_and_its_neighbour_is_not() {
+    let mut server = RecordingServer::start(impatient()).await;
+    let mut neighbour = server.ask("GET", "/ticks").await;
+    let mut greedy = server.ask("GET", "/flood").await;
+    let record = loop {
+        let _ = greedy.read_u8().await;
+        read_until(&mut neighbour, TICK).await;
+        if let Ok(record) = server.records.try_recv() {
+            break record;
+        }
+    };
+    assert!(record.aborted, "{record:?}");
+    let flooded = server.flooded.load(Ordering::SeqCst);
+    assert!(flooded - record.bytes <= 64 * 1024, "{flooded} bytes are buffered for {record:?}");
+}
+
+#[tokio::test]
 async fn slow_reader_keeps_its_stream() {
     let mut server = RecordingServer::start(impatient()).await;
     let mut slow = server.ask("GET", "/flood").await;

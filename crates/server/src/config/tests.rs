@@ -88,6 +88,10 @@ fn error_is_one_line_that_names_the_setting() {
         ("[login]\njwt_role_claim = 'role'", ["jwt_role_claim", "pointer"]),
         ("[deadlines]\nlogout_deadline = '10'", ["logout_deadline", "30s"]),
         ("[deadlines]\nlogout_deadline = '31s'", ["logout_deadline", "30 s"]),
+        ("[deadlines]\nfeed_retention = '30'", ["feed_retention", "7d"]),
+        ("[deadlines]\nfeed_retention = '59m'", ["feed_retention", "1h"]),
+        ("[deadlines]\naudit_retention = '29d'", ["audit_retention", "feed_retention"]),
+        ("[deadlines]\naudit_retention = 'never'", ["audit_retention", "7d"]),
         ("[limits]\ncredential_rate = -1", ["credential_rate", "whole number"]),
         ("[limits]\norganization_rate = 99999999999", ["organization_rate", "whole number"]),
         ("[limits]\npairing_rate = 1001", ["pairing_rate", "1000"]),
@@ -106,6 +110,18 @@ fn error_is_one_line_that_names_the_setting() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
         assert!(!error.contains('\n') && !error.contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn audit_log_keeps_events_for_ever_or_longer_than_the_feed() {
+    let retention = |text: &str| {
+        let deadlines = file(&format!("[deadlines]\n{text}")).unwrap().deadlines;
+        (deadlines.feed_retention.as_secs(), deadlines.audit_retention.map(|it| it.as_secs()))
+    };
+    assert_eq!(retention("feed_retention = '1h'"), (3_600, None));
+    let both = "feed_retention = '2h'\naudit_retention = '2h'";
+    assert_eq!(retention(both), (7_200, Some(7_200)));
+    assert_eq!(retention("audit_retention = 'forever'"), (30 * 86_400, None));
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //!
 //! The tests are in the crate because they run EXPLAIN on the fragments that the stores use.
 
-use diesel::{dsl::min, prelude::*};
+use diesel::{
+    dsl::{max, min},
+    prelude::*,
+};
 use diesel_async::RunQueryDsl;
 use domain::{
     Caller, Capability, ExpectedVersion, GatewayId, KeyId, OrganizationId, Reach, Scope, SessionId,
@@ -18,7 +21,8 @@ use crate::{
     rows::session::SessionRow,
     schema::{link_attempts, usage},
     scope::{
-        ExpectedRowVersion, ScopeParams, ScopedSessionId, all_cleanups, any_of_sessions, api_keys,
+        ExpectedRowVersion, ScopeParams, ScopedSessionId, all_cleanups, any_events_of_session,
+        any_of_sessions, api_keys,
         counts::{
             attempts_of_organization, attempts_of_phone, attempts_of_session, old_attempts,
             session_at_with_metadata, sessions_among, usage_of_one,
@@ -33,6 +37,7 @@ use crate::{
 
 mod emptied;
 mod explain;
+mod feed;
 mod rotation;
 
 /// Enough rows of enough organizations to make an index worthwhile. No row of organization 1 has
@@ -158,7 +163,7 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
         expect(
             plan!(database, |_conn| event_page(&params, "evt_~").select(events::id).limit(50)),
             "events_primary_key",
-            &["organization", "id"],
+            &["organization", "stream", "id"],
         ),
         expect(
             plan!(database, |_conn| event_page(&params, "evt_~")
@@ -167,6 +172,11 @@ async fn lookup_plans(database: &Database) -> Vec<Expected> {
                 .limit(50)),
             "events_by_name",
             &["organization", "name", "id"],
+        ),
+        expect(
+            plan!(database, |_conn| any_events_of_session("sess_1").select(max(events::sequence))),
+            "events_in_stream",
+            &["session", "stream"],
         ),
         expect(
             plan!(database, |_conn| valid_key(&[7; 32], 300).select(api_keys::id)),
@@ -334,7 +344,7 @@ async fn sqlite_finds_rows_by_index() {
         let all = list_plans(&database).await.into_iter().chain(lookup_plans(&database).await);
         for Expected { plan, index, bounds, .. } in all {
             let index = match index {
-                "events_primary_key" => "sqlite_autoindex_events_1",
+                "events_primary_key" => "events_in_stream_by_id",
                 "usage_primary_key" | "link_attempts_primary_key" => "PRIMARY KEY",
                 index => index,
             };

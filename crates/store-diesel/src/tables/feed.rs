@@ -21,7 +21,7 @@ use crate::{
         readable::skip_unreadable,
     },
     schema::{events, feed_floors},
-    scope::feed::{self, FeedParams, PositionRange},
+    scope::feed::{self, FeedParams, POSTGRES_HORIZON, PositionRange, SQLITE_HORIZON},
 };
 
 /// How far the feed can be read.
@@ -32,15 +32,6 @@ struct HorizonRow {
     #[diesel(sql_type = BigInt)]
     newest: i64,
 }
-
-/// One writer commits at a time on SQLite, so every position that a reader sees is safe. A database
-/// that was restored row by row may have no counter.
-const SQLITE_HORIZON: &str = "SELECT newest AS safe, newest FROM (SELECT max(
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
-    coalesce((SELECT max(position) FROM events), 0)) AS newest)";
-
-/// The migration that creates the function explains why the position is safe.
-const POSTGRES_HORIZON: &str = "SELECT safe, newest FROM feed_horizon()";
 
 #[async_trait]
 impl Feed for Database {

@@ -21,6 +21,7 @@ use crate::{
         orphan::OrphanRow,
     },
     schema::{events, orphans},
+    scope,
 };
 
 /// The changes between the stored orphans of a node and the current ones.
@@ -127,8 +128,8 @@ impl OrphanStore for Database {
         let session = session.to_string();
         self.run(|database| async move {
             let last: Option<i64> = with_conn!(database, read, |conn| {
-                let of_session = events::table.filter(events::session.eq(&session));
-                of_session.select(max(events::sequence)).get_result(conn).await
+                let events_of_id = scope::any_events_of_session(&session);
+                events_of_id.select(max(events::sequence)).get_result(conn).await
             })?;
             Ok(last.and_then(from_bigint).unwrap_or(0))
         })

@@ -1,6 +1,6 @@
 //! Spent tickets. A ticket belongs to no organization until it is opened, so its row has none.
 //!
-//! Decision: ADR 0041.
+//! Decision: ADR 0046.
 
 use async_trait::async_trait;
 use diesel::prelude::*;

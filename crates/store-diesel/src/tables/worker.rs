@@ -280,6 +280,16 @@ impl WorkerStore for Database {
         self.run(move |database| async move { database.blank_dead_codes(died_before, limit).await })
             .await
     }
+
+    async fn prune_feed(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_from_feed(before, limit).await })
+            .await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> PortResult<Option<u32>> {
+        self.run(move |database| async move { database.remove_from_audit(before, limit).await })
+            .await
+    }
 }
 
 fn mutation_of(change: &SystemWrite) -> Result<Mutation, StoreError> {

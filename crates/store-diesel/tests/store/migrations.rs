@@ -138,7 +138,7 @@ async fn revert_all(test_db: &TestDatabase) {
 }
 
 /// Reverts migrations, from the newest to this one.
-async fn revert_to(test_db: &TestDatabase, version: &str) {
+pub(crate) async fn revert_to(test_db: &TestDatabase, version: &str) {
     match test_db {
         TestDatabase::Sqlite { .. } => {
             let mut conn = sqlite(test_db);
@@ -172,7 +172,9 @@ async fn history(test_db: &TestDatabase) -> Vec<String> {
 async fn tables(test_db: &TestDatabase) -> Vec<String> {
     let statement = match test_db {
         TestDatabase::Sqlite { .. } => {
-            "SELECT name AS text FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+            // SQLite's own tables cannot be dropped.
+            "SELECT name AS text FROM sqlite_schema
+                WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
         }
         TestDatabase::Postgres { .. } => {
             "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{
-    GatewayId, Session, SessionId, Settings, Snapshot,
+    Deadlines, GatewayId, Session, SessionId, Settings, Snapshot,
     ports::NodeStore,
     testing::{
         FakeSessionControl, Memory, PlainOrganizationTags, TestEnvironment, TestPause, World,
@@ -37,17 +37,27 @@ impl TestPause for WorkingPause {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::with_deadlines(Deadlines::default()).await
+    }
+
+    /// Creates a fixture whose worker has these deadlines.
+    pub(crate) async fn with_deadlines(deadlines: Deadlines) -> Self {
         let environment = TestEnvironment::new();
         let gateway = FakeSessionControl::new(environment.clone());
-        Self::over(environment, gateway).await
+        Self::over(environment, gateway, deadlines).await
     }
 
     /// Creates a fixture with the same node and an empty database.
     pub(crate) async fn with_empty_database(&self) -> Self {
-        Self::over(self.world.environment.clone(), self.world.gateway.clone()).await
+        let (environment, gateway) = (&self.world.environment, &self.world.gateway);
+        Self::over(environment.clone(), gateway.clone(), Deadlines::default()).await
     }
 
-    async fn over(environment: Arc<TestEnvironment>, gateway: FakeSessionControl) -> Self {
+    async fn over(
+        environment: Arc<TestEnvironment>,
+        gateway: FakeSessionControl,
+        deadlines: Deadlines,
+    ) -> Self {
         let pause =
             Arc::new(WorkingPause { worker: OnceCell::new(), environment: environment.clone() });
         let memory = Memory::new();
@@ -63,7 +73,7 @@ impl Fixture {
             leases: world.leases.clone(),
             organization_tags: Arc::new(PlainOrganizationTags),
         };
-        let worker = Worker::new(ports, world.deadlines.clone());
+        let worker = Worker::new(ports, deadlines);
         pause.worker.set(worker.clone()).ok().unwrap();
         Self { world, worker }
     }

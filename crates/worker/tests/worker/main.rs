@@ -3,6 +3,7 @@
 
 mod cleanups;
 mod conversations;
+mod events;
 mod fairness;
 mod fixture;
 mod fleet;

@@ -200,6 +200,11 @@ fn streams_of_a_revoked_key_end_within_a_second(deployment: &Deployment) -> Resu
         .map_err(|status| anyhow::anyhow!("refused with {status}"))?;
     let mut neighbour = EventStream::after(&api, "", "")?;
     let unused = ticket(&caller)?;
+    let metrics = || Ok::<_, anyhow::Error>(deployment.stack.operator.get("/metrics")?.body);
+    let open = String::from_utf8(metrics()?)?;
+    for kind in ["sse", "websocket"] {
+        ensure!(open.contains(&format!("berth_streams{{kind=\"{kind}\"}} ")), "{kind}: {open}");
+    }
     deployment.stack.revoke_key(&name, "streaming")?;
     let revoked = Instant::now();
     while stream.event()?.is_some() {}
@@ -210,6 +215,8 @@ fn streams_of_a_revoked_key_end_within_a_second(deployment: &Deployment) -> Resu
     ensure!(refused == Some(401), "the ticket of a revoked key is {refused:?}");
     let event = neighbour.event()?.context("the neighbour's stream goes on")?;
     ensure!(event["event"] == "api_key.revoked", "{event}");
+    let closes = String::from_utf8(metrics()?)?;
+    ensure!(closes.contains("berth_stream_closes_total{reason=\"revoked\"} "), "{closes}");
     Ok(())
 }
 

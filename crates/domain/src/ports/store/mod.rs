@@ -6,6 +6,7 @@
 //! for the last unit, one is refused, also across routers.
 
 pub(crate) mod data_keys;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;

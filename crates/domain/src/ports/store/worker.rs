@@ -128,6 +128,18 @@ pub trait WorkerStore: Send + Sync {
     /// up to `limit` events, each once, and returns the number of examined events.
     async fn blank_codes(&self, died_before: Timestamp, limit: u32) -> PortResult<u32>;
 
+    /// Removes events older than `before` from the feed, in the order of their positions, and moves
+    /// the floors of their organizations in the same transaction. Events that the audit log keeps
+    /// stay stored below the floor. The newest event of all stays, so that its position does not
+    /// come again. Examines up to `limit` events, each once, and returns the number of examined
+    /// events.
+    async fn prune_feed(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes up to `limit` events of one organization that are older than `before` and below the
+    /// floor of its feed. Returns the number of removed events; fewer than `limit` say that the next
+    /// call continues with the next organization, and `None` that it begins anew with the first.
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> PortResult<Option<u32>>;
+
     /// Removes idempotency records that have expired at `now`, oldest first, about `limit` of them.
     /// Returns the number of rows.
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32>;

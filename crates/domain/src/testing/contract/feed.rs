@@ -48,7 +48,7 @@ async fn write_events(
 }
 
 /// Returns the rights of a manager of the scope's organization.
-fn rights(scope: &Scope) -> FeedRights {
+pub(super) fn rights(scope: &Scope) -> FeedRights {
     FeedRights::of(&Caller::operator(scope.organization().clone())).expect("may manage")
 }
 

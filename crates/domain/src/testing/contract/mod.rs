@@ -4,6 +4,8 @@
 //! suites can share a database with existing rows.
 
 mod data_keys;
+mod deliveries;
+mod event_retention;
 mod fairness;
 mod feed;
 mod fixtures;
@@ -22,6 +24,15 @@ mod webhooks;
 mod worker_store;
 
 pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
+pub use deliveries::{
+    disablement_yields_to_its_owner, due_time_of_the_owner_survives_the_lease,
+    flush_moves_the_replay_that_it_names, flush_writes_all_changes_under_the_lease,
+    lease_has_one_holder, live_webhooks_are_listed_once, waiting_deliveries_are_found,
+};
+pub use event_retention::{
+    newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
+    old_events_leave_the_feed_and_floors_move,
+};
 pub use fairness::{
     claims_rotate_among_organizations, cleanup_claims_rotate_among_organizations,
     waiting_sessions_are_woken_in_rotation,

@@ -1,6 +1,7 @@
 //! Stores in memory. One file implements one port.
 
 mod data_keys;
+mod deliveries;
 mod events;
 mod feed;
 mod idempotency;

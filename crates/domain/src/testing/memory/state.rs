@@ -50,6 +50,8 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) floors: BTreeMap<OrganizationId, FeedPosition>,
     /// The position up to which retention examined events.
     pub(in crate::testing) pruned: FeedPosition,
+    /// The organization whose audit events were pruned last.
+    pub(in crate::testing) audited: Option<OrganizationId>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
     pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,

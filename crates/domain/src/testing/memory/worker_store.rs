@@ -197,6 +197,49 @@ impl WorkerStore for Memory {
         Ok(blanked)
     }
 
+    async fn prune_feed(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let (pruned, newest) = (state.pruned, state.newest_position);
+        let remaining = state.events.iter().filter(|found| found.position > pruned);
+        let old = remaining.take_while(|found| found.event.at < before && found.position < newest);
+        let old: Vec<_> = old
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|found| (found.event.organization.clone(), found.position))
+            .collect();
+        for (organization, position) in &old {
+            state.floors.insert(organization.clone(), *position);
+            state.pruned = *position;
+        }
+        let pruned_now = pruned..=state.pruned;
+        state.events.retain(|found| {
+            !pruned_now.contains(&found.position) || found.event.name().belongs_to_audit()
+        });
+        Ok(u32::try_from(old.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> PortResult<Option<u32>> {
+        let mut state = self.state()?;
+        let after = |event: &&FeedEvent| Some(&event.event.organization) > state.audited.as_ref();
+        let next = state.events.iter().filter(after);
+        let next = next.map(|found| &found.event.organization).min().cloned();
+        let Some(organization) = next else {
+            state.audited = None;
+            return Ok(None);
+        };
+        let floor = state.floors.get(&organization).copied().unwrap_or_default();
+        let mut left = limit;
+        state.events.retain(|FeedEvent { position, event }| {
+            let is_old = event.organization == organization && event.at < before;
+            let is_removed = left > 0 && is_old && *position <= floor;
+            left -= u32::from(is_removed);
+            !is_removed
+        });
+        if left > 0 {
+            state.audited = Some(organization);
+        }
+        Ok(Some(limit - left))
+    }
+
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
         let expired: Vec<_> = state

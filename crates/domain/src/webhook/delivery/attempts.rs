@@ -65,14 +65,13 @@ impl<B: Clone> Deliveries<B> {
     /// Returns whether an attempt of this kind can begin.
     pub fn wants_attempt(&self, kind: AttemptKind, now: Timestamp) -> bool {
         let is_free = |key: &OrderingKey| !self.in_flight.contains_key(key);
-        let is_open = self.breaker.is_open();
+        // The test of an open breaker is a retry, if there is one.
+        let may_begin = !self.breaker.is_open() || self.retries.is_empty();
         self.has_capacity(now)
             && match kind {
-                AttemptKind::First => {
-                    (!is_open || self.retries.is_empty()) && self.live.has_ready(is_free)
-                }
+                AttemptKind::First => may_begin && self.live.has_ready(is_free),
                 AttemptKind::Repeat => {
-                    let replay = self.replay.as_ref().filter(|_| !is_open);
+                    let replay = self.replay.as_ref().filter(|_| may_begin);
                     self.next_retry(now).is_some()
                         || replay.is_some_and(|pass| pass.queue.has_ready(is_free))
                 }
@@ -167,12 +166,15 @@ impl<B: Clone> Deliveries<B> {
             status: outcome.status,
             excerpt: outcome.excerpt.clone(),
         });
+        let queue = flight.queue.clone().map(|queue| (flight.pass, queue));
         if outcome.is_success() {
             self.succeed(key, &flight, now);
         } else {
             self.fail(key.clone(), flight, outcome, now, jitter);
         }
-        self.skip_marked(now);
+        if let Some(queue) = queue {
+            self.skip_if_marked(&queue, now);
+        }
         self.finish_replay();
     }
 
@@ -313,31 +315,28 @@ impl<B: Clone> Deliveries<B> {
         self.retries.insert(state.id(), state);
     }
 
-    /// Turns events into dead letters that their owner skips.
-    pub(super) fn skip_marked(&mut self, now: Timestamp) {
-        let marked = self.retries.iter().filter(|((_, key), state)| {
-            state.row.skip && state.head().is_some() && !self.in_flight.contains_key(key)
-        });
-        let marked: Vec<_> = marked.map(|(id, _)| id.clone()).collect();
-        for id in marked {
-            let Some(state) = self.retries.get_mut(&id) else { continue };
-            let Some(event) = state.head() else { continue };
-            let row = &state.row;
-            self.progress.dead += 1;
-            self.unflushed.dead_letters.push(DeadLetter {
-                event: row.event.clone(),
-                session: event.session.clone(),
-                position: row.position,
-                attempts: row.attempts,
-                first_failed_at: row.first_failed_at,
-                died_at: now,
-                class: row.class,
-                status: row.status,
-                replayed_at: None,
-            });
-            state.settle(now);
-            self.unflushed.retries.insert(id.clone());
-            self.remove_ended(&id);
+    /// Turns the head of a retry queue into a dead letter, if its owner skips it.
+    pub(super) fn skip_if_marked(&mut self, id: &(Pass, OrderingKey), now: Timestamp) {
+        let Some(state) = self.retries.get_mut(id) else { return };
+        let row = &state.row;
+        let Some(event) = state.head().filter(|_| row.skip) else { return };
+        if self.in_flight.contains_key(&id.1) {
+            return;
         }
+        self.progress.dead += 1;
+        self.unflushed.dead_letters.push(DeadLetter {
+            event: row.event.clone(),
+            session: event.session.clone(),
+            position: row.position,
+            attempts: row.attempts,
+            first_failed_at: row.first_failed_at,
+            died_at: now,
+            class: row.class,
+            status: row.status,
+            replayed_at: None,
+        });
+        state.settle(now);
+        self.unflushed.retries.insert(id.clone());
+        self.remove_ended(id);
     }
 }

@@ -133,7 +133,9 @@ impl<B: Clone> Deliveries<B> {
             }
         }
         self.resume(now);
-        self.skip_marked(now);
+        for id in self.retries.keys().cloned().collect::<Vec<_>>() {
+            self.skip_if_marked(&id, now);
+        }
         self.finish_replay();
     }
 

@@ -97,7 +97,7 @@ impl<B: Clone> Deliveries<B> {
             && ![AttemptKind::First, AttemptKind::Repeat]
                 .into_iter()
                 .any(|kind| self.wants_attempt(kind, now))
-            && (!self.is_live() || self.next_due().is_none_or(|due| due > now))
+            && self.next_due(now).is_none_or(|due| due > now)
             && !self.wants_events(Pass::Replay, now)
     }
 
@@ -107,12 +107,17 @@ impl<B: Clone> Deliveries<B> {
     }
 
     /// Returns the time at which an attempt is due. `None` if no attempt waits for a time.
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         if !self.is_live() {
             return None;
         }
         let open_until = self.breaker.state().open_until;
-        open_until.or_else(|| self.retries.values().map(|state| state.row.due).min())
+        // An open breaker is tested when there is an event for the test.
+        let waits = |until: &Timestamp| *until > now || !self.retries.is_empty();
+        match open_until {
+            Some(until) => Some(until).filter(waits),
+            None => self.retries.values().map(|state| state.row.due).min(),
+        }
     }
 
     /// Returns the progress.

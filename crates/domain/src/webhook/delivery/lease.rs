@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    event::Event,
+    caller::Actor,
+    event::{Event, payload::EventPayload},
     id::{OrganizationId, WebhookId},
+    ports::environment::Environment,
     time::Timestamp,
     webhook::{
         delivery::{changes::DeliveryChanges, retry_queue::RetryQueue},
@@ -64,13 +66,9 @@ pub struct LeaseClaim {
 
 /// The result of a claim for one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most claims succeed, and a box would add an allocation"
-)]
 pub enum Claimed {
     /// The router has the lease.
-    Held(LeasedWebhook),
+    Held(Box<LeasedWebhook>),
     /// Another router has the lease until this time.
     Busy(WebhookKey, Timestamp),
 }
@@ -99,8 +97,33 @@ pub struct DeliveryFlush {
     pub lease: LeaseChange,
     /// The changes of the deliveries.
     pub changes: DeliveryChanges,
-    /// Events of the changes. Written only together with a disablement or a gap.
-    pub events: Vec<Event>,
+    /// Whether old attempts and dead letters are removed.
+    pub prune: bool,
+    /// The event of a disablement.
+    pub disabled: Option<Event>,
+    /// The event of new gaps.
+    pub gap: Option<Event>,
+}
+
+impl DeliveryFlush {
+    /// Creates the flush of a leased webhook, with the events of its changes.
+    pub fn new(
+        key: WebhookKey,
+        epoch: u64,
+        lease: LeaseChange,
+        changes: DeliveryChanges,
+        environment: &dyn Environment,
+    ) -> Self {
+        let event = |payload| {
+            Event::of_organization(payload, &key.organization, &Actor::System, environment)
+        };
+        let disabled = changes.disable.map(|(reason, _)| {
+            event(EventPayload::WebhookDisabled { webhook: key.webhook.clone(), reason })
+        });
+        let gap = (changes.gaps > 0)
+            .then(|| event(EventPayload::WebhookGap { webhook: key.webhook.clone() }));
+        Self { key, epoch, lease, changes, prune: false, disabled, gap }
+    }
 }
 
 /// What a flush does with the lease.

@@ -83,6 +83,14 @@ pub struct RetryQueue {
     pub skip: bool,
 }
 
+impl RetryQueue {
+    /// Returns whether the event can be attempted now. An event that was not attempted can be, also
+    /// after the clock went back.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.attempts == 0 || self.due <= now
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,11 +62,6 @@ impl<B> RetryState<B> {
         }
     }
 
-    /// Creates the state of an event that just failed.
-    pub(crate) fn failed(row: RetryQueue, event: QueuedEvent<B>, behind: FeedPosition) -> Self {
-        Self { events: [event].into(), ..Self::stored(row, behind) }
-    }
-
     /// Records that the scan passed over an event.
     pub(crate) fn pass_over(&mut self, position: FeedPosition) {
         self.behind = self.behind.max(position);
@@ -156,7 +151,7 @@ impl<B> RetryState<B> {
         self.advance(now);
     }
 
-    /// Settles the head. Returns whether the row changed.
+    /// Settles the head.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.events.pop_front();
         self.settled = true;
@@ -166,14 +161,13 @@ impl<B> RetryState<B> {
     /// Makes the next event the head, due now.
     fn advance(&mut self, now: Timestamp) {
         // Without a next event, the queue is behind others that are due.
-        self.row.due = now;
+        (self.row.attempts, self.row.due) = (0, now);
         let Some(next) = self.events.front() else { return };
         self.settled = false;
         self.row = RetryQueue {
             event: next.id.clone(),
             position: next.position,
             sequence: next.sequence,
-            attempts: 0,
             first_failed_at: now,
             skip: false,
             ..self.row.clone()

@@ -132,7 +132,7 @@ impl<B: Clone> Deliveries<B> {
             self.unflushed.retries.insert(id.clone());
         }
         self.remove_ended(&id);
-        self.skip_marked(now);
+        self.skip_if_marked(&id, now);
         self.finish_replay();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::ConnectionResult;
+use diesel::{ConnectionResult, QueryableByName, sql_types::BigInt};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
@@ -31,9 +31,40 @@ pub(crate) async fn run(server: &PostgresServer, timeout: Duration) -> Result<()
     lock(&mut conn, "SELECT pg_advisory_lock(5283061749)").await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let outcome = bring_up_to_date(&mut harness, POSTGRES);
+    let mut conn = harness.into_inner();
+    let outcome = match outcome {
+        Ok(()) => repair_positions(&mut conn).await,
+        Err(error) => Err(error),
+    };
     // The lock also ends with the connection.
-    lock(&mut harness.into_inner(), "SELECT pg_advisory_unlock(5283061749)").await?;
+    lock(&mut conn, "SELECT pg_advisory_unlock(5283061749)").await?;
     outcome
+}
+
+/// Moves the sequence of event positions ahead of the stored positions. A database that was restored
+/// without its sequences, or switched over by logical replication, which does not copy sequences,
+/// would give new events positions that readers have passed. The distance covers stored positions
+/// that are not visible yet.
+const REPAIR_POSITIONS: &str = "SELECT setval('events_position', newest.position + 1000) AS position
+    FROM (SELECT max(position) AS position FROM events WHERE position > 0 AND sequence >= 0) AS newest
+    WHERE newest.position > (SELECT last_value FROM events_position)";
+
+#[derive(QueryableByName)]
+struct RepairedPosition {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+}
+
+async fn repair_positions(conn: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    let repaired: Vec<RepairedPosition> = diesel::sql_query(REPAIR_POSITIONS).load(conn).await?;
+    for RepairedPosition { position } in repaired {
+        tracing::warn!(
+            position,
+            "sequence events_position was behind the stored events, as after a restore without \
+             sequences; moved ahead"
+        );
+    }
+    Ok(())
 }
 
 async fn within_deadline(

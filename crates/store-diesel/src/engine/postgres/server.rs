@@ -28,8 +28,12 @@ pub(crate) const LOOKUP_SETTINGS: [(&str, &str); 4] = [
 
 /// Settings of connections that read the feed. The plans walk an index in the order of positions, and
 /// never collect and sort all events after a position for one page.
-pub(crate) const FEED_SETTINGS: [(&str, &str); 3] =
-    [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("enable_sort", "off")];
+pub(crate) const FEED_SETTINGS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
+];
 
 /// Maximum wait of a batched write for a row lock, in milliseconds.
 pub(crate) const BATCH_SETTINGS: [(&str, &str); 1] = [("lock_timeout", "50")];

@@ -102,6 +102,16 @@ impl WorkerStore for SteppedStore {
         self.0.blank_codes(died_before, limit).await
     }
 
+    async fn prune_feed(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.prune_feed(before, limit).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> PortResult<Option<u32>> {
+        wait_for_step().await;
+        self.0.prune_audit(before, limit).await
+    }
+
     async fn sweep_idempotency_records(&self, now: Timestamp, limit: u32) -> PortResult<u32> {
         wait_for_step().await;
         self.0.sweep_idempotency_records(now, limit).await
@@ -133,6 +143,11 @@ impl OrphanStore for SteppedStore {
     async fn orphans(&self) -> PortResult<Vec<Orphan>> {
         wait_for_step().await;
         self.0.orphans().await
+    }
+
+    async fn last_event_sequence(&self, session: &SessionId) -> PortResult<u64> {
+        wait_for_step().await;
+        self.0.last_event_sequence(session).await
     }
 }
 

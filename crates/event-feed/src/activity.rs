@@ -9,12 +9,12 @@ use domain::{EventName, FeedEvent, OrganizationId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Maximum number of organizations in the news of one subscriber. More become "any organization".
+/// Maximum number of organizations in the activity of one subscriber. More become "any organization".
 const MAX_ORGANIZATIONS: usize = 10_000;
 
-/// The organizations with new events since the previous news.
+/// The organizations with new events since the previous activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FeedNews {
+pub struct FeedActivity {
     /// Organizations with the kinds of their new events.
     pub organizations: HashMap<OrganizationId, HashSet<EventName>>,
     /// Whether any other organization may have new events of any kind: at the start, after the
@@ -22,7 +22,7 @@ pub struct FeedNews {
     pub any: bool,
 }
 
-impl FeedNews {
+impl FeedActivity {
     fn is_empty(&self) -> bool {
         self.organizations.is_empty() && !self.any
     }
@@ -40,25 +40,25 @@ impl FeedNews {
     }
 }
 
-/// The news of one subscriber that it has not taken yet.
+/// The activity of one subscriber that it has not taken yet.
 #[derive(Default)]
 struct Pending {
-    news: Mutex<FeedNews>,
+    activity: Mutex<FeedActivity>,
     changed: Notify,
 }
 
 impl Pending {
-    fn change(&self, change: impl FnOnce(&mut FeedNews)) {
-        change(&mut self.news.lock());
+    fn change(&self, change: impl FnOnce(&mut FeedActivity)) {
+        change(&mut self.activity.lock());
         self.changed.notify_one();
     }
 }
 
-/// The subscribers of news.
+/// The subscribers of activity.
 #[derive(Default)]
-pub(crate) struct NewsSubscribers(Mutex<Vec<Weak<Pending>>>);
+pub(crate) struct ActivitySubscribers(Mutex<Vec<Weak<Pending>>>);
 
-impl NewsSubscribers {
+impl ActivitySubscribers {
     pub(crate) fn exist(&self) -> bool {
         self.0.lock().iter().any(|one| one.strong_count() > 0)
     }
@@ -66,16 +66,16 @@ impl NewsSubscribers {
     /// Tells subscribers of new events.
     pub(crate) fn add(&self, found: &[FeedEvent]) {
         if !found.is_empty() {
-            self.change_all(|news| news.add(found));
+            self.change_all(|activity| activity.add(found));
         }
     }
 
     /// Tells subscribers that any organization may have new events.
     pub(crate) fn add_any(&self) {
-        self.change_all(|news| news.any = true);
+        self.change_all(|activity| activity.any = true);
     }
 
-    fn change_all(&self, change: impl Fn(&mut FeedNews)) {
+    fn change_all(&self, change: impl Fn(&mut FeedActivity)) {
         self.0.lock().retain(|one| match one.upgrade() {
             Some(pending) => {
                 pending.change(&change);
@@ -87,25 +87,25 @@ impl NewsSubscribers {
 }
 
 /// A subscription to the organizations with new events.
-pub struct News {
+pub struct ActivityWatch {
     pending: Arc<Pending>,
 }
 
-impl News {
-    pub(crate) fn new(subscribers: &NewsSubscribers) -> Self {
+impl ActivityWatch {
+    pub(crate) fn new(subscribers: &ActivitySubscribers) -> Self {
         let pending = Arc::<Pending>::default();
-        pending.change(|news| news.any = true);
+        pending.change(|activity| activity.any = true);
         subscribers.0.lock().push(Arc::downgrade(&pending));
         Self { pending }
     }
 
-    /// Waits for news and returns them. The first news are that any organization may have new
+    /// Waits for activity and returns it. The first one says that any organization may have new
     /// events. Cancel safe.
-    pub async fn next(&mut self) -> FeedNews {
+    pub async fn next(&mut self) -> FeedActivity {
         loop {
-            let news = std::mem::take(&mut *self.pending.news.lock());
-            if !news.is_empty() {
-                return news;
+            let activity = std::mem::take(&mut *self.pending.activity.lock());
+            if !activity.is_empty() {
+                return activity;
             }
             self.pending.changed.notified().await;
         }
