@@ -15,6 +15,7 @@ use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
+use webhook_dispatcher::{Dispatcher, DispatcherPorts};
 use worker::Worker;
 
 use crate::{
@@ -62,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
 }
 
@@ -132,6 +134,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         }),
         nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
+        webhooks: adapters.dispatcher(feed.clone()),
         feed,
     })
 }
@@ -219,6 +222,19 @@ impl Adapters {
             self.notifier.clone(),
             self.deadlines.clone(),
         )
+    }
+
+    /// Returns the dispatcher of webhooks.
+    fn dispatcher(&self, feed: EventFeed) -> Dispatcher {
+        Dispatcher::new(DispatcherPorts {
+            store: self.store.clone(),
+            feed,
+            render: Arc::new(render_event),
+            sealer: self.sealer.clone(),
+            sender: self.webhook_sender.clone(),
+            notifier: self.notifier.clone(),
+            environment: self.environment.clone(),
+        })
     }
 
     /// Returns the background worker.

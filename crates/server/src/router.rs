@@ -42,6 +42,7 @@ pub(crate) struct Router {
     public: Running<Drained>,
     streams: Running<()>,
     worker: Running<()>,
+    webhooks: Running<()>,
     feed: Running<()>,
     /// The comparison of clocks, the rotation of seal keys, and the lookup of the database's address.
     periodic: [Running<()>; 3],
@@ -119,7 +120,7 @@ impl Router {
         shutting_down: CancellationToken,
         periodic: [Running<()>; 3],
     ) -> Self {
-        let Parts { api, nodes, worker, feed } = parts;
+        let Parts { api, nodes, worker, webhooks, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -138,6 +139,7 @@ impl Router {
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            webhooks: Running::start(|stop| webhooks.run(stop)),
             feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
         }
@@ -150,6 +152,7 @@ impl Router {
             _ = &mut self.public.task => {}
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.webhooks.task => {}
             _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
@@ -165,6 +168,7 @@ impl Router {
         let drained = self.public.end().await.context("the public listener")?;
         self.streams.end().await.context("the check of event streams")?;
         self.worker.end().await.context("the worker")?;
+        self.webhooks.end().await.context("the dispatcher of webhooks")?;
         self.feed.end().await.context("the event feed")?;
         for periodic in self.periodic {
             periodic.end().await.context("a periodic task")?;

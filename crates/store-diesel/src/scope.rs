@@ -25,6 +25,7 @@ use crate::{
 
 pub(crate) mod counts;
 pub(crate) mod data_keys;
+pub(crate) mod deliveries;
 pub(crate) mod feed;
 pub(crate) mod keyset;
 pub(crate) mod parameters;

@@ -4,6 +4,8 @@ pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod data_keys;
+pub(crate) mod deliveries;
+pub(crate) mod delivery_flush;
 pub(crate) mod event_retention;
 pub(crate) mod events;
 pub(crate) mod feed;

@@ -133,6 +133,9 @@ CREATE TABLE webhook_attempts (
 
 CREATE INDEX webhook_attempts_newest_first ON webhook_attempts (organization, webhook, at DESC, id DESC);
 
+-- Events of the organization itself, for a retry queue of these.
+CREATE INDEX events_without_session ON events (organization, position) WHERE session IS NULL;
+
 -- Counts webhooks for the quota (migration 0011).
 CREATE FUNCTION count_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

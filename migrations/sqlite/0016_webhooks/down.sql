@@ -1,3 +1,4 @@
+DROP INDEX events_without_session;
 DROP TABLE webhook_attempts;
 DROP TABLE webhook_dead_letters;
 DROP TABLE webhook_retries;

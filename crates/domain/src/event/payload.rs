@@ -252,7 +252,13 @@ impl EventName {
             | Self::SessionRetired
             | Self::AuthPaired
             | Self::ApiKeyCreated
-            | Self::ApiKeyRevoked => true,
+            | Self::ApiKeyRevoked
+            | Self::WebhookCreated
+            | Self::WebhookUpdated
+            | Self::WebhookDeleted
+            | Self::WebhookDisabled
+            | Self::WebhookGap
+            | Self::WebhookPing => true,
         }
     }
 

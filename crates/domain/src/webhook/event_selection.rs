@@ -25,6 +25,11 @@ impl EventSelection {
             && (self.events.is_empty() || self.events.iter().any(|one| one.matches(name)))
             && self.capabilities.contains(name.capability())
     }
+
+    /// Returns true if the webhook gets events of this kind, of some session or of the organization.
+    pub fn includes_kind(&self, name: EventName) -> bool {
+        self.includes(name, self.session.as_ref())
+    }
 }
 
 impl Webhook {

@@ -2,16 +2,17 @@
 
 use diesel::prelude::*;
 use domain::{DeadLetter, EventId, FeedPosition, OutcomeClass, SessionId, Timestamp};
+use serde::Serialize;
 
 use crate::{
     StoreError,
-    rows::column::{from_bigint, parse_optional, timestamp},
+    rows::column::{from_bigint, parse_optional, timestamp, to_bigint},
     schema::webhook_dead_letters,
 };
 
 /// A row of `webhook_dead_letters`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = webhook_dead_letters, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = webhook_dead_letters)]
 pub(crate) struct DeadLetterRow {
     organization: String,
     webhook: String,
@@ -27,6 +28,26 @@ pub(crate) struct DeadLetterRow {
 }
 
 impl DeadLetterRow {
+    pub(crate) fn new(
+        organization: &str,
+        webhook: &str,
+        dead: &DeadLetter,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            organization: organization.to_owned(),
+            webhook: webhook.to_owned(),
+            event: dead.event.to_string(),
+            session: dead.session.as_ref().map(ToString::to_string),
+            position: to_bigint("webhook_dead_letters.position", dead.position.number())?,
+            attempts: dead.attempts.into(),
+            first_failed_at: dead.first_failed_at.millis(),
+            died_at: dead.died_at.millis(),
+            outcome: dead.class.as_str().to_owned(),
+            status: dead.status.map(i64::from),
+            replayed_at: dead.replayed_at.map(Timestamp::millis),
+        })
+    }
+
     fn dead_letter(&self) -> Result<DeadLetter, &'static str> {
         let position = from_bigint(self.position).ok_or("webhook_dead_letters.position")?;
         Ok(DeadLetter {

@@ -1,12 +1,17 @@
 //! The table `webhook_retries`.
 
 use diesel::prelude::*;
-use domain::{Pass, RetryQueue};
+use domain::{EventId, FeedPosition, OrderingKey, OutcomeClass, Pass, RetryQueue, Timestamp};
+use serde::Serialize;
 
-use crate::{StoreError, rows::column::to_bigint, schema::webhook_retries};
+use crate::{
+    StoreError,
+    rows::column::{from_bigint, parse_optional, to_bigint},
+    schema::webhook_retries,
+};
 
 /// A row of `webhook_retries`.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = webhook_retries, treat_none_as_default_value = false)]
 pub(crate) struct RetryQueueRow {
     organization: String,
@@ -46,6 +51,37 @@ impl RetryQueueRow {
             skip: queue.skip,
         })
     }
+}
+
+impl RetryQueueRow {
+    fn queue(&self) -> Result<RetryQueue, &'static str> {
+        let position = from_bigint(self.position).ok_or("webhook_retries.position")?;
+        Ok(RetryQueue {
+            pass: pass(self.pass).ok_or("webhook_retries.pass")?,
+            key: OrderingKey::parse(&self.ordering_key).ok_or("webhook_retries.ordering_key")?,
+            event: EventId::parse(&self.event).ok_or("webhook_retries.event")?,
+            position: FeedPosition::from_number(position),
+            sequence: from_bigint(self.sequence).ok_or("webhook_retries.sequence")?,
+            attempts: from_bigint(self.attempts).ok_or("webhook_retries.attempts")?,
+            due: Timestamp::from_millis(self.due),
+            first_failed_at: Timestamp::from_millis(self.first_failed_at),
+            class: OutcomeClass::parse(&self.outcome).ok_or("webhook_retries.outcome")?,
+            status: parse_optional(self.status, from_bigint).ok_or("webhook_retries.status")?,
+            skip: self.skip,
+        })
+    }
+}
+
+impl TryFrom<RetryQueueRow> for RetryQueue {
+    type Error = StoreError;
+
+    fn try_from(row: RetryQueueRow) -> Result<Self, StoreError> {
+        row.queue().map_err(|column| StoreError::corrupt(column, &row.webhook))
+    }
+}
+
+fn pass(column: i64) -> Option<Pass> {
+    [Pass::Live, Pass::Replay].into_iter().find(|pass| pass_column(*pass) == column)
 }
 
 /// Returns the column of a pass.

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use domain::{AttemptId, AttemptRecord, EventId, OutcomeClass, Timestamp};
+use serde::Serialize;
 
 use crate::{
     StoreError,
-    rows::column::{from_bigint, parse_optional},
+    rows::column::{from_bigint, parse_optional, to_bigint},
     schema::webhook_attempts,
 };
 
 /// A row of `webhook_attempts`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = webhook_attempts, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = webhook_attempts)]
 pub(crate) struct AttemptRow {
     organization: String,
     webhook: String,
@@ -29,6 +30,27 @@ pub(crate) struct AttemptRow {
 }
 
 impl AttemptRow {
+    pub(crate) fn new(
+        organization: &str,
+        webhook: &str,
+        record: &AttemptRecord,
+    ) -> Result<Self, StoreError> {
+        let millis = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX);
+        Ok(Self {
+            organization: organization.to_owned(),
+            webhook: webhook.to_owned(),
+            id: record.id.to_string(),
+            event: record.event.to_string(),
+            number: record.number.into(),
+            replay: record.replay,
+            at: record.at.millis(),
+            millis: to_bigint("webhook_attempts.millis", millis)?,
+            outcome: record.class.as_str().to_owned(),
+            status: record.status.map(i64::from),
+            excerpt: record.excerpt.clone(),
+        })
+    }
+
     fn record(&self) -> Result<AttemptRecord, &'static str> {
         Ok(AttemptRecord {
             id: AttemptId::parse(&self.id).ok_or("webhook_attempts.id")?,

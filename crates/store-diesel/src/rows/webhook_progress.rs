@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use domain::{Breaker, DeliveryProgress, FeedPosition, Replay, Timestamp, Webhook};
+use serde::Serialize;
 
 use crate::{
     StoreError,
@@ -10,11 +11,12 @@ use crate::{
 };
 
 /// The columns of the progress.
-#[derive(Clone, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = webhook_cursors, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Clone, Queryable, Selectable, Insertable, Serialize)]
+#[diesel(table_name = webhook_cursors, treat_none_as_default_value = false)]
 pub(crate) struct ProgressColumns {
     position: i64,
     #[diesel(embed)]
+    #[serde(flatten)]
     replay: ReplayColumns,
     breaker_until: Option<i64>,
     breaker_step: i64,
@@ -30,7 +32,7 @@ pub(crate) struct ProgressColumns {
 }
 
 /// The columns of a replay; all `NULL` without a replay.
-#[derive(Clone, Default, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Default, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = webhook_cursors, treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct ReplayColumns {
     replay_started_at: Option<i64>,

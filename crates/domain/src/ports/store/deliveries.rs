@@ -32,14 +32,15 @@ pub trait DeliveryStore: Send + Sync {
     /// Returns the webhooks of an organization whose events are to be delivered.
     async fn live_webhooks_of(&self, organization: &OrganizationId) -> PortResult<Vec<Webhook>>;
 
-    /// Returns up to `limit` webhooks without a lease whose organizations have events after the
-    /// webhooks' positions, in the order of their keys, after this one.
+    /// Examines up to `limit` webhooks in the order of their keys, after this one. Returns those
+    /// that are live, have no lease, and are behind the events of their organizations; and the key
+    /// after which the next page begins, `None` for the last page.
     async fn behind(
         &self,
         after: Option<&WebhookKey>,
         now: Timestamp,
         limit: u32,
-    ) -> PortResult<Vec<WebhookKey>>;
+    ) -> PortResult<(Vec<WebhookKey>, Option<WebhookKey>)>;
 
     /// Returns up to `limit` webhooks without a lease that are due, the earliest first.
     async fn due_webhooks(&self, now: Timestamp, limit: u32) -> PortResult<Vec<WebhookKey>>;

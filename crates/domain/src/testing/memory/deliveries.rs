@@ -159,17 +159,25 @@ impl DeliveryStore for Memory {
         after: Option<&WebhookKey>,
         now: Timestamp,
         limit: u32,
-    ) -> PortResult<Vec<WebhookKey>> {
-        let state = self.state()?;
-        let free = state.webhooks.values().filter(|rows| rows.webhook.is_live() && rows.is_free(now));
-        let has_events = |rows: &&WebhookRows| {
-            state.events.iter().any(|found| {
-                found.event.organization == rows.webhook.organization
-                    && found.position > rows.progress.position
+    ) -> PortResult<(Vec<WebhookKey>, Option<WebhookKey>)> {
+        let mut state = self.state()?;
+        let all: BTreeSet<_> = state.webhooks.values().map(|rows| rows.webhook.key()).collect();
+        let follows = all.into_iter().filter(|key| after.is_none_or(|after| key > after));
+        let mut page = limited(follows, limit);
+        let full = u32::try_from(page.len()).is_ok_and(|count| count == limit);
+        let next = page.last().filter(|_| full).cloned();
+        let events = state.events.clone();
+        page.retain(|key| {
+            let is_new = |found: &FeedEvent, position| {
+                found.event.organization == key.organization && found.position > position
+            };
+            state.rows_of(key).is_some_and(|rows| {
+                rows.webhook.is_live()
+                    && rows.is_free(now)
+                    && events.iter().any(|found| is_new(found, rows.progress.position))
             })
-        };
-        let found: BTreeSet<_> = free.filter(has_events).map(|rows| rows.webhook.key()).collect();
-        Ok(limited(found.into_iter().filter(|key| after.is_none_or(|it| key > it)), limit))
+        });
+        Ok((page, next))
     }
 
     async fn due_webhooks(&self, now: Timestamp, limit: u32) -> PortResult<Vec<WebhookKey>> {

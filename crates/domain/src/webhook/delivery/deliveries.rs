@@ -20,7 +20,7 @@ use crate::{
         },
         event_selection::EventSelection,
         model::Webhook,
-        progress::DeliveryProgress,
+        progress::{DeliveryProgress, SEALED},
         replay::Replay,
     },
 };
@@ -96,7 +96,7 @@ impl<B: Clone> Deliveries<B> {
             breaker: CircuitBreaker::new(progress.breaker),
             unflushed: Unflushed::default(),
             flushing: None,
-            sealed: false,
+            sealed: progress.last_error.as_deref() == Some(SEALED),
             webhook,
             progress,
         };
@@ -177,10 +177,18 @@ impl<B: Clone> Deliveries<B> {
         self.queue(pass).map(EventQueue::scanned)
     }
 
-    /// Returns the number of bytes of event bodies in memory.
+    /// Returns the number of bytes of events that wait in memory for their first attempt.
     pub fn bytes(&self) -> usize {
-        let replay = self.replay.as_ref().map_or(0, |pass| pass.queue.bytes());
-        self.live.bytes() + replay + self.retries.values().map(RetryState::bytes).sum::<usize>()
+        self.live.bytes() + self.replay.as_ref().map_or(0, |pass| pass.queue.bytes())
+    }
+
+    /// Returns the creation time of the oldest new event in memory or in a retry queue that is
+    /// neither delivered nor a dead letter.
+    pub fn oldest_undelivered(&self) -> Option<Timestamp> {
+        let of_live = self.retries.iter().filter(|((pass, _), _)| *pass == Pass::Live);
+        let failing = of_live.map(|(_, state)| state.row.event.created_at()).min();
+        let waiting = self.live.first().map(|event| event.id.created_at());
+        failing.into_iter().chain(waiting).min()
     }
 
     /// Returns the number of retry queues.

@@ -71,6 +71,11 @@ impl<B> EventQueue<B> {
         first.map_or(self.scanned, FeedPosition::from_number)
     }
 
+    /// Returns the first unsettled event.
+    pub(crate) fn first(&self) -> Option<&QueuedEvent<B>> {
+        self.events.values().next()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

@@ -1,7 +1,8 @@
 //! Tests: the stored text of every payload never changes.
 
 use domain::{
-    Desired, KeyId, LogoutOutcome, Omittable, ReasonCode, RequestedAction, SettingsField, Status,
+    Desired, DisabledReason, KeyId, LogoutOutcome, Omittable, ReasonCode, RequestedAction,
+    SettingsField, Status, WebhookField, WebhookId,
 };
 
 use super::*;
