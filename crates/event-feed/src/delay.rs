@@ -3,9 +3,10 @@
 //! An open transaction of a writer holds back the events of later transactions (ADR 0037), and an
 //! unreachable database all events.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::FeedPosition;
+use tokio::time::Instant;
 
 /// Delay from which log lines report it.
 const LONG_DELAY: Duration = Duration::from_secs(2);
@@ -41,6 +42,12 @@ impl Delay {
     pub(crate) fn store_failed(&mut self, now: Instant) {
         self.waiting.get_or_insert(Waiting { newest: None, since: now });
         self.report(now, "event feed waits for the database");
+    }
+
+    /// Forgets the delay: without subscribers, no event is waited for.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+        metrics::gauge!("berth_feed_behind_seconds").set(0.0);
     }
 
     /// Returns the delay.

@@ -4,87 +4,41 @@
 //! rendered event into the recent events of its organization, if anybody reads there. A
 //! [`FeedReader`] is a position: it reads the recent events, or the store when these no longer reach
 //! back to its position. Nothing is queued for a reader, so a slow reader costs no memory and loses
-//! no event. [`ActivityWatch`] wakes a task that reads for many organizations.
+//! no event. [`OrganizationWatcher`] wakes a task that reads for many organizations.
 //!
 //! Decision: ADR 0038.
 
-mod activity;
 mod delay;
+mod organization_watcher;
 mod reader;
 mod recent_events;
 mod rendered_event;
+mod shared;
 mod subscriptions;
 mod tail;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use domain::{
-    EventId, FeedFilter, FeedFloor, FeedPosition, FeedRights, KeyId,
-    ports::{Feed, OrganizationFeed, PortResult},
-};
-use tokio::sync::{Notify, Semaphore, broadcast};
+use domain::{EventId, FeedFilter, FeedFloor, FeedPosition, FeedRights, KeyId, ports::PortResult};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    activity::ActivitySubscribers,
-    subscriptions::{Subscription, Subscriptions},
-    tail::Tail,
-};
 pub use self::{
-    activity::{ActivityWatch, FeedActivity},
+    organization_watcher::{ChangedOrganizations, OrganizationWatcher},
     reader::{FeedError, FeedReader},
     rendered_event::{RenderedEvent, Renderer},
+    shared::FeedPorts,
 };
-
-/// Maximum number of concurrent reads of the store for readers behind the recent events.
-const MAX_STORE_READS: usize = 8;
-/// Number of revocations that a subscriber may lag behind.
-const MAX_REVOCATIONS: usize = 1024;
-
-/// The stores and the settings of the feed.
-#[derive(Clone)]
-pub struct FeedPorts {
-    /// Reads the events of all organizations.
-    pub all: Arc<dyn Feed>,
-    /// Reads the events of one organization.
-    pub organizations: Arc<dyn OrganizationFeed>,
-    /// Renders events.
-    pub render: Renderer,
-    /// Interval of the reads while there are subscribers. Commits of this process are read at once.
-    pub interval: Duration,
-}
+use self::{shared::Shared, subscriptions::Subscription, tail::Tail};
 
 /// The feed of this process. Clones share their state.
 #[derive(Clone)]
 pub struct EventFeed(Arc<Shared>);
 
-struct Shared {
-    ports: FeedPorts,
-    subscriptions: Subscriptions,
-    activity: ActivitySubscribers,
-    store_reads: Semaphore,
-    revocations: broadcast::Sender<KeyId>,
-    /// Wakes the tail.
-    wake: Notify,
-}
-
-impl Shared {
-    fn has_subscribers(&self) -> bool {
-        self.subscriptions.exist() || self.activity.exist()
-    }
-}
-
 impl EventFeed {
     /// Creates a feed. [`EventFeed::run`] distributes its events.
     pub fn new(ports: FeedPorts) -> Self {
-        Self(Arc::new(Shared {
-            ports,
-            subscriptions: Subscriptions::default(),
-            activity: ActivitySubscribers::default(),
-            store_reads: Semaphore::new(MAX_STORE_READS),
-            revocations: broadcast::Sender::new(MAX_REVOCATIONS),
-            wake: Notify::new(),
-        }))
+        Self(Arc::new(Shared::new(ports)))
     }
 
     /// Distributes events until `stop`.
@@ -107,16 +61,17 @@ impl EventFeed {
         filter: FeedFilter,
         after: FeedPosition,
     ) -> FeedReader {
-        let subscription = Subscription::new(self.0.clone(), rights.scope().organization());
+        let organization = rights.scope().organization();
+        let subscription = Subscription::new(self.0.subscriptions.clone(), organization);
         self.0.wake.notify_one();
-        FeedReader::new(subscription, rights, filter, after)
+        FeedReader::new(self.0.clone(), subscription, rights, filter, after)
     }
 
     /// Subscribes to the names of organizations with new events.
-    pub fn activity(&self) -> ActivityWatch {
-        let activity = ActivityWatch::new(&self.0.activity);
+    pub fn watch_organizations(&self) -> OrganizationWatcher {
+        let watcher = OrganizationWatcher::new(&self.0.watchers);
         self.0.wake.notify_one();
-        activity
+        watcher
     }
 
     /// Returns the ids of API keys that are revoked from now on, by any process, while this process

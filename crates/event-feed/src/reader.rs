@@ -9,6 +9,7 @@ use domain::{
 
 use crate::{
     rendered_event::RenderedEvent,
+    shared::Shared,
     subscriptions::{RecentRead, Subscription},
 };
 
@@ -32,6 +33,7 @@ pub enum FeedError {
 
 /// Reads the events that its owner may see and asks for, in the order of their positions.
 pub struct FeedReader {
+    feed: Arc<Shared>,
     subscription: Subscription,
     rights: FeedRights,
     filter: FeedFilter,
@@ -40,12 +42,13 @@ pub struct FeedReader {
 
 impl FeedReader {
     pub(crate) fn new(
+        feed: Arc<Shared>,
         subscription: Subscription,
         rights: FeedRights,
         filter: FeedFilter,
         position: FeedPosition,
     ) -> Self {
-        Self { subscription, rights, filter, position }
+        Self { feed, subscription, rights, filter, position }
     }
 
     /// Returns the position up to which every selected event was returned. A subscription that
@@ -117,7 +120,7 @@ impl FeedReader {
     /// position if the database lost the commits in between, for example by a failover to a standby
     /// that was behind.
     async fn lost_position(&self) -> PortResult<FeedPosition> {
-        let horizon = self.subscription.feed().ports.all.horizon().await?;
+        let horizon = self.feed.ports.all.horizon().await?;
         if horizon.newest >= self.position {
             return Ok(self.position);
         }
@@ -143,7 +146,7 @@ impl FeedReader {
         &self,
         until: FeedPosition,
     ) -> Result<(Vec<Arc<RenderedEvent>>, FeedPosition), FeedError> {
-        let feed = self.subscription.feed();
+        let feed = &self.feed;
         // First the permit of the organization, so that an organization with many readers has few in
         // the queue that all organizations share. Neither semaphore is ever closed.
         let _own = self.subscription.store_reads().acquire().await;

@@ -12,7 +12,7 @@ use domain::{FeedPosition, OrganizationId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, futures::OwnedNotified};
 
-use crate::{Shared, recent_events::RecentEvents, rendered_event::RenderedEvent};
+use crate::{recent_events::RecentEvents, rendered_event::RenderedEvent};
 
 /// Maximum number of bytes of all recent events.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -99,7 +99,9 @@ impl Subscriptions {
         table.drop_least_read();
         table.report_bytes();
         drop(locked);
-        changed.values().for_each(|organization| organization.notify_waiters());
+        for organization in changed.values() {
+            organization.notify_waiters();
+        }
     }
 
     /// Returns whether the organization of each event has subscriptions.
@@ -131,16 +133,16 @@ impl Table {
 
 /// Keeps the recent events of an organization filled until dropped.
 pub(crate) struct Subscription {
-    feed: Arc<Shared>,
+    subscriptions: Arc<Subscriptions>,
     organization: OrganizationId,
     changed: Arc<Notify>,
     store_reads: Arc<Semaphore>,
 }
 
 impl Subscription {
-    pub(crate) fn new(feed: Arc<Shared>, organization: &OrganizationId) -> Self {
-        feed.subscriptions.count.fetch_add(1, Ordering::Relaxed);
-        let mut locked = feed.subscriptions.table.lock();
+    pub(crate) fn new(subscriptions: Arc<Subscriptions>, organization: &OrganizationId) -> Self {
+        subscriptions.count.fetch_add(1, Ordering::Relaxed);
+        let mut locked = subscriptions.table.lock();
         let Table { position, organizations, reads, .. } = &mut *locked;
         let subscribed = organizations.entry(organization.clone()).or_insert_with(|| Subscribed {
             recent: RecentEvents::new(*position),
@@ -152,11 +154,7 @@ impl Subscription {
         subscribed.subscriptions += 1;
         let (changed, store_reads) = (subscribed.changed.clone(), subscribed.store_reads.clone());
         drop(locked);
-        Self { feed, organization: organization.clone(), changed, store_reads }
-    }
-
-    pub(crate) fn feed(&self) -> &Shared {
-        &self.feed
+        Self { subscriptions, organization: organization.clone(), changed, store_reads }
     }
 
     /// Limits the reads of the store for the organization.
@@ -171,7 +169,7 @@ impl Subscription {
 
     /// Reads at most `limit` recent events after a position.
     pub(crate) fn read(&self, after: FeedPosition, limit: usize) -> RecentRead {
-        let mut locked = self.feed.subscriptions.table.lock();
+        let mut locked = self.subscriptions.table.lock();
         let Table { position, organizations, reads, .. } = &mut *locked;
         let until = *position;
         if after > until {
@@ -196,7 +194,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let subscriptions = &self.feed.subscriptions;
+        let subscriptions = &self.subscriptions;
         let mut locked = subscriptions.table.lock();
         let table = &mut *locked;
         if let Some(subscribed) = table.organizations.get_mut(&self.organization) {
@@ -214,25 +212,11 @@ impl Drop for Subscription {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use domain::{EventId, EventName, testing::Memory};
+    use domain::{EventId, EventName};
 
     use super::*;
-    use crate::{EventFeed, FeedPorts};
 
     const LARGE: usize = 512 * 1024;
-
-    fn feed() -> Arc<Shared> {
-        let store = Arc::new(Memory::new());
-        EventFeed::new(FeedPorts {
-            all: store.clone(),
-            organizations: store,
-            render: Arc::new(|_| bytes::Bytes::new()),
-            interval: Duration::from_millis(50),
-        })
-        .0
-    }
 
     fn organization(number: u64) -> OrganizationId {
         OrganizationId::parse(&format!("org-{number}")).unwrap()
@@ -252,17 +236,17 @@ mod tests {
 
     #[test]
     fn recent_events_of_all_organizations_are_bounded_and_the_least_read_are_dropped() {
-        let feed = feed();
+        let subscriptions = Arc::<Subscriptions>::default();
         let subscribed: Vec<_> =
-            (0..200).map(|n| Subscription::new(feed.clone(), &organization(n))).collect();
+            (0..200).map(|n| Subscription::new(subscriptions.clone(), &organization(n))).collect();
         for n in 0..200 {
             let position = FeedPosition::from_number(n + 1);
             // Each organization is read once, and organization 0 all the time.
             subscribed[usize::try_from(n).unwrap()].read(FeedPosition::START, 9);
-            feed.subscriptions.push(vec![event(n + 1, &organization(n))], position);
+            subscriptions.push(vec![event(n + 1, &organization(n))], position);
             let found = subscribed[0].read(FeedPosition::START, 9);
             assert!(matches!(found, RecentRead::Events { events, .. } if events.len() == 1));
-            assert!(feed.subscriptions.table.lock().bytes <= MAX_BYTES);
+            assert!(subscriptions.table.lock().bytes <= MAX_BYTES);
         }
         let kept = subscribed.iter().filter(|one| {
             matches!(one.read(FeedPosition::START, 9), RecentRead::Events { events, .. } if !events.is_empty())
@@ -272,9 +256,9 @@ mod tests {
         let dropped = subscribed[1].read(FeedPosition::START, 9);
         assert!(matches!(dropped, RecentRead::TooFarBack { .. }), "dropped first");
         drop(subscribed);
-        let table = feed.subscriptions.table.lock();
+        let table = subscriptions.table.lock();
         assert_eq!((table.bytes, table.organizations.len()), (0, 0));
         drop(table);
-        assert!(!feed.subscriptions.exist());
+        assert!(!subscriptions.exist());
     }
 }

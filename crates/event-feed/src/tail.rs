@@ -1,14 +1,11 @@
 //! The task that reads new events of all organizations and distributes them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{EventPayload, FeedEvent, FeedPosition, KeyId, ports::PortResult};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Shared, delay::Delay, rendered_event::RenderedEvent};
+use crate::{delay::Delay, rendered_event::RenderedEvent, shared::Shared};
 
 /// Minimum time between two reads.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
@@ -60,7 +57,7 @@ impl Tail {
             let _ = timeout(self.feed.ports.interval, self.feed.wake.notified()).await;
         } else {
             self.idle = true;
-            self.delay = Delay::default();
+            self.delay.reset();
             self.feed.wake.notified().await;
         }
     }
@@ -95,7 +92,7 @@ impl Tail {
     fn jump_to(&mut self, position: FeedPosition) {
         self.idle = false;
         self.feed.subscriptions.jump_to(position);
-        self.feed.activity.add_any();
+        self.feed.watchers.add_any();
     }
 
     fn distribute(&self, found: &[FeedEvent], until: FeedPosition) {
@@ -105,7 +102,7 @@ impl Tail {
         let rendered = found.iter().zip(subscribed).filter(|(_, subscribed)| *subscribed);
         let rendered = rendered.map(|(found, _)| RenderedEvent::new(found, &feed.ports.render));
         feed.subscriptions.push(rendered.collect(), until);
-        feed.activity.add(found);
+        feed.watchers.add(found);
         for key in found.iter().filter_map(revoked_key) {
             // Fails without receivers.
             let _ = feed.revocations.send(key);

@@ -100,21 +100,23 @@ impl AccessLogGuard {
 
     /// Records that the body of a stream has `bytes` more.
     pub(crate) fn queued(&self, bytes: usize) {
-        self.response.iter().for_each(|response| {
+        if let Some(response) = &self.response {
             response.length.fetch_add(bytes, Relaxed);
-        });
+        }
     }
 
     /// Records that the body of a stream has no further bytes.
     pub(crate) fn end_of_source(&self) {
-        self.response.iter().for_each(|response| response.complete.store(true, Relaxed));
+        if let Some(response) = &self.response {
+            response.complete.store(true, Relaxed);
+        }
     }
 
     /// Records that `bytes` of the body are written.
     pub(crate) fn written(&self, bytes: usize) {
-        self.response.iter().for_each(|response| {
+        if let Some(response) = &self.response {
             response.written.fetch_add(bytes, Relaxed);
-        });
+        }
     }
 }
 

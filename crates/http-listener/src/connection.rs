@@ -73,13 +73,8 @@ pub(crate) async fn drive<C: Future>(
                     next_judgement.as_mut().reset(then);
                     continue;
                 }
-                Verdict::Close => {}
-                Verdict::Stalled => guard.count_stalled(),
-                Verdict::End => return false,
-                Verdict::Dropped => {
-                    guard.count_stalled();
-                    return false;
-                }
+                verdict if is_end(verdict, guard) => return false,
+                _ => {}
             }
         }
         closing = Some(Instant::now());
@@ -97,6 +92,14 @@ async fn driven<C: Future>(mut connection: Pin<&mut C>, guard: &ConnectionGuard)
     .await
 }
 
+/// Returns whether the connection ends now, and counts a peer that does not read.
+fn is_end(verdict: Verdict, guard: &ConnectionGuard) -> bool {
+    if matches!(verdict, Verdict::Stalled | Verdict::Dropped) {
+        guard.count_stalled();
+    }
+    matches!(verdict, Verdict::End | Verdict::Dropped)
+}
+
 /// Returns the next step for a connection.
 fn judge(
     activity: &ConnectionActivity,
@@ -109,16 +112,7 @@ fn judge(
         return Verdict::Dropped;
     }
     match (closing, blocked) {
-        (Some(_), _) if activity.has_work() => Verdict::Until(now + CLOSE_TIMEOUT),
-        (Some(since), None) if activity.has_only_streams() => {
-            let end = since + STREAM_CLOSE_TIMEOUT;
-            if end <= now { Verdict::End } else { Verdict::Until(end) }
-        }
-        (Some(since), blocked) => {
-            let end = since.max(last_progress) + CLOSE_TIMEOUT;
-            let over = if blocked.is_some() { Verdict::Dropped } else { Verdict::End };
-            if end <= now { over } else { Verdict::Until(end) }
-        }
+        (Some(since), blocked) => judge_closing(activity, blocked.is_some(), since, now),
         (None, Some(_)) if last_progress + limits.write_time <= now && !activity.has_work() => {
             Verdict::Dropped
         }
@@ -140,6 +134,26 @@ fn judge(
             if end <= now { Verdict::Close } else { Verdict::Until(end) }
         }
     }
+}
+
+/// Returns the next step for a connection that was asked to end.
+fn judge_closing(
+    activity: &ConnectionActivity,
+    is_blocked: bool,
+    since: Instant,
+    now: Instant,
+) -> Verdict {
+    if activity.has_work() {
+        return Verdict::Until(now + CLOSE_TIMEOUT);
+    }
+    let (end, over) = if is_blocked {
+        (since.max(activity.last_progress()) + CLOSE_TIMEOUT, Verdict::Dropped)
+    } else if activity.has_only_streams() {
+        (since + STREAM_CLOSE_TIMEOUT, Verdict::End)
+    } else {
+        (since.max(activity.last_progress()) + CLOSE_TIMEOUT, Verdict::End)
+    };
+    if end <= now { over } else { Verdict::Until(end) }
 }
 
 #[cfg(test)]

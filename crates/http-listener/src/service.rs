@@ -118,12 +118,9 @@ impl<L: AccessLog> HttpService<L> {
             can_upgrade: on_upgrade.is_some(),
         };
         let Outcome { response, consumed, permit } = self.process(context, &id, server).await;
-        let (response, rejection) = match response {
-            Ok(response) => (response, None),
-            Err(rejection) => {
-                (self.handler.reject(&rejection).map(ResponseBody::Whole), Some(rejection))
-            }
-        };
+        let rejection = response.as_ref().err().cloned();
+        let reject = |rejection| self.handler.reject(&rejection).map(ResponseBody::Whole);
+        let response = response.unwrap_or_else(reject);
         let mut response = finished(response, &id, method == Method::HEAD);
         if !consumed && version <= Version::HTTP_11 {
             // Without the header the caller's next request would meet a closed connection (RFC

@@ -63,8 +63,8 @@ async fn run() -> Result<()> {
         Some(Command::Key(command)) => keys::run(command).await,
         Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
-        Some(Command::Serve(flags)) => serve(*flags).await,
-        None => serve(flags).await,
+        Some(Command::Serve(flags)) => Box::pin(serve(*flags)).await,
+        None => Box::pin(serve(flags)).await,
     }
 }
 

@@ -68,7 +68,8 @@ impl Database {
         let pools = match DatabaseUrl::parse(config.url.expose_secret())? {
             DatabaseUrl::Postgres(target) => {
                 let server = PostgresServer::new(&target, config)?;
-                postgres::migrate::run(&server, config.connect_timeout).await?;
+                // Boxed, because the future is large and runs once.
+                Box::pin(postgres::migrate::run(&server, config.connect_timeout)).await?;
                 Pools::Postgres(pools::postgres(&server, config)?)
             }
             DatabaseUrl::Sqlite(file) => {

@@ -81,8 +81,6 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         // The HTTP crates know no crate of ours.
         ("http-listener" | "http-client" | "webhook-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
-        // Streams read the event feed.
-        ("http-hyper", "event-feed") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),

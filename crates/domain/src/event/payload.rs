@@ -242,7 +242,7 @@ impl EventName {
     /// Whether the audit log keeps events of the kind after the feed has removed them: events that say
     /// who did what to what. The other kinds are progress reports of connections and pairing
     /// attempts.
-    pub const fn belongs_to_audit(self) -> bool {
+    pub const fn is_retained_for_audit(self) -> bool {
         match self {
             Self::SessionStatus | Self::AuthQr | Self::AuthCode | Self::AuthExpired => false,
             Self::SessionCreated

@@ -18,6 +18,7 @@ use domain::{
 use event_feed::{EventFeed, FeedPorts, FeedReader, RenderedEvent};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::subscriber::DefaultGuard;
 
 /// Interval of the tail's reads.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
@@ -192,4 +193,41 @@ fn id_in_text(event: &RenderedEvent) -> EventId {
     let text = std::str::from_utf8(&event.text).expect("UTF-8");
     assert_eq!(text, event.id.to_string(), "the renderer's text");
     event.id.clone()
+}
+
+/// The log lines of the current thread while the value exists.
+pub(crate) struct LogLines {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+impl LogLines {
+    pub(crate) fn collect() -> Self {
+        let lines = Arc::<Mutex<Vec<u8>>>::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || LineWriter(writer.clone()))
+            .finish();
+        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Returns the number of lines that contain a text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let lines = self.lines.lock().unwrap();
+        String::from_utf8_lossy(&lines).lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+struct LineWriter(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

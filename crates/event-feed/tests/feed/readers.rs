@@ -92,6 +92,7 @@ async fn dropped_wait_loses_no_event() {
 async fn reader_gets_the_selected_events_within_its_rights_alone() {
     let world = World::new();
     let (mine, first) = world.write("acme").await;
+    let first = [first.id];
     let mut confined = manager("acme");
     confined.reach = Reach::Only([mine.clone()].into());
     let confined = FeedRights::of(&confined).expect("may manage");
@@ -104,7 +105,7 @@ async fn reader_gets_the_selected_events_within_its_rights_alone() {
     let mut foreign = world.reader("zeta", FeedPosition::START);
     let from_store = [&mut confined, &mut of_session];
     for reader in from_store {
-        assert_eq!(read(reader, 1).await, [first.id.clone()]);
+        assert_eq!(read(reader, 1).await, first);
     }
     world.write_many("acme", 20).await;
     for reader in [&mut confined, &mut other_kind, &mut of_session, &mut foreign] {

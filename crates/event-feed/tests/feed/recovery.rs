@@ -9,7 +9,7 @@ use domain::{
 use event_feed::FeedError;
 use tokio::time::sleep;
 
-use crate::fixture::{INTERVAL, World, assert_silent, read, rights};
+use crate::fixture::{INTERVAL, LogLines, World, assert_silent, read, rights};
 
 #[tokio::test(start_paused = true)]
 async fn open_transaction_delays_later_events_and_loses_none() {
@@ -34,6 +34,7 @@ async fn horizon_that_steps_back_for_a_moment_repeats_no_event() {
     let mut reader = world.live_reader("acme").await;
     let first = world.write_many("acme", 6).await;
     assert_eq!(read(&mut reader, 6).await, first);
+    let log = LogLines::collect();
     world.store.set_horizon(Some((3, 6)));
     assert_silent(&mut reader).await;
     let mut resumed = world.reader("acme", FeedPosition::from_number(6));
@@ -42,10 +43,33 @@ async fn horizon_that_steps_back_for_a_moment_repeats_no_event() {
     let more = world.write_many("acme", 1).await;
     assert_eq!(read(&mut reader, 1).await, more);
     assert_eq!(read(&mut resumed, 1).await, more);
+    assert_eq!(log.count("lost"), 0, "no commit was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn delay_of_more_than_two_seconds_is_logged_from_time_to_time() {
+    let log = LogLines::collect();
+    let world = World::new();
+    let mut reader = world.live_reader("acme").await;
+    world.store.set_horizon(Some((0, 6)));
+    let rest = world.write_many("acme", 6).await;
+    let message = "an open transaction holds back the event feed";
+    for (seconds, lines) in [(1, 0), (2, 1), (6, 1), (6, 2)] {
+        sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(log.count(message), lines, "after {seconds} s more");
+    }
+    world.store.set_horizon(None);
+    assert_eq!(read(&mut reader, 6).await, rest);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(log.count(message), 2);
+    world.store.memory.set_down(true);
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(log.count("event feed waits for the database"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn readers_ahead_of_a_database_that_lost_commits_go_back() {
+    let log = LogLines::collect();
     let world = World::new();
     let mut reader = world.live_reader("acme").await;
     let first = world.write_many("acme", 6).await;
@@ -57,6 +81,8 @@ async fn readers_ahead_of_a_database_that_lost_commits_go_back() {
     assert_silent(&mut resumed).await;
     assert_eq!(reader.position(), FeedPosition::from_number(4));
     assert_eq!(resumed.position(), FeedPosition::from_number(4));
+    assert_eq!(log.count("database lost committed events"), 1, "by the tail");
+    assert_eq!(log.count("event reader is ahead of the database"), 2, "by each reader");
     // The positions after 4 come again.
     world.store.set_horizon(None);
     assert_eq!(read(&mut reader, 2).await, first[4..]);

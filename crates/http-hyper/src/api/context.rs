@@ -20,13 +20,24 @@ use crate::{
     streams::ticket::Ticket,
 };
 
+/// A caller that may use an operation. All fields are `None` for an operation that requires
+/// nothing.
+#[derive(Default)]
+pub(super) struct AuthorizedCaller {
+    pub(super) caller: Option<Caller>,
+    /// The holder of the permits of the request.
+    pub(super) holder: Option<PermitHolder>,
+    /// The ticket of an operation that [requires](super::Requires::Ticket) one.
+    pub(super) ticket: Option<Ticket>,
+}
+
 /// One admitted request.
 pub(crate) struct OperationContext {
     pub(crate) resources: Arc<Resources>,
     pub(crate) headers: HeaderMap,
     /// For handlers that cannot find every fault within [`Self::read`].
     pub(crate) input: Input,
-    pub(super) caller: Option<Caller>,
+    pub(super) authorized: AuthorizedCaller,
     pub(super) path: PathParameters,
     /// `Some` for a request with an `Idempotency-Key`.
     pub(super) idempotent_request: Option<Arc<IdempotentRequest>>,
@@ -35,10 +46,7 @@ pub(crate) struct OperationContext {
     pub(crate) connection: ConnectionActivity,
     /// Whether the response may give the connection to another protocol.
     pub(crate) can_upgrade: bool,
-    /// The ticket of a request that [requires](super::Requires::Ticket) one.
-    pub(crate) ticket: Option<Ticket>,
     pub(super) permits: Arc<RequestPermits>,
-    pub(super) holder: Option<PermitHolder>,
 }
 
 impl OperationContext {
@@ -57,7 +65,7 @@ impl OperationContext {
     /// # Errors
     /// The operation requires no permission, so that the caller is unknown.
     pub(crate) fn caller(&self) -> Result<&Caller> {
-        self.caller.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+        self.authorized.caller.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
     }
 
     /// Returns the identity of the caller's list `name`, without filters.
@@ -68,12 +76,20 @@ impl OperationContext {
         Ok(self.resources.cursor_signer.list(name, self.caller()?.organization.as_ref()))
     }
 
+    /// Returns the ticket of a request that [requires](super::Requires::Ticket) one.
+    ///
+    /// # Errors
+    /// The operation requires no ticket.
+    pub(crate) fn ticket(&self) -> Result<&Ticket> {
+        self.authorized.ticket.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+    }
+
     /// Takes a permit for a stream.
     ///
     /// # Errors
     /// 429: the credential, the organization or the router has its maximum number of streams.
     pub(crate) fn stream_permit(&self) -> Result<Permit> {
-        let holder = self.holder.ok_or(Problem::Domain(Error::Unauthorized))?;
+        let holder = self.authorized.holder.ok_or(Problem::Domain(Error::Unauthorized))?;
         self.permits.stream(holder).map_err(|_| Problem::TooManyStreams)
     }
 

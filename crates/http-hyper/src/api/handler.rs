@@ -15,8 +15,13 @@ use http_listener::{
 use hyper::{Method, Response, header, http::request::Parts};
 
 use super::{
-    context::OperationContext, credential, input::Input, operation::Operation,
-    output::OperationOutput, requires::Requires, throttle::Throttle,
+    context::{AuthorizedCaller, OperationContext},
+    credential,
+    input::Input,
+    operation::Operation,
+    output::OperationOutput,
+    requires::Requires,
+    throttle::Throttle,
 };
 use crate::{
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
@@ -38,16 +43,6 @@ pub(super) struct ApiHandler {
     pub(super) throttle: Arc<Throttle>,
     pub(super) idempotency: Arc<IdempotencyLayer>,
     pub(super) resources: Arc<Resources>,
-}
-
-/// A caller that may use an operation. All fields are `None` for an operation that requires
-/// nothing.
-#[derive(Default)]
-struct AuthorizedCaller {
-    caller: Option<Caller>,
-    /// The holder of the permits of the request.
-    holder: Option<PermitHolder>,
-    ticket: Option<Ticket>,
 }
 
 #[async_trait]
@@ -92,43 +87,31 @@ impl ApiHandler {
         let routine = row.requires == Requires::Nothing;
         request.log.set_route(RouteLabels { template: row.path, operation: row.name, routine });
         let authorized = self.authorize(row, request).await?; // 401, 403, 429
-        let AuthorizedCaller { caller, holder, ticket } = authorized;
-        let (head, permits) = (request.take_head(), request.permits.clone());
-        let permit = || holder.map_or(Err(NoPermit::AllTaken), |holder| permits.waiting(holder));
-        // 400, 408, 413, 415, 429
-        let mut input = Input::read(&row.input_spec(), &head, &mut request.body, permit).await?;
-        let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
-        // 429
-        if let Some(permit) = holder.map(take).transpose()? {
-            request.hold(permit);
-        }
-        let idempotent = self.idempotent_request(row, &head, caller.as_ref(), &mut input)?;
+        let (head, mut input) = read_input(row, request, authorized.holder).await?;
+        let caller = authorized.caller.as_ref();
+        let idempotent = self.idempotent_request(row, &head, caller, &mut input)?;
         let if_none_match = IfNoneMatch::read(&head.headers);
         let work = row.handler.call(OperationContext {
             resources: self.resources.clone(),
             headers: head.headers,
             input,
-            caller,
+            authorized,
             path,
             idempotent_request: idempotent.clone(),
             cancelled: request.cancelled.clone(),
             connection: request.connection.clone(),
             can_upgrade: request.can_upgrade(),
-            ticket,
             permits: request.permits.clone(),
-            holder,
         });
-        Ok(match idempotent {
-            Some(idempotent) => {
-                let work = async { work.await?.into_reply() };
-                self.idempotency.respond(&idempotent, work).await?.into() // 409
+        if let Some(idempotent) = idempotent {
+            let work = async { work.await?.into_reply() };
+            return Ok(self.idempotency.respond(&idempotent, work).await?.into()); // 409
+        }
+        Ok(match work.await? {
+            OperationOutput::Reply(it) if row.method == Method::GET => {
+                if_none_match.apply(it).into()
             }
-            None => match work.await? {
-                OperationOutput::Reply(reply) if row.method == Method::GET => {
-                    if_none_match.apply(reply).into()
-                }
-                output => output,
-            },
+            output => output,
         })
     }
 
@@ -201,6 +184,25 @@ impl ApiHandler {
         let now = self.resources.environment.now();
         Ok(Some(Arc::new(IdempotentRequest::new(scope, &key, &identity, now)?)))
     }
+}
+
+/// Reads the input of a request, and takes the permit that the request holds.
+///
+/// # Errors
+/// 400, 408, 413 and 415 for the body; 429 and 503 without a permit.
+async fn read_input(
+    row: &Operation,
+    request: &mut RequestContext<RequestLog>,
+    holder: Option<PermitHolder>,
+) -> Result<(Parts, Input)> {
+    let (head, permits) = (request.take_head(), request.permits.clone());
+    let permit = || holder.map_or(Err(NoPermit::AllTaken), |holder| permits.waiting(holder));
+    let input = Input::read(&row.input_spec(), &head, &mut request.body, permit).await?;
+    let take = |holder| if row.waits { permits.waiting(holder) } else { permits.work(holder) };
+    if let Some(permit) = holder.map(take).transpose()? {
+        request.hold(permit);
+    }
+    Ok((head, input))
 }
 
 /// Waits for an authentication. A permit is held while the credential is looked up.

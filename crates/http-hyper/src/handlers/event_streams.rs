@@ -79,7 +79,7 @@ pub(crate) async fn stream(mut cx: OperationContext) -> Result<OperationOutput> 
         (spec, PageSpec::read(&mut input.query, shape == JSON))
     })?;
     if shape == JSON {
-        return read_page(&cx, rights, spec, &page).await.map(OperationOutput::Reply);
+        return read_page(&cx, &caller, rights, spec, &page).await.map(OperationOutput::Reply);
     }
     let permit = cx.stream_permit()?;
     let follower = follow(&cx, &caller, rights, spec, StreamKind::ServerSent).await?;
@@ -115,11 +115,13 @@ impl PageSpec {
 
 async fn read_page(
     cx: &OperationContext,
+    caller: &Caller,
     rights: FeedRights,
     spec: StreamSpec,
     page: &PageSpec,
 ) -> Result<Reply> {
     let streams = &cx.resources.streams;
+    let credential = streams.open.watch_credential(caller);
     let after = spec.start.resolve(&streams.feed, &rights).await?;
     let reader = PageReader {
         feed: &streams.feed,
@@ -134,6 +136,7 @@ async fn read_page(
         () = cx.cancelled.cancelled() => {
             return Err(Error::unavailable("the service is stopping").into());
         }
+        () = credential.ended() => return Err(Error::Unauthorized.into()),
     };
     let json = page.json(&streams.bookmarks, &reader.rights)?;
     Ok(Reply::of(StatusCode::OK, JSON, json).with(header::VARY, HeaderValue::from_static("accept")))
@@ -213,9 +216,7 @@ pub(crate) async fn websocket(mut cx: OperationContext) -> Result<OperationOutpu
         },
         Err(_) => Err((CloseCause::TooMany, String::new())),
     };
-    if let Some(ticket) = &cx.ticket {
-        resources.streams.tickets.spend(ticket).await?; // 401
-    }
+    resources.streams.tickets.spend(cx.ticket()?).await?; // 401
     let mut head = Reply::of(StatusCode::SWITCHING_PROTOCOLS, JSON, "");
     head.headers = handshake.unwrap_or_default();
     let body = ResponseBody::Upgrade(websocket::protocol(stream, bookmarks));

@@ -9,7 +9,7 @@ use super::{
     content::{self, reference},
     failure::Failure,
     failures, headers,
-    operation_doc::ResponseDoc,
+    operation_doc::{ResponseDoc, ResponseKind},
     parameters,
 };
 use crate::api::{Operation, RequestBodySpec, Requires};
@@ -151,9 +151,9 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
         (response.tagged, "etag"),
         (response.located, "location"),
         (response.varies, "vary"),
-        (response.streams, "x-accel-buffering"),
-        (response.upgrades, "upgrade"),
-        (response.upgrades, "sec-websocket-accept"),
+        (response.kind == ResponseKind::Stream, "x-accel-buffering"),
+        (response.kind == ResponseKind::Upgrade, "upgrade"),
+        (response.kind == ResponseKind::Upgrade, "sec-websocket-accept"),
         (row.takes_idempotency_key(), "idempotency-replayed"),
     ];
     has.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()

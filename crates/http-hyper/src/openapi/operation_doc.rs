@@ -90,10 +90,18 @@ pub(crate) struct ResponseDoc {
     pub(crate) located: bool,
     /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
-    /// Whether the response may be a stream, which proxies must not buffer.
-    pub(crate) streams: bool,
-    /// Whether the response gives the connection to another protocol.
-    pub(crate) upgrades: bool,
+    pub(crate) kind: ResponseKind,
+}
+
+/// What follows the head of a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseKind {
+    /// A body of a known length.
+    Whole,
+    /// A body that may be a stream, which proxies must not buffer.
+    Stream,
+    /// Another protocol.
+    Upgrade,
 }
 
 /// The content of a response.
@@ -169,8 +177,8 @@ impl OperationDoc {
 
 impl ResponseDoc {
     pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
-        let (tagged, located, varies, streams, upgrades) = (false, false, false, false, false);
-        Self { status, about, content, tagged, located, varies, streams, upgrades }
+        let (tagged, located, varies, kind) = (false, false, false, ResponseKind::Whole);
+        Self { status, about, content, tagged, located, varies, kind }
     }
 
     pub(crate) const fn tagged(self) -> Self {
@@ -186,10 +194,10 @@ impl ResponseDoc {
     }
 
     pub(crate) const fn streaming(self) -> Self {
-        Self { streams: true, ..self }
+        Self { kind: ResponseKind::Stream, ..self }
     }
 
     pub(crate) const fn upgrading(self) -> Self {
-        Self { upgrades: true, ..self }
+        Self { kind: ResponseKind::Upgrade, ..self }
     }
 }

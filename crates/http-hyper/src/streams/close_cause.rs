@@ -1,4 +1,4 @@
-//! The causes for which a stream ends, as metric labels and close codes of WebSockets.
+//! The causes for which a stream ends, as metric labels and `WebSocket` close codes.
 
 /// The cause for which a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

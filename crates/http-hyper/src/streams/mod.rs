@@ -1,5 +1,5 @@
 //! Streams of events: server-sent events, pages for callers that cannot hold a connection, and
-//! WebSockets with their tickets.
+//! `WebSocket` connections with their tickets.
 //!
 //! A stream is a position in the event feed, so a slow reader is late and loses no event (ADR
 //! 0038). [`Follower`](follower::Follower) reads the feed for both kinds of stream; crate

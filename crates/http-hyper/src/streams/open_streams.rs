@@ -18,7 +18,7 @@ use domain::{
 use http_listener::ConnectionActivity;
 use tokio::{
     sync::broadcast::{self, error::RecvError},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -57,10 +57,10 @@ pub(crate) struct OpenStreams {
 #[derive(Default)]
 struct StreamTable {
     last_number: u64,
-    open: HashMap<u64, Credential>,
+    watched: HashMap<u64, Credential>,
 }
 
-/// The credential of a stream, and the way to end the stream.
+/// The credential of a stream or a waiting request, and the way to end it.
 struct Credential {
     key: Option<KeyId>,
     expires_at: Option<Timestamp>,
@@ -82,12 +82,17 @@ impl StreamEnd {
     }
 }
 
-/// An open stream. Dropping it closes the stream's entry and counts the close.
-pub(crate) struct OpenStream {
+/// A credential that is checked until this value is dropped.
+pub(crate) struct WatchedCredential {
     streams: Arc<OpenStreams>,
     number: u64,
-    kind: StreamKind,
     end: StreamEnd,
+}
+
+/// An open stream. Dropping it counts the close.
+pub(crate) struct OpenStream {
+    credential: WatchedCredential,
+    kind: StreamKind,
     connection: ConnectionActivity,
     stop: Arc<CancellationToken>,
 }
@@ -105,6 +110,12 @@ impl OpenStreams {
         connection: ConnectionActivity,
         stop: Arc<CancellationToken>,
     ) -> OpenStream {
+        metrics::gauge!(STREAMS, "kind" => kind.label()).increment(1);
+        OpenStream { credential: self.watch_credential(caller), kind, connection, stop }
+    }
+
+    /// Checks the credential of `caller` from now on.
+    pub(crate) fn watch_credential(self: &Arc<Self>, caller: &Caller) -> WatchedCredential {
         let key = match &caller.actor {
             Actor::Key(key) => Some(key.clone()),
             Actor::User(_) | Actor::Operator | Actor::System => None,
@@ -114,26 +125,42 @@ impl OpenStreams {
         table.last_number += 1;
         let number = table.last_number;
         let credential = Credential { key, expires_at: caller.expires_at, end: end.clone() };
-        table.open.insert(number, credential);
+        table.watched.insert(number, credential);
         drop(table);
-        metrics::gauge!(STREAMS, "kind" => kind.label()).increment(1);
-        OpenStream { streams: self.clone(), number, kind, end, connection, stop }
+        WatchedCredential { streams: self.clone(), number, end }
     }
 
     /// Ends streams whose credential has expired or was revoked, until `stop`.
     pub(crate) async fn watch(
         &self,
-        mut revoked: broadcast::Receiver<KeyId>,
+        revoked: broadcast::Receiver<KeyId>,
         stop: &CancellationToken,
     ) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.watch_expiry() => {}
+            () = self.watch_keys(revoked) => {}
+        }
+    }
+
+    async fn watch_expiry(&self) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            let now = self.environment.now();
+            let is_over = |it: &&Credential| it.expires_at.is_some_and(|at| at <= now);
+            let table = self.table();
+            table.watched.values().filter(is_over).for_each(|it| it.end.end(CloseCause::Expired));
+        }
+    }
+
+    async fn watch_keys(&self, mut revoked: broadcast::Receiver<KeyId>) {
         let mut next_check = Instant::now() + CHECK_INTERVAL;
         let mut revocations = true;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 () = sleep_until(next_check) => {
                     next_check = Instant::now() + CHECK_INTERVAL;
-                    let _ = timeout(CHECK_TIMEOUT, self.check()).await;
+                    let _ = timeout(CHECK_TIMEOUT, self.check_keys()).await;
                 }
                 key = revoked.recv(), if revocations => match key {
                     Ok(key) => self.end_of_key(&key),
@@ -146,21 +173,22 @@ impl OpenStreams {
     }
 
     fn end_of_key(&self, key: &KeyId) {
-        for credential in self.table().open.values().filter(|it| it.key.as_ref() == Some(key)) {
-            credential.end.end(CloseCause::Revoked);
-        }
+        let of_key = |it: &&Credential| it.key.as_ref() == Some(key);
+        let table = self.table();
+        table.watched.values().filter(of_key).for_each(|it| it.end.end(CloseCause::Revoked));
     }
 
-    async fn check(&self) {
+    async fn check_keys(&self) {
         let now = self.environment.now();
-        let mut keys = BTreeSet::new();
-        for credential in self.table().open.values() {
-            if credential.expires_at.is_some_and(|at| at <= now) {
-                credential.end.end(CloseCause::Expired);
-            } else {
-                keys.extend(credential.key.clone());
-            }
-        }
+        // An expired key is the other task's.
+        let is_current = |it: &&Credential| it.expires_at.is_none_or(|at| now < at);
+        let keys: BTreeSet<_> = self
+            .table()
+            .watched
+            .values()
+            .filter(is_current)
+            .filter_map(|it| it.key.clone())
+            .collect();
         if keys.is_empty() {
             return;
         }
@@ -178,27 +206,44 @@ impl OpenStreams {
     }
 }
 
+impl WatchedCredential {
+    /// Waits until the credential is no longer valid.
+    pub(crate) async fn ended(&self) {
+        self.end.token.cancelled().await;
+    }
+}
+
+impl Drop for WatchedCredential {
+    fn drop(&mut self) {
+        self.streams.table().watched.remove(&self.number);
+    }
+}
+
 impl OpenStream {
     /// Waits until the stream must end, and returns the cause: its credential is no longer valid,
     /// or the router stops.
     pub(crate) async fn ended(&self) -> CloseCause {
         tokio::select! {
             biased;
-            () = self.end.token.cancelled() => {}
+            () = self.credential.ended() => {}
             () = self.stop.cancelled() => self.close(CloseCause::Stopping),
         }
-        self.end.cause.get().copied().unwrap_or(CloseCause::Client)
+        self.cause().unwrap_or(CloseCause::Client)
+    }
+
+    fn cause(&self) -> Option<CloseCause> {
+        self.credential.end.cause.get().copied()
     }
 
     /// Records why the stream ends. The first cause stands.
     pub(crate) fn close(&self, cause: CloseCause) {
-        self.end.end(cause);
+        self.credential.end.end(cause);
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        let cause = self.end.cause.get().copied().unwrap_or_else(|| {
+        let cause = self.cause().unwrap_or_else(|| {
             if self.stop.is_cancelled() {
                 CloseCause::Stopping
             } else if self.connection.end_cause().is_some() {
@@ -207,7 +252,6 @@ impl Drop for OpenStream {
                 CloseCause::Client
             }
         });
-        self.streams.table().open.remove(&self.number);
         metrics::gauge!(STREAMS, "kind" => self.kind.label()).decrement(1);
         metrics::counter!(CLOSES, "reason" => cause.label()).increment(1);
     }

@@ -18,7 +18,11 @@ pub(crate) fn body(follower: Follower, retry_millis: u32) -> BodyStream {
     let first = BytesMut::from(format!("retry: {retry_millis}\n").as_bytes());
     Box::pin(stream::unfold((follower, first), |(mut follower, mut text)| async {
         match follower.next().await {
-            Step::Events(events) => events.iter().for_each(|event| put_event(&mut text, event)),
+            Step::Events(events) => {
+                for event in &events {
+                    put_event(&mut text, event);
+                }
+            }
             Step::Bookmark(bookmark) => {
                 put_all(&mut text, &[b"id: ", bookmark.as_bytes(), b"\n\n"]);
             }
@@ -34,5 +38,7 @@ fn put_event(text: &mut BytesMut, event: &RenderedEvent) {
 
 fn put_all(text: &mut BytesMut, parts: &[&[u8]]) {
     text.reserve(parts.iter().map(|part| part.len()).sum());
-    parts.iter().for_each(|part| text.put_slice(part));
+    for part in parts {
+        text.put_slice(part);
+    }
 }

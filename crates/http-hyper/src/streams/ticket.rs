@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Caller, Capability, Error, KeyId, OrganizationId, Reach, Timestamp, UserId,
+    Actor, ApiKey, Caller, Capability, Error, KeyId, OrganizationId, Reach, Timestamp, UserId,
     ports::{Environment, KeyValidity, Refused, TicketDigest, TicketStore},
 };
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ impl Tickets {
                 Some(id) => {
                     let key = self.keys.valid_key(&id, now).await;
                     key.map_err(|error| Refused::Unavailable(error.into()))?
-                        .map(|it| it.into_caller())
+                        .map(ApiKey::into_caller)
                 }
                 None => None,
             },
@@ -113,9 +113,10 @@ impl Tickets {
     /// 401 for a spent ticket; errors of the store.
     pub(crate) async fn spend(&self, ticket: &Ticket) -> Result<()> {
         let Ticket { digest, expires_at } = *ticket;
-        match self.store.spend(digest, expires_at).await.map_err(Error::from)? {
-            true => Ok(()),
-            false => Err(Error::Unauthorized.into()),
+        if self.store.spend(digest, expires_at).await.map_err(Error::from)? {
+            Ok(())
+        } else {
+            Err(Error::Unauthorized.into())
         }
     }
 

@@ -33,7 +33,9 @@ pub(crate) fn schemas() -> impl Iterator<Item = (String, Value)> {
 pub(crate) fn with_payloads(mut event: Value) -> Value {
     let conditions = EventName::ALL.map(|name| {
         json!({
-            "if": { "properties": { "event": { "const": name.as_str() } } },
+            "if": {
+                "properties": { "event": { "const": name.as_str(), "description": "The kind." } },
+            },
             "then": { "properties": { "payload": reference(&schema_name(name)) } },
         })
     });

@@ -30,7 +30,7 @@ fn table(head: &str) -> Vec<Vec<String>> {
 fn page_lists_every_kind_with_its_capability_and_retention() {
     let rows = table("| event | written when | actor | capability | kept |");
     let expected = EventName::ALL.map(|name| {
-        let kept = if name.belongs_to_audit() { "audit" } else { "feed" };
+        let kept = if name.is_retained_for_audit() { "audit" } else { "feed" };
         let capability = name.capability().as_str();
         [
             format!("`{}`", name.as_str()),

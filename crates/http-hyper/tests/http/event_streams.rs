@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    SessionId,
+    SessionId, Settings,
     ports::{Environment, WorkerStore},
     testing::World,
 };
@@ -155,7 +155,7 @@ async fn filters_select_sessions_and_kinds() {
         assert_eq!(found["data"], json!(expected), "{query}");
     }
     // Foreign, missing and impossible sessions are equal.
-    let zeta = server.world.sessions.create(&World::zeta(), Default::default(), false, None).await;
+    let zeta = server.world.sessions.create(&World::zeta(), Settings::default(), false, None).await;
     for id in [zeta.unwrap().id.as_str(), SessionId::from_bits(7 << 90).as_str(), "nobody"] {
         let found = page(&server, "acme", &format!("after=earliest&session={id}")).await.json();
         assert_eq!(found["data"], json!([]), "{id}");
@@ -203,7 +203,7 @@ async fn hidden_events_leave_no_trace() {
 async fn unknown_positions_are_one_410() {
     let server = TestServer::open().await;
     let mine = server.linked().await.id;
-    server.world.sessions.create(&World::zeta(), Default::default(), false, None).await.unwrap();
+    server.world.sessions.create(&World::zeta(), Settings::default(), false, None).await.unwrap();
     let foreign_page = page(&server, "zeta", "after=earliest").await.json();
     let foreign = foreign_page["data"][0]["id"].as_str().unwrap();
     let bookmark = foreign_page["nextCursor"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Tickets and the WebSockets that they open.
+//! Tickets and the `WebSocket` connections that they open.
 
 use std::{
     net::SocketAddr,

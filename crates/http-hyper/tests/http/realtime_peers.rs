@@ -1,4 +1,4 @@
-//! Hostile clients of WebSockets, each beside a healthy one.
+//! Hostile `WebSocket` clients, each beside a healthy one.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ async fn faulty_frames_close_the_socket_alone() {
         ("HTTP", b"GET / HTTP/1.1\r\n\r\n".to_vec(), 1002),
         (
             "fragments without end",
-            vec![frame(0x01, &[b'x'; 100]), frame(0x00, &[b'x'; 100]).repeat(20)].concat(),
+            [frame(0x01, &[b'x'; 100]), frame(0x00, &[b'x'; 100]).repeat(20)].concat(),
             1009,
         ),
     ] {

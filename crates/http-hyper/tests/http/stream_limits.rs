@@ -110,6 +110,21 @@ async fn revocation_ends_streams_on_every_router_within_a_second() {
 }
 
 #[tokio::test]
+async fn revocation_ends_the_wait_of_a_page() {
+    let server = TestServer::open().await;
+    let key = managing_key(&server, None).await;
+    let waiting = server.ask(&key, "GET", "/api/v1/events?wait=30&event=session.*");
+    let revoked = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.world.keys.revoke(&World::acme(), &key).await.unwrap();
+        Instant::now()
+    };
+    let (answer, since) = tokio::join!(waiting, revoked);
+    assert_eq!(answer.status, 401);
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
 async fn expiry_ends_streams() {
     let server = TestServer::open().await;
     let key = managing_key(&server, Some(Duration::from_secs(60))).await;

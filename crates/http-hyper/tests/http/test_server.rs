@@ -272,7 +272,7 @@ impl Authenticator for FakeAuthenticator {
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;
         if let (Some(id), Some((memory, clock))) = (KeyId::parse(word), &self.keys) {
             let key = memory.valid_key(&id, clock.now()).await.unwrap();
-            return key.map(|key| key.into_caller()).ok_or(Refused::Denied("no valid key"));
+            return key.map(ApiKey::into_caller).ok_or(Refused::Denied("no valid key"));
         }
         if let Some(session) = word.strip_prefix("only-") {
             let reach = Reach::Only(SessionId::parse(session).into_iter().collect());

@@ -28,8 +28,10 @@ const TICK: &str = "4\r\ntick\r\n";
 /// Time after which a stream ends whose peer does not read.
 const STALL: Duration = Duration::from_millis(300);
 
+/// Limits that end idle connections and blocked responses sooner than the streams of the tests.
 fn impatient() -> Limits {
-    Limits { stream_stall: STALL, write_time: STALL, ..Limits::default() }
+    let (idle, write_time) = (STALL, STALL);
+    Limits { stream_stall: STALL, write_time, idle, first_request: STALL, ..Limits::default() }
 }
 
 fn is_complete(record: &Record, bytes: usize) -> bool {

@@ -65,7 +65,7 @@ impl Database {
     /// Removes the events of a range from the feed. Readers that find the old floor find every event
     /// above it.
     fn move_floors(&self, range: PositionRange) -> BoxFuture<'_, Result<(), StoreError>> {
-        let kinds = EventName::ALL.into_iter().filter(|name| !name.belongs_to_audit());
+        let kinds = EventName::ALL.into_iter().filter(|name| !name.is_retained_for_audit());
         let kinds: Vec<_> = kinds.map(EventName::as_str).collect();
         Box::pin(async move {
             with_transaction!(self, |conn| {

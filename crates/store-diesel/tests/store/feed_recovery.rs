@@ -1,12 +1,12 @@
 //! Tests: positions after a restore, other isolation levels, and standbys.
 
 use domain::{
-    EventId, FeedPosition,
-    ports::{Feed as _, PortError},
+    Caller, EventId, FeedPosition, FeedRights, SessionId, Timestamp,
+    ports::{Feed as _, OrganizationFeed as _, PortError, WorkerStore as _},
 };
 use store_diesel::Database;
 
-use crate::{both_databases::on_both, test_database::TestDatabase};
+use crate::{both_databases::on_both, outage::scope, test_database::TestDatabase};
 
 /// Writes an event past the store.
 async fn insert(test_db: &TestDatabase, id: u128) {
@@ -50,7 +50,47 @@ async fn events_after_a_restore_are_after_the_restored_ones(test_db: TestDatabas
     assert_eq!(newest(&store).await.1.number(), after.number() + 1);
 }
 
-on_both!(events_after_a_restore_are_after_the_restored_ones);
+async fn page_during_a_removal_is_complete_or_gone(test_db: TestDatabase) {
+    let store = test_db.open().await;
+    let mut position = store.horizon().await.expect("the horizon").safe;
+    for number in 1..=60_u8 {
+        let (id, session) =
+            (EventId::from_bits(number.into()), SessionId::from_bits(number.into()));
+        let insert = format!(
+            "INSERT INTO events (id, organization, session, sequence, name, at, actor_kind, payload)
+                VALUES ('{id}', 'acme', '{session}', 1, 'session.status', 1, 'system', '[]')"
+        );
+        test_db.execute(&insert).await;
+    }
+    let until = store.horizon().await.expect("the horizon").safe;
+    let rights = FeedRights::of(&Caller::operator(scope().organization().clone())).expect("may");
+    let pruner = store.clone();
+    let pruned = tokio::spawn(async move {
+        let before = Timestamp::from_millis(1_000);
+        while pruner.prune_feed(before, 1).await.expect("prune") > 0 {}
+    });
+    let mut gone = 0;
+    while gone == 0 || !pruned.is_finished() {
+        match store.feed_page(&rights, position, until, 1_000).await.expect("a page") {
+            Some(page) => {
+                let found: Vec<_> =
+                    page.events.iter().map(|found| found.position.number()).collect();
+                let expected: Vec<_> = (position.number() + 1..=until.number()).collect();
+                assert_eq!(found, expected, "after {gone} removals");
+            }
+            None => {
+                gone += 1;
+                position = store.floor(&rights).await.expect("the floor").position;
+            }
+        }
+    }
+    pruned.await.expect("no panic");
+}
+
+on_both!(
+    events_after_a_restore_are_after_the_restored_ones,
+    page_during_a_removal_is_complete_or_gone,
+);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn open_transaction_holds_events_back_at_every_default_isolation_level() {

@@ -212,7 +212,7 @@ impl WorkerStore for Memory {
         }
         let pruned_now = pruned..=state.pruned;
         state.events.retain(|found| {
-            !pruned_now.contains(&found.position) || found.event.name().belongs_to_audit()
+            !pruned_now.contains(&found.position) || found.event.name().is_retained_for_audit()
         });
         Ok(u32::try_from(old.len()).unwrap_or(u32::MAX))
     }

@@ -12,8 +12,8 @@ use crate::{
     schema::{events, feed_floors},
     scope::{
         feed::{
-            FeedParams, PositionRange, feed_event, feed_floor, feed_of_all, feed_of_organization,
-            feed_page,
+            DELETE_FROM_AUDIT, FeedParams, MOVE_FLOORS, NEXT_ORGANIZATION, PositionRange,
+            feed_event, feed_floor, feed_of_all, feed_of_organization, feed_only_events, feed_page,
         },
         plan_tests::filled_database,
     },
@@ -87,7 +87,7 @@ macro_rules! for_each_statement {
 async fn generic_plan(client: &tokio_postgres::Client, query: &impl QueryFragment<Pg>) -> String {
     let text = debug_query::<Pg, _>(query).to_string();
     let text = text.split("-- binds").next().expect("a statement");
-    let parameters = (1..).take_while(|number| text.contains(&format!("${number}"))).count();
+    let parameters = (1..100).take_while(|number| text.contains(&format!("${number}"))).count();
     let values = vec!["NULL"; parameters].join(", ");
     let prepare = format!("DEALLOCATE ALL; PREPARE feed AS {text}");
     client.batch_execute(&prepare).await.expect("prepared");
@@ -149,6 +149,46 @@ async fn sqlite_reads_the_feed_in_order_by_index() {
                     assert!(plan.contains(bound), "{bound}:\n{plan}");
                 }
             });
+        }
+    }
+}
+
+/// Returns the plans of the removal of old events, with their indexes on PostgreSQL and SQLite. The
+/// plan is the same for every value.
+async fn removal_plans(database: &Database) -> Vec<([&'static str; 2], String)> {
+    let range = PositionRange { after: 7, until: 507 };
+    let floors = MOVE_FLOORS.replace("$1", "7").replace("$2", "507");
+    let next = NEXT_ORGANIZATION.replace("$1", "'org-1'");
+    let audit = DELETE_FROM_AUDIT.replace("$1", "'org-1'").replace("$2", "500");
+    let audit = audit.replace("$3", "300");
+    let of_all = ["events_feed_of_all", "PRIMARY KEY"];
+    let by_id = ["events_pkey", "events_in_stream_by_id"];
+    let kinds = ["session.status"];
+    vec![
+        (of_all, plan!(database, |_conn| diesel::sql_query(floors.clone()))),
+        (of_all, plan!(database, |_conn| diesel::delete(feed_only_events(range, &kinds)))),
+        // Several indexes begin with the organization.
+        (["events_", "(organization>?)"], plan!(database, |_conn| diesel::sql_query(next.clone()))),
+        (by_id, plan!(database, |_conn| diesel::sql_query(audit.clone()))),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_of_old_events_reads_few_rows_by_index() {
+    if let Some(test_db) = TestDatabase::postgres().await {
+        let database = filled_database(&test_db, "decode(md5(i::text), 'hex')", true).await;
+        for ([index, _], plan) in removal_plans(&database).await {
+            assert!(
+                plan.contains(index) && !plan.contains("Seq Scan on events"),
+                "{index}:\n{plan}"
+            );
+        }
+    }
+    for analysed in [false, true] {
+        let test_db = TestDatabase::sqlite();
+        let database = filled_database(&test_db, "randomblob(32)", analysed).await;
+        for ([_, index], plan) in removal_plans(&database).await {
+            assert!(plan.contains(index) && !plan.contains("SCAN events"), "{index}:\n{plan}");
         }
     }
 }

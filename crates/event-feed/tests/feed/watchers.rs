@@ -1,4 +1,4 @@
-//! Tests: activity of organizations, and revocations of API keys.
+//! Tests: watchers of organizations, and revocations of API keys.
 
 use std::collections::HashMap;
 
@@ -12,24 +12,24 @@ use tokio::time::timeout;
 use crate::fixture::{INTERVAL, World, manager};
 
 #[tokio::test(start_paused = true)]
-async fn news_name_organizations_and_kinds_once() {
+async fn watcher_names_organizations_and_kinds_once() {
     let world = World::new();
     world.write("acme").await;
-    let mut activity = world.feed.activity();
-    let first = activity.next().await;
+    let mut watcher = world.feed.watch_organizations();
+    let first = watcher.next().await;
     assert!(first.any && first.organizations.is_empty(), "anything may be new at the start");
     // The tail begins at the newest event, which may be announced again.
-    while timeout(INTERVAL * 2, activity.next()).await.is_ok() {}
+    while timeout(INTERVAL * 2, watcher.next()).await.is_ok() {}
     world.write_many("acme", 3).await;
     world.write("zeta").await;
-    let next = timeout(INTERVAL * 2, activity.next()).await.expect("within two intervals");
+    let next = timeout(INTERVAL * 2, watcher.next()).await.expect("within two intervals");
     let kinds = [EventName::SessionCreated].into();
     let organization = |name| OrganizationId::parse(name).expect("a name");
     let expected: HashMap<_, std::collections::HashSet<_>> =
         [(organization("acme"), kinds), (organization("zeta"), [EventName::SessionCreated].into())]
             .into();
     assert_eq!((next.organizations, next.any), (expected, false));
-    assert!(timeout(INTERVAL * 5, activity.next()).await.is_err(), "told once");
+    assert!(timeout(INTERVAL * 5, watcher.next()).await.is_err(), "told once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,12 +9,12 @@ use domain::{EventName, FeedEvent, OrganizationId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Maximum number of organizations in the activity of one subscriber. More become "any organization".
+/// Maximum number of organizations that one watcher is told by name.
 const MAX_ORGANIZATIONS: usize = 10_000;
 
-/// The organizations with new events since the previous activity.
+/// The organizations with new events since the previous call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FeedActivity {
+pub struct ChangedOrganizations {
     /// Organizations with the kinds of their new events.
     pub organizations: HashMap<OrganizationId, HashSet<EventName>>,
     /// Whether any other organization may have new events of any kind: at the start, after the
@@ -22,7 +22,7 @@ pub struct FeedActivity {
     pub any: bool,
 }
 
-impl FeedActivity {
+impl ChangedOrganizations {
     fn is_empty(&self) -> bool {
         self.organizations.is_empty() && !self.any
     }
@@ -40,25 +40,25 @@ impl FeedActivity {
     }
 }
 
-/// The activity of one subscriber that it has not taken yet.
+/// The organizations that one watcher has not taken yet.
 #[derive(Default)]
 struct Pending {
-    activity: Mutex<FeedActivity>,
+    organizations: Mutex<ChangedOrganizations>,
     changed: Notify,
 }
 
 impl Pending {
-    fn change(&self, change: impl FnOnce(&mut FeedActivity)) {
-        change(&mut self.activity.lock());
+    fn change(&self, change: impl FnOnce(&mut ChangedOrganizations)) {
+        change(&mut self.organizations.lock());
         self.changed.notify_one();
     }
 }
 
-/// The subscribers of activity.
+/// The watchers of all organizations.
 #[derive(Default)]
-pub(crate) struct ActivitySubscribers(Mutex<Vec<Weak<Pending>>>);
+pub(crate) struct OrganizationWatchers(Mutex<Vec<Weak<Pending>>>);
 
-impl ActivitySubscribers {
+impl OrganizationWatchers {
     pub(crate) fn exist(&self) -> bool {
         self.0.lock().iter().any(|one| one.strong_count() > 0)
     }
@@ -66,16 +66,16 @@ impl ActivitySubscribers {
     /// Tells subscribers of new events.
     pub(crate) fn add(&self, found: &[FeedEvent]) {
         if !found.is_empty() {
-            self.change_all(|activity| activity.add(found));
+            self.change_all(|changed| changed.add(found));
         }
     }
 
     /// Tells subscribers that any organization may have new events.
     pub(crate) fn add_any(&self) {
-        self.change_all(|activity| activity.any = true);
+        self.change_all(|changed| changed.any = true);
     }
 
-    fn change_all(&self, change: impl Fn(&mut FeedActivity)) {
+    fn change_all(&self, change: impl Fn(&mut ChangedOrganizations)) {
         self.0.lock().retain(|one| match one.upgrade() {
             Some(pending) => {
                 pending.change(&change);
@@ -87,25 +87,25 @@ impl ActivitySubscribers {
 }
 
 /// A subscription to the organizations with new events.
-pub struct ActivityWatch {
+pub struct OrganizationWatcher {
     pending: Arc<Pending>,
 }
 
-impl ActivityWatch {
-    pub(crate) fn new(subscribers: &ActivitySubscribers) -> Self {
+impl OrganizationWatcher {
+    pub(crate) fn new(subscribers: &OrganizationWatchers) -> Self {
         let pending = Arc::<Pending>::default();
-        pending.change(|activity| activity.any = true);
+        pending.change(|changed| changed.any = true);
         subscribers.0.lock().push(Arc::downgrade(&pending));
         Self { pending }
     }
 
-    /// Waits for activity and returns it. The first one says that any organization may have new
-    /// events. Cancel safe.
-    pub async fn next(&mut self) -> FeedActivity {
+    /// Waits for new events and returns their organizations. The first call returns that any
+    /// organization may have new events. Cancel safe.
+    pub async fn next(&mut self) -> ChangedOrganizations {
         loop {
-            let activity = std::mem::take(&mut *self.pending.activity.lock());
-            if !activity.is_empty() {
-                return activity;
+            let changed = std::mem::take(&mut *self.pending.organizations.lock());
+            if !changed.is_empty() {
+                return changed;
             }
             self.pending.changed.notified().await;
         }
