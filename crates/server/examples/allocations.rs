@@ -16,9 +16,7 @@ use domain::{
     ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
     OrganizationId, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
-    testing::{
-        FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment, TestNotifier,
-    },
+    testing::{FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment, TestNotifier},
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{

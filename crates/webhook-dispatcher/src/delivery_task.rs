@@ -22,12 +22,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Shared,
-    event_source::ReplayRead,
-    flusher::Flushed,
-    held_lease::HeldLease,
-    permits::PermitRequest,
-    task_state::TaskState,
+    Shared, event_source::ReplayRead, flusher::Flushed, held_lease::HeldLease,
+    permits::PermitRequest, task_state::TaskState,
 };
 
 mod happening;
@@ -187,18 +183,14 @@ impl DeliveryTask {
             }
         };
         let now = self.now();
-        let next_due = self.deliveries.next_due(now);
         let (lost, read_at) = match ending {
             Ending::Lost => (true, Instant::now()),
             Ending::Released { read_at } => (false, read_at),
         };
-        let is_failing = !lost && self.deliveries.is_failing();
-        TaskEnd {
-            key: self.key.clone(),
-            lost,
-            defer_until: next_due.filter(|due| is_failing && *due > now),
-            read_at,
-        }
+        let rests = !lost && (self.deliveries.is_failing() || self.deliveries.is_sealed());
+        let due = self.due_after_release(now);
+        let defer_until = due.filter(|due| rests && *due > now);
+        TaskEnd { key: self.key.clone(), lost, defer_until, read_at }
     }
 
     /// Begins what can begin now, and waits for what happens next.
@@ -284,7 +276,8 @@ impl DeliveryTask {
 
     fn wants_events(&self, pass: Pass, now: Timestamp) -> bool {
         // Without room for all, a webhook reads when it has no events left.
-        let has_room = self.bytes == 0 || self.shared.bytes.load(Ordering::Relaxed) < MAX_READ_AHEAD;
+        let has_room =
+            self.bytes == 0 || self.shared.bytes.load(Ordering::Relaxed) < MAX_READ_AHEAD;
         has_room
             && !self.is_stopping()
             && self.held.is_empty()

@@ -42,10 +42,8 @@ impl Directory {
         organization: &OrganizationId,
         webhooks: &[Webhook],
     ) -> HashSet<WebhookKey> {
-        let key = |id: &WebhookId| WebhookKey {
-            organization: organization.clone(),
-            webhook: id.clone(),
-        };
+        let key =
+            |id: &WebhookId| WebhookKey { organization: organization.clone(), webhook: id.clone() };
         let before = self.organizations.remove(organization).unwrap_or_default();
         self.count -= before.len();
         webhooks.iter().for_each(|webhook| self.insert(webhook));
@@ -62,7 +60,8 @@ impl Directory {
         let own = self.organizations.get(organization).into_iter().flatten();
         let concerned =
             own.filter(|(_, selection)| kinds.iter().any(|kind| selection.includes_kind(*kind)));
-        concerned.map(|(id, _)| WebhookKey { organization: organization.clone(), webhook: id.clone() })
+        concerned
+            .map(|(id, _)| WebhookKey { organization: organization.clone(), webhook: id.clone() })
     }
 
     /// Returns the number of webhooks.

@@ -10,7 +10,7 @@ use domain::{
     Claimed, LEASE, LeaseClaim, LeasedWebhook, Timestamp, WebhookKey,
     ports::{PortError, PortResult, Subscription, Topic},
 };
-use event_feed::{ActivityWatch, FeedActivity};
+use event_feed::{ChangedOrganizations, OrganizationWatcher};
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -53,8 +53,8 @@ struct RunningTask {
     id: tokio::task::Id,
     changed: Arc<Notify>,
     state: Arc<TaskState>,
-    /// Time of the last news for the webhook.
-    news_at: Instant,
+    /// Time at which the last event for the webhook became known.
+    changed_at: Instant,
 }
 
 /// A running dispatcher.
@@ -65,6 +65,8 @@ struct Run {
     directory: Directory,
     candidates: Candidates,
     running: HashMap<WebhookKey, RunningTask>,
+    /// The last states of webhooks whose tasks ended because new events cannot be delivered now.
+    resting: HashMap<WebhookKey, Arc<TaskState>>,
     tasks: JoinSet<TaskEnd>,
     /// The key after which the sweep continues. `None` without a sweep.
     sweep: Option<Option<WebhookKey>>,
@@ -85,7 +87,7 @@ impl Dispatcher {
     pub async fn run(self, stop: CancellationToken) {
         let due = self.ports.notifier.clone().subscribe(Topic::WebhookDue);
         // Before the directory is read, so that no change of a webhook falls in between.
-        let activity = self.ports.feed.activity();
+        let watcher = self.ports.feed.watch_organizations();
         let (flushes, flusher) = Flusher::new(self.ports.store.clone());
         let flusher = tokio::spawn(flusher.run());
         let holder = format!("{:032x}", self.ports.environment.ulid());
@@ -101,13 +103,14 @@ impl Dispatcher {
             directory: Directory::default(),
             candidates: Candidates::default(),
             running: HashMap::new(),
+            resting: HashMap::new(),
             tasks: JoinSet::new(),
             sweep: None,
             sweep_at: Instant::now(),
             ticks: 0,
             stop: stop.clone(),
         };
-        stop.run_until_cancelled(run.dispatch(activity, due)).await;
+        stop.run_until_cancelled(run.dispatch(watcher, due)).await;
         // The tasks have the same token.
         while run.tasks.join_next().await.is_some() {}
         drop(run);
@@ -116,13 +119,13 @@ impl Dispatcher {
 }
 
 impl Run {
-    async fn dispatch(&mut self, mut activity: ActivityWatch, mut due: Box<dyn Subscription>) {
+    async fn dispatch(&mut self, mut watcher: OrganizationWatcher, mut due: Box<dyn Subscription>) {
         self.fill_directory().await;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                news = activity.next() => self.take_news(news).await,
+                changed = watcher.next() => self.take_changed(changed).await,
                 Some(ended) = self.tasks.join_next() => match ended {
                     Ok(end) => self.end_task(end),
                     Err(error) => self.end_panicked_task(error.id()),
@@ -156,11 +159,11 @@ impl Run {
     }
 
     /// Makes candidates of the webhooks that new events concern.
-    async fn take_news(&mut self, news: FeedActivity) {
-        if news.any {
+    async fn take_changed(&mut self, changed: ChangedOrganizations) {
+        if changed.any {
             self.sweep = Some(None);
         }
-        for (organization, kinds) in news.organizations {
+        for (organization, kinds) in changed.organizations {
             if !kinds.iter().any(|kind| changes_webhooks(*kind)) {
                 let concerned: Vec<_> = self.directory.concerned(&organization, &kinds).collect();
                 concerned.into_iter().for_each(|key| self.add_active(key));
@@ -169,6 +172,7 @@ impl Run {
             let store = self.shared.ports.store.clone();
             let webhooks = retried(|| store.live_webhooks_of(&organization)).await;
             for key in self.directory.replace(&organization, &webhooks) {
+                self.resting.remove(&key);
                 self.add_changed(key);
             }
         }
@@ -176,7 +180,7 @@ impl Run {
 
     fn add_active(&mut self, key: WebhookKey) {
         match self.running.get_mut(&key) {
-            Some(task) => task.news_at = Instant::now(),
+            Some(task) => task.changed_at = Instant::now(),
             None => self.candidates.add_active(key),
         }
     }
@@ -184,7 +188,7 @@ impl Run {
     fn add_changed(&mut self, key: WebhookKey) {
         match self.running.get_mut(&key) {
             Some(task) => {
-                task.news_at = Instant::now();
+                task.changed_at = Instant::now();
                 task.changed.notify_one();
             }
             None => self.candidates.add(key),
@@ -194,9 +198,12 @@ impl Run {
     fn end_task(&mut self, end: TaskEnd) {
         let Some(task) = self.running.remove(&end.key) else { return };
         match end.defer_until {
-            Some(until) => self.candidates.defer(end.key, until),
-            // News that the task may not have seen.
-            None if end.lost || task.news_at >= end.read_at => self.candidates.add(end.key),
+            Some(until) => {
+                self.resting.insert(end.key.clone(), task.state);
+                self.candidates.defer(end.key, until);
+            }
+            // Events that the task may not have read.
+            None if end.lost || task.changed_at >= end.read_at => self.candidates.add(end.key),
             None => {}
         }
     }
@@ -266,6 +273,8 @@ impl Run {
         let sent = Instant::now();
         match self.shared.ports.store.claim(&claim, &keys).await {
             Ok(claimed) => {
+                // Another router may have delivered the events of a webhook that rested here.
+                keys.iter().for_each(|key| drop(self.resting.remove(key)));
                 for one in claimed {
                     match one {
                         Claimed::Held(leased) => self.start(*leased, claim.until, sent),
@@ -299,12 +308,13 @@ impl Run {
         let signals = Signals { changed: changed.clone(), stop };
         let delivery = DeliveryTask::new(shared, leased, lease, signals, state.clone());
         let id = self.tasks.spawn(delivery.run()).id();
-        self.running.insert(key, RunningTask { id, changed, state, news_at: sent });
+        self.running.insert(key, RunningTask { id, changed, state, changed_at: sent });
     }
 
     fn report_metrics(&self) {
         let mut totals = TaskTotals::default();
-        self.running.values().for_each(|task| totals.add(&task.state));
+        let running = self.running.values().map(|task| &task.state);
+        running.chain(self.resting.values()).for_each(|state| totals.add(state));
         let gauge = |state, count: u32| {
             metrics::gauge!("berth_webhook_endpoints", "state" => state).set(f64::from(count));
         };
@@ -312,6 +322,7 @@ impl Run {
         gauge("live", count(self.directory.len()));
         gauge("leased", count(self.running.len()));
         gauge("failing", totals.failing);
+        gauge("sealed", totals.sealed);
         let lag = totals.oldest.map_or(Duration::ZERO, |oldest| oldest.until(self.now()));
         metrics::gauge!("berth_webhook_lag_seconds_max").set(lag.as_secs_f64());
         metrics::gauge!("berth_webhook_lanes").set(f64::from(totals.retry_queues));

@@ -58,8 +58,7 @@ impl HeldLease {
         let next = now.plus(LEASE);
         let is_due = Instant::now() >= self.renewal_due();
         self.wrote_at = Instant::now();
-        self.renewal = (is_due && next > self.until)
-            .then(|| (next, Instant::now()));
+        self.renewal = (is_due && next > self.until).then(|| (next, Instant::now()));
         self.renewal.map_or(self.until, |(until, _)| until)
     }
 

@@ -67,7 +67,11 @@ const fn index(kind: AttemptKind) -> usize {
 
 impl Permits {
     /// Requests a permit.
-    pub(crate) fn request(&self, organization: &OrganizationId, kind: AttemptKind) -> PermitRequest {
+    pub(crate) fn request(
+        &self,
+        organization: &OrganizationId,
+        kind: AttemptKind,
+    ) -> PermitRequest {
         let (sender, granted) = oneshot::channel();
         let mut state = self.0.lock();
         let one = state.organizations.entry(organization.clone()).or_default();
@@ -160,9 +164,8 @@ impl State {
     }
 
     fn remove_unused(&mut self, organization: &OrganizationId) {
-        let is_unused = |one: &OrganizationState| {
-            one.in_use == 0 && one.waiting.iter().all(VecDeque::is_empty)
-        };
+        let is_unused =
+            |one: &OrganizationState| one.in_use == 0 && one.waiting.iter().all(VecDeque::is_empty);
         if self.organizations.get(organization).is_some_and(is_unused) {
             self.organizations.remove(organization);
         }

@@ -1,4 +1,4 @@
-//! The state of a task that the dispatcher reports in metrics.
+//! The state of a webhook's deliveries that the dispatcher reports in metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
@@ -12,6 +12,7 @@ pub(crate) struct TaskState {
     oldest: AtomicI64,
     retry_queues: AtomicU32,
     failing: AtomicBool,
+    sealed: AtomicBool,
 }
 
 /// The sum of the states.
@@ -20,15 +21,21 @@ pub(crate) struct TaskTotals {
     pub(crate) oldest: Option<Timestamp>,
     pub(crate) retry_queues: u32,
     pub(crate) failing: u32,
+    pub(crate) sealed: u32,
 }
 
 impl TaskState {
+    /// Takes the state of the deliveries over. Events that wait because their owner stopped the
+    /// deliveries do not count.
     pub(crate) fn update(&self, deliveries: &Deliveries<Bytes>) {
-        let oldest = deliveries.oldest_undelivered().map_or(0, Timestamp::millis);
+        let is_live = deliveries.webhook().is_live();
+        let oldest = deliveries.oldest_undelivered().filter(|_| is_live);
+        let oldest = oldest.map_or(0, Timestamp::millis);
         self.oldest.store(oldest, Ordering::Relaxed);
         let queues = u32::try_from(deliveries.retry_queues()).unwrap_or(u32::MAX);
         self.retry_queues.store(queues, Ordering::Relaxed);
-        self.failing.store(deliveries.is_failing(), Ordering::Relaxed);
+        self.failing.store(is_live && deliveries.is_failing(), Ordering::Relaxed);
+        self.sealed.store(is_live && deliveries.is_sealed(), Ordering::Relaxed);
     }
 }
 
@@ -39,5 +46,6 @@ impl TaskTotals {
         self.oldest = self.oldest.into_iter().chain(oldest).min();
         self.retry_queues += state.retry_queues.load(Ordering::Relaxed);
         self.failing += u32::from(state.failing.load(Ordering::Relaxed));
+        self.sealed += u32::from(state.sealed.load(Ordering::Relaxed));
     }
 }

@@ -11,7 +11,7 @@ const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
 /// The crates that send HTTP requests, besides `server`.
 const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The crates that read the event feed, besides `server`.
-const FEED_READERS: [&str; 1] = ["http-hyper"];
+const FEED_READERS: [&str; 2] = ["http-hyper", "webhook-dispatcher"];
 /// The packages that build and test the programs and link none of them.
 const TOOLS: [&str; 7] =
     ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];

@@ -4,9 +4,9 @@
 use std::fs;
 
 use domain::{
-    Actor, Desired, DisabledReason, Event, EventFieldShape, EventFieldType, EventId, EventName, EventPayload,
-    KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction, SessionId,
-    SettingsField, Status, Timestamp, WebhookField, WebhookId,
+    Actor, Desired, DisabledReason, Event, EventFieldShape, EventFieldType, EventId, EventName,
+    EventPayload, KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction,
+    SessionId, SettingsField, Status, Timestamp, WebhookField, WebhookId,
 };
 use http_hyper::render_event;
 use serde_json::{Value, json};

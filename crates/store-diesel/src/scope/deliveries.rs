@@ -275,10 +275,8 @@ pub(crate) fn remove_retries_statement(kind: DatabaseKind) -> String {
 
 /// Stores listed retry queues. A queue whose event stays the same keeps the mark to skip it.
 pub(crate) fn store_retries_statement(kind: DatabaseKind) -> String {
-    let replaced: String = RETRY[4..12]
-        .iter()
-        .map(|(name, _)| format!("{name} = excluded.{name}, "))
-        .collect();
+    let replaced: String =
+        RETRY[4..12].iter().map(|(name, _)| format!("{name} = excluded.{name}, ")).collect();
     format!(
         "INSERT INTO webhook_retries ({columns}) SELECT {columns} FROM {rows} WHERE true
         ON CONFLICT (organization, webhook, pass, ordering_key) DO UPDATE SET {replaced}

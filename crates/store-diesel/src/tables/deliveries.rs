@@ -253,7 +253,8 @@ impl Database {
         &'a self,
         key: &'a WebhookKey,
     ) -> BoxFuture<'a, Result<Option<LeasedWebhook>, StoreError>> {
-        let (params, id) = (ScopeParams::of_organization(&key.organization), key.webhook.to_string());
+        let (params, id) =
+            (ScopeParams::of_organization(&key.organization), key.webhook.to_string());
         Box::pin(async move {
             let webhook: Option<WebhookRow> = with_conn!(self, read, |conn| {
                 let webhook = owned::webhook(&params, &id).select(WebhookRow::as_select());
@@ -290,7 +291,8 @@ impl Database {
         &'a self,
         key: &'a WebhookKey,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        let (params, id) = (ScopeParams::of_organization(&key.organization), key.webhook.to_string());
+        let (params, id) =
+            (ScopeParams::of_organization(&key.organization), key.webhook.to_string());
         Box::pin(async move {
             let until: Option<i64> = with_conn!(self, read, |conn| {
                 let cursor = owned::cursor(&params, &id).select(webhook_cursors::leased_until);
@@ -311,7 +313,10 @@ impl Database {
                 LookupRange::Event(position) => {
                     let position = column(*position)?;
                     with_conn!(self, read, |conn| {
-                        scope::event_at(organization, position).select((events::position, EventRow::as_select())).load(conn).await
+                        scope::event_at(organization, position)
+                            .select((events::position, EventRow::as_select()))
+                            .load(conn)
+                            .await
                     })
                 }
                 LookupRange::Session { session, after } => {
@@ -319,14 +324,22 @@ impl Database {
                         (session.as_str(), to_bigint("events.sequence", *after)?);
                     with_conn!(self, read, |conn| {
                         let events = scope::session_events(organization, session, after);
-                        events.select((events::position, EventRow::as_select())).limit(limit).load(conn).await
+                        events
+                            .select((events::position, EventRow::as_select()))
+                            .limit(limit)
+                            .load(conn)
+                            .await
                     })
                 }
                 LookupRange::Organization { after, until } => {
                     let (after, until) = (column(*after)?, column(*until)?);
                     with_conn!(self, read, |conn| {
                         let events = scope::organization_events(organization, after, until);
-                        events.select((events::position, EventRow::as_select())).limit(limit).load(conn).await
+                        events
+                            .select((events::position, EventRow::as_select()))
+                            .limit(limit)
+                            .load(conn)
+                            .await
                     })
                 }
             }

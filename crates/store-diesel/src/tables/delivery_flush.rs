@@ -100,8 +100,7 @@ impl Database {
         let (kind, statement) = (self.kind(), flush_statement(self.kind()));
         with_transaction!(self, |conn| {
             let mut events = disable!(conn, disabled);
-            let found: Vec<FoundKey> =
-                bound_query!(&statement, Text: &cursors).load(conn).await?;
+            let found: Vec<FoundKey> = bound_query!(&statement, Text: &cursors).load(conn).await?;
             let written: BTreeSet<_> =
                 found.iter().map(FoundKey::key).collect::<Result<_, StoreError>>()?;
             let rows = LeasedRows::of(&flushes, &written)?;

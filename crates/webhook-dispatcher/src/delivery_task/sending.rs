@@ -32,11 +32,7 @@ impl DeliveryTask {
                 self.reload_at = Some(Instant::now() + PAUSE);
                 error
             }
-            Err(SealError::NoKey(key)) => {
-                self.deliveries.set_sealed(true);
-                format!("seal key {key} is not configured").into()
-            }
-            Err(SealError::Broken(error)) => {
+            Err(SealError::NoKey(error) | SealError::Broken(error)) => {
                 self.deliveries.set_sealed(true);
                 error
             }

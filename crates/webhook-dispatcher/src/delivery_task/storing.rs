@@ -5,9 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use domain::{DeliveryFlush, LeaseChange, Pass, Timestamp};
 use tokio::time::Instant;
 
-use super::{
-    DeliveryTask, Ending, IDLE, PAUSE, RunningFlush, SEALED_PAUSE, STOP_GRACE,
-};
+use super::{DeliveryTask, Ending, IDLE, PAUSE, RunningFlush, SEALED_PAUSE, STOP_GRACE};
 use crate::flusher::Flushed;
 
 /// Time between two flushes. All tasks flush at the same times, so that they share a transaction.
@@ -127,7 +125,7 @@ impl DeliveryTask {
         found
     }
 
-    fn due_after_release(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn due_after_release(&self, now: Timestamp) -> Option<Timestamp> {
         if self.credentials.is_none() && self.deliveries.webhook().is_live() {
             return Some(now.plus(SEALED_PAUSE));
         }

@@ -26,7 +26,9 @@ use crate::{
         dead_letter::DeadLetter,
         delivery::{
             changes::DeliveryChanges,
-            lease::{Claimed, DeliveryFlush, LEASE, LeaseChange, LeaseClaim, LeasedWebhook, WebhookKey},
+            lease::{
+                Claimed, DeliveryFlush, LEASE, LeaseChange, LeaseClaim, LeasedWebhook, WebhookKey,
+            },
             lookup::LookupRange,
             retry_queue::{OrderingKey, Pass, RetryQueue},
         },
@@ -55,7 +57,11 @@ async fn claimed(
 }
 
 /// Claims the lease, which must be free.
-async fn leased(store: &impl DeliveryStore, claim: &LeaseClaim, webhook: &Webhook) -> LeasedWebhook {
+async fn leased(
+    store: &impl DeliveryStore,
+    claim: &LeaseClaim,
+    webhook: &Webhook,
+) -> LeasedWebhook {
     match claimed(store, claim, webhook).await {
         Some(Claimed::Held(leased)) => *leased,
         other => panic!("not leased: {other:?}"),
@@ -67,7 +73,12 @@ async fn stored(store: &impl DeliveryStore, webhook: &Webhook) -> LeasedWebhook 
     stored.expect("the webhook is stored")
 }
 
-fn flush(webhook: &Webhook, epoch: u64, lease: LeaseChange, changes: DeliveryChanges) -> DeliveryFlush {
+fn flush(
+    webhook: &Webhook,
+    epoch: u64,
+    lease: LeaseChange,
+    changes: DeliveryChanges,
+) -> DeliveryFlush {
     let key = webhook.key();
     DeliveryFlush { key, epoch, lease, changes, prune: false, disabled: None, gap: None }
 }
@@ -93,7 +104,8 @@ pub async fn lease_has_one_holder(
     let now = environment.now();
     assert!(is_due(store, &webhook, now).await, "a new webhook is looked at");
     let first = leased(store, &claim("a", now), &webhook).await;
-    let progress = DeliveryProgress { position: FeedPosition::from_number(7), ..Default::default() };
+    let progress =
+        DeliveryProgress { position: FeedPosition::from_number(7), ..Default::default() };
     let expected = LeasedWebhook { webhook: webhook.clone(), epoch: 1, progress, retries: vec![] };
     assert_eq!(first, expected);
     assert_eq!(stored(store, &webhook).await, expected);
@@ -111,9 +123,8 @@ pub async fn lease_has_one_holder(
     assert_eq!(leased(store, &claim("a", now), &webhook).await.epoch, 2, "lost, and claimed anew");
     assert_eq!(leased(store, &claim("b", end), &webhook).await.epoch, 3);
 
-    let keep = |epoch, at| {
-        flush(&webhook, epoch, LeaseChange::Renew(at), DeliveryChanges::default())
-    };
+    let keep =
+        |epoch, at| flush(&webhook, epoch, LeaseChange::Renew(at), DeliveryChanges::default());
     assert!(!is_written(store, keep(2, end.plus(LEASE))).await, "the lease is lost");
     assert!(is_written(store, keep(3, end.plus(LEASE * 2))).await);
     let busy = claimed(store, &claim("a", end.plus(LEASE)), &webhook).await;
@@ -162,7 +173,13 @@ pub async fn due_time_of_the_owner_survives_the_lease(
     assert_eq!(again.progress.position, FeedPosition::from_number(9));
 }
 
-fn queue(pass: Pass, key: OrderingKey, position: u64, event: EventId, now: Timestamp) -> RetryQueue {
+fn queue(
+    pass: Pass,
+    key: OrderingKey,
+    position: u64,
+    event: EventId,
+    now: Timestamp,
+) -> RetryQueue {
     RetryQueue {
         pass,
         key,
@@ -277,7 +294,8 @@ pub async fn flush_writes_all_changes_under_the_lease(
     assert_eq!(found, attempts);
     assert_eq!(stored(store, &quiet).await, untouched);
 
-    let skip = WebhookWrite::Skip { id: webhook.id.clone(), event: queues[0].event.clone(), at: now };
+    let skip =
+        WebhookWrite::Skip { id: webhook.id.clone(), event: queues[0].event.clone(), at: now };
     assert_eq!(write(store, &scope, skip, &[]).await, Ok(Written::Done));
     let moved = RetryQueue { position: FeedPosition::from_number(10), ..queues[1].clone() };
     let changes = DeliveryChanges {

@@ -78,7 +78,8 @@ impl WebhookRows {
         let stored = self.progress.clone();
         self.progress = changes.progress.clone();
         self.progress.position = stored.position.max(changes.progress.position);
-        self.progress.replay = stored.replay.filter(|it| changes.ended_replay != Some(it.started_at));
+        self.progress.replay =
+            stored.replay.filter(|it| changes.ended_replay != Some(it.started_at));
         if let (Some(stored), Some(moved)) = (&mut self.progress.replay, &changes.progress.replay)
             && stored.started_at == moved.started_at
         {
@@ -141,7 +142,8 @@ impl DeliveryStore for Memory {
         limit: u32,
     ) -> PortResult<(Vec<Webhook>, Option<WebhookId>)> {
         let state = self.state()?;
-        let follows = state.live_webhooks().filter(|webhook| after.is_none_or(|id| webhook.id > *id));
+        let follows =
+            state.live_webhooks().filter(|webhook| after.is_none_or(|id| webhook.id > *id));
         let found = limited(follows.cloned(), limit);
         let full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
         let next = found.last().filter(|_| full).map(|last| last.id.clone());

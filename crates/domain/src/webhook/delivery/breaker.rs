@@ -225,7 +225,12 @@ mod tests {
             assert_eq!(breaker.state(), Breaker { open_until: Some(at(60)), step: 0 });
         }
         let mut breaker = CircuitBreaker::default();
-        breaker.fail(&outcome(OutcomeClass::ServerError, Some(500), Some(60)), &key(1), false, at(0));
+        breaker.fail(
+            &outcome(OutcomeClass::ServerError, Some(500), Some(60)),
+            &key(1),
+            false,
+            at(0),
+        );
         assert!(!breaker.is_open());
     }
 

@@ -201,6 +201,11 @@ impl<B: Clone> Deliveries<B> {
         self.breaker.is_open()
     }
 
+    /// Returns whether a secret cannot be opened.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
     /// Returns whether attempts may be made at all.
     pub fn is_live(&self) -> bool {
         let disables = |unflushed: &Unflushed| unflushed.disable.is_some();

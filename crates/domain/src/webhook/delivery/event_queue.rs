@@ -198,7 +198,10 @@ mod tests {
     fn events_of_a_key_are_taken_one_after_the_other() {
         let mut queue = queue(&[(11, 1), (12, 1), (14, 2)], 20);
         assert_eq!(queue.settled(), at(10));
-        assert_eq!([take(&mut queue), take(&mut queue), take(&mut queue)], [Some(11), Some(14), None]);
+        assert_eq!(
+            [take(&mut queue), take(&mut queue), take(&mut queue)],
+            [Some(11), Some(14), None]
+        );
         queue.settle_first(&key(2));
         assert_eq!((queue.settled(), take(&mut queue)), (at(10), None));
         queue.settle_first(&key(1));

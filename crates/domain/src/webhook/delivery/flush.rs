@@ -4,11 +4,8 @@ use crate::{
     time::Timestamp,
     webhook::{
         delivery::{
-            attempts::AttemptKind,
-            changes::DeliveryChanges,
-            deliveries::Deliveries,
-            retry_queue::Pass,
-            unflushed::Unflushed,
+            attempts::AttemptKind, changes::DeliveryChanges, deliveries::Deliveries,
+            retry_queue::Pass, unflushed::Unflushed,
         },
         progress::{DeliveryProgress, SEALED},
         replay::Replay,

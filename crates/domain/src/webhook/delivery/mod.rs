@@ -1,6 +1,6 @@
 //! The delivery of events to webhooks: queues, retries and leases, as pure functions.
 //!
-//! Decision: ADR 0044.
+//! Decisions: ADR 0043, ADR 0044.
 
 pub(crate) mod attempts;
 pub(crate) mod breaker;

@@ -86,9 +86,10 @@ impl<B: Clone> Deliveries<B> {
     /// Begins the next look-up, if one is needed now.
     pub fn next_lookup(&mut self, now: Timestamp) -> Option<EventLookup> {
         let is_open = self.breaker.is_open();
-        let loaded = self.retries.values().filter(|state| {
-            matches!(state.step(), RetryStep::Wait | RetryStep::Attempt)
-        });
+        let loaded = self
+            .retries
+            .values()
+            .filter(|state| matches!(state.step(), RetryStep::Wait | RetryStep::Attempt));
         let room = if is_open { 1 } else { MAX_LOADED };
         let has_room = self.is_live()
             && loaded.take(room).count() < room
