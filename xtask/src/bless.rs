@@ -26,7 +26,7 @@ struct Blessed {
 const BLESSED: [Blessed; 1] = [Blessed { path: "docs/command-line.md", make: command_line }];
 
 /// The programs and subcommands whose help is on the page.
-const PROGRAMS: [(&str, &[&str]); 11] = [
+const PROGRAMS: [(&str, &[&str]); 13] = [
     ("berth", &["serve"]),
     ("berth", &["key"]),
     ("berth", &["key", "create"]),
@@ -36,6 +36,8 @@ const PROGRAMS: [(&str, &[&str]); 11] = [
     ("berth", &["orphan", "list"]),
     ("berth", &["orphan", "adopt"]),
     ("berth", &["orphan", "unlink"]),
+    ("berth", &["seal"]),
+    ("berth", &["seal", "status"]),
     ("berth-gateway", &[]),
     ("whatsapp-sim", &[]),
 ];

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::{
+    id::EventId,
     ports::{
         error::{BoxError, PortError},
         store::written::Rejection,
@@ -63,6 +64,13 @@ pub enum Error {
     /// The organization has reached a resource limit.
     #[error("{}", .0.resource.limit_message())]
     Full(ResourceLimitReached),
+    /// The position is not in the event feed of the organization, or no longer: it was removed, never
+    /// existed, or belongs to another organization.
+    #[error("the position is not in the event feed, or no longer")]
+    Gone {
+        /// The oldest event that remains. `None` without events.
+        oldest: Option<EventId>,
+    },
     /// The entity is not at the version that the caller expects.
     #[error("the resource has changed")]
     PreconditionFailed,

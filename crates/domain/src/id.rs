@@ -5,6 +5,8 @@ use std::fmt;
 
 use ulid::Ulid;
 
+use crate::time::Timestamp;
+
 /// Declares an identifier that berth generates: a prefix and a ULID, so that ids sort by creation
 /// time.
 macro_rules! generated_id {
@@ -31,6 +33,12 @@ macro_rules! generated_id {
             /// Returns the 128 bits of the ULID.
             pub fn bits(&self) -> u128 {
                 self.0.strip_prefix($prefix).and_then(|u| Ulid::from_string(u).ok()).map_or(0, |u| u.0)
+            }
+
+            /// Returns the time in the ULID, at which the id was created.
+            pub fn created_at(&self) -> Timestamp {
+                let millis = i64::try_from(self.bits() >> 80);
+                Timestamp::from_millis(millis.unwrap_or(i64::MAX))
             }
 
             /// Returns the text form.
@@ -84,6 +92,12 @@ generated_id!(
 generated_id!(
     /// Id of an event: `evt_` and a ULID.
     EventId, "evt_");
+generated_id!(
+    /// Id of a webhook: `wh_` and a ULID.
+    WebhookId, "wh_");
+generated_id!(
+    /// Id of an attempt at a webhook: `att_` and a ULID.
+    AttemptId, "att_");
 external_id!(
     /// Id of an organization, assigned by the issuer of login tokens: 1 to 128 bytes without control
     /// characters.
@@ -105,6 +119,7 @@ mod tests {
         let id = SessionId::from_bits(7 << 80 | 0x2a);
         assert_eq!(SessionId::parse(id.as_str()), Some(id.clone()));
         assert_eq!(id.bits(), 7 << 80 | 0x2a);
+        assert_eq!(id.created_at(), Timestamp::from_millis(7));
     }
 
     #[test]

@@ -73,6 +73,7 @@ mod session;
 pub mod testing;
 mod time;
 mod violation;
+mod webhook;
 
 pub use access::{Scope, or_not_found};
 pub use api_key::{
@@ -101,7 +102,7 @@ pub use gateway::{
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
-pub use id::{EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId};
+pub use id::{AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
 pub use operators::Operators;
@@ -128,3 +129,35 @@ pub use session::{
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};
+pub use webhook::{
+    attempt::{AttemptOutcome, AttemptRecord, OutcomeClass},
+    credentials::{NO_SEAL_KEY, PREVIOUS_SECRET_SIGNS},
+    dead_letter::{DeadLetter, MAX_DEAD_LETTERS},
+    delivery::{
+        attempts::{AttemptKind, MAX_IN_FLIGHT, MAX_UNFLUSHED, StartedAttempt},
+        changes::DeliveryChanges,
+        deliveries::{Deliveries, MAX_RETRY_QUEUES},
+        event_queue::QueuedEvent,
+        lease::{
+            Claimed, DeliveryFlush, DeliveryLease, LEASE, LeaseChange, LeaseClaim, LeasedWebhook,
+            MIN_LEASE_FOR_ATTEMPT, RENEWAL_INTERVAL, WebhookKey,
+        },
+        lookup::{EventLookup, LookupRange},
+        retry_queue::{OrderingKey, Pass, RetryQueue},
+    },
+    event_selection::EventSelection,
+    field::WebhookField,
+    model::{
+        CustomHeaders, DisabledReason, HeaderPair, PreviousSecret, Webhook, WebhookSecrets,
+        WebhookSettings, WebhookUrlText,
+    },
+    progress::{Breaker, DeliveryProgress, ProgressReport, RetrySummary, SEALED},
+    replay::{Replay, ReplaySpec},
+    reports::{MAX_LAG, WebhookCondition, WebhookState},
+    retry_policy::{
+        Backoff, Jitter, MAX_ATTEMPTS, MAX_DELAY_SECONDS, MAX_RETRY_DELAY, RetryPolicy,
+    },
+    service::{WebhookPorts, Webhooks},
+    settings::{MASKED, RetryPolicyPatch, WebhookPatch},
+    write::WebhookWrite,
+};

@@ -16,6 +16,8 @@ pub enum Resource {
     Sessions,
     /// Number of API keys that are not revoked.
     ApiKeys,
+    /// Number of webhooks.
+    Webhooks,
     /// Bytes of recorded responses of requests with an idempotency key.
     IdempotencyRecords,
     /// Bytes of the metadata of all sessions, as JSON without the outer braces.
@@ -24,14 +26,15 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 4] =
-        [Self::Sessions, Self::ApiKeys, Self::IdempotencyRecords, Self::Metadata];
+    pub const ALL: [Self; 5] =
+        [Self::Sessions, Self::ApiKeys, Self::Webhooks, Self::IdempotencyRecords, Self::Metadata];
 
     /// Returns the stable name, as sent to callers and used in settings.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sessions => "sessions",
             Self::ApiKeys => "api_keys",
+            Self::Webhooks => "webhooks",
             Self::IdempotencyRecords => "idempotency_records",
             Self::Metadata => "metadata",
         }
@@ -51,6 +54,9 @@ impl Resource {
             }
             Self::ApiKeys => {
                 "the organization has as many API keys as it may have; revoke some of them first"
+            }
+            Self::Webhooks => {
+                "the organization has as many webhooks as it may have; delete some of them first"
             }
             Self::IdempotencyRecords => {
                 "the organization's recorded responses take as much room as they may; each is removed \
@@ -82,6 +88,8 @@ pub struct ResourceLimits {
     pub sessions: Option<u64>,
     /// Maximum number of API keys.
     pub api_keys: Option<u64>,
+    /// Maximum number of webhooks.
+    pub webhooks: Option<u64>,
     /// Maximum bytes of recorded responses.
     pub idempotency_records: Option<u64>,
     /// Maximum bytes of metadata.
@@ -95,6 +103,7 @@ impl ResourceLimits {
     pub const DEFAULT: Self = Self {
         sessions: Some(20_000),
         api_keys: Some(1_000),
+        webhooks: Some(20),
         idempotency_records: Some(256 * MIB),
         metadata: Some(64 * MIB),
     };
@@ -104,6 +113,7 @@ impl ResourceLimits {
         match resource {
             Resource::Sessions => self.sessions,
             Resource::ApiKeys => self.api_keys,
+            Resource::Webhooks => self.webhooks,
             Resource::IdempotencyRecords => self.idempotency_records,
             Resource::Metadata => self.metadata,
         }

@@ -1,6 +1,6 @@
 //! Violations: the faults that validation finds in a request.
 
-use crate::session::settings_field::SettingsField;
+use crate::{session::settings_field::SettingsField, webhook::field::WebhookField};
 
 /// The part of a request that a violation is about. An adapter maps a path to the name that its callers
 /// use, for example a JSON pointer or a command-line flag.
@@ -24,6 +24,20 @@ pub enum FieldPath {
     KeySessions,
     /// One session of that list, by its index from 0.
     KeySession(usize),
+    /// A part of a webhook.
+    Webhook(WebhookField),
+    /// One entry of a webhook's kinds of events, by its index from 0.
+    WebhookEvent(usize),
+    /// The first delay of a retry policy.
+    RetryDelay,
+    /// The number of attempts of a retry policy.
+    RetryAttempts,
+    /// The time at which a replay begins.
+    ReplaySince,
+    /// The event after which a replay begins.
+    ReplayAfter,
+    /// The time at which a replay ends.
+    ReplayUntil,
 }
 
 /// One fault in a request.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ApiKeys, Audit, Operators, Sessions, ports::Environment};
+use domain::{ApiKeys, Audit, Operators, Sessions, Webhooks, ports::Environment};
 
 use crate::{
     readiness::{Exposition, Readiness},
@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
     pub(crate) keys: ApiKeys,
+    pub(crate) webhooks: Webhooks,
     pub(crate) audit: Audit,
     pub(crate) operators: Operators,
     pub(crate) environment: Arc<dyn Environment>,

@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
-    OrganizationId, SessionPorts, Sessions, Settings,
+    OrganizationId, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
-    testing::{FakeSessionControl, TestEnvironment, TestNotifier},
+    testing::{FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment, TestNotifier},
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
@@ -84,9 +84,21 @@ impl Served {
         let operator = Caller::operator(OrganizationId::parse(ORGANIZATION).expect("a name"));
         let session = sessions.create(&operator, Settings::default(), false, None).await;
         let key = keys.create(&operator, spec(), None).await.expect("a key");
+        let webhooks = Webhooks::new(WebhookPorts {
+            store: store.clone(),
+            sessions: store.clone(),
+            feed: store.clone(),
+            organization_feed: store.clone(),
+            sealer: Arc::new(PlainSealer::default()),
+            sender: Arc::new(FakeWebhookSender::default()),
+            render: Arc::new(|event| render_event(event).to_vec()),
+            environment: environment.clone(),
+            notifier: TestNotifier::new(environment.clone()),
+        });
         let api = Api::new(ApiDependencies {
             sessions,
             keys,
+            webhooks,
             audit: Audit::new(store.clone()),
             operators: Operators::new(store.clone(), environment.clone(), leases),
             authenticator: Arc::new(Chain::new(None, key_cache, environment.clone())),

@@ -6,18 +6,22 @@ use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
+    WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
 use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
+use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
+use webhook_dispatcher::{Dispatcher, DispatcherPorts};
 use worker::Worker;
 
 use crate::{
     environment::SystemEnvironment, metrics::Metrics, notifier::RouterNotifier,
     organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
+    webhook_sender::RouterWebhookSender,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -30,6 +34,8 @@ pub(crate) struct Dependencies {
     pub(crate) deadlines: Deadlines,
     pub(crate) rates: Rates,
     pub(crate) secrets: Secrets,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) webhook_sender: Arc<RouterWebhookSender>,
     pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to stop.
     pub(crate) shutting_down: CancellationToken,
@@ -57,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
 }
 
@@ -70,6 +77,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         deadlines,
         rates,
         secrets,
+        sealer,
+        webhook_sender,
         metrics,
         shutting_down,
     } = dependencies;
@@ -87,6 +96,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         environment: environment.clone(),
         leases: Arc::default(),
         organization_tags: Arc::new(HmacOrganizationTags::new(&secrets.tag)),
+        sealer,
+        webhook_sender,
         deadlines,
     };
     let authenticator =
@@ -102,6 +113,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
             keys: adapters.keys(),
+            webhooks: adapters.webhooks(),
             audit: Audit::new(adapters.store.clone()),
             operators: adapters.operators(),
             authenticator,
@@ -122,6 +134,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         }),
         nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
         worker: adapters.worker(),
+        webhooks: adapters.dispatcher(feed.clone()),
         feed,
     })
 }
@@ -150,6 +163,8 @@ struct Adapters {
     notifier: Arc<RouterNotifier>,
     leases: Arc<Leases>,
     organization_tags: Arc<HmacOrganizationTags>,
+    sealer: Arc<Sealer>,
+    webhook_sender: Arc<RouterWebhookSender>,
     deadlines: Deadlines,
 }
 
@@ -165,6 +180,21 @@ impl Adapters {
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// Returns the use cases of webhooks.
+    fn webhooks(&self) -> Webhooks {
+        Webhooks::new(WebhookPorts {
+            store: self.store.clone(),
+            sessions: self.store.clone(),
+            feed: self.store.clone(),
+            organization_feed: self.store.clone(),
+            sealer: self.sealer.clone(),
+            sender: self.webhook_sender.clone(),
+            render: Arc::new(|event| render_event(event).to_vec()),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        })
     }
 
     /// Returns the use cases of operators.
@@ -192,6 +222,19 @@ impl Adapters {
             self.notifier.clone(),
             self.deadlines.clone(),
         )
+    }
+
+    /// Returns the dispatcher of webhooks.
+    fn dispatcher(&self, feed: EventFeed) -> Dispatcher {
+        Dispatcher::new(DispatcherPorts {
+            store: self.store.clone(),
+            feed,
+            render: Arc::new(render_event),
+            sealer: self.sealer.clone(),
+            sender: self.webhook_sender.clone(),
+            notifier: self.notifier.clone(),
+            environment: self.environment.clone(),
+        })
     }
 
     /// Returns the background worker.

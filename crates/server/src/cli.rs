@@ -1,11 +1,11 @@
-//! The command line: `berth serve`, which is also what plain `berth` does, and `berth key …`.
+//! The command line: `berth serve`, which is also what plain `berth` does, `berth key …` and others.
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use program_settings::Variables;
 
 use crate::{
     invalid::Invalid,
-    settings::{Database, Flags, Logging, Settings},
+    settings::{Database, Flags, Logging, Sealing, Settings},
 };
 
 /// Manages WhatsApp sessions of many organizations behind one HTTP API.
@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Create, list and revoke API keys; works while berth serves
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Show the seal keys, which protect secrets in the database
+    #[command(subcommand)]
+    Seal(SealCommand),
     /// List, adopt and unlink orphans: device keys on nodes without a session in the database
     #[command(subcommand)]
     Orphan(OrphanCommand),
@@ -53,6 +56,25 @@ pub(crate) enum KeyCommand {
     List(ListKeys),
     /// Revoke a key permanently, with immediate effect
     Revoke(RevokeKey),
+}
+
+/// The subcommands of `berth seal`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SealCommand {
+    /// Show each seal key, whether it is configured, and how many organizations it protects
+    Status(SealStatus),
+}
+
+/// `berth seal status`
+#[derive(Debug, Args)]
+pub(crate) struct SealStatus {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
+    #[command(flatten)]
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// The subcommands of `berth orphan`. Orphans are left when an old copy of the database, or of a

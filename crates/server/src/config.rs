@@ -8,6 +8,7 @@ use std::{
 use auth::{ClaimPaths, Pointer, Source};
 use domain::GatewayId;
 use http_hyper::Network;
+use sealing::SealKeys;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +18,10 @@ use crate::{duration, invalid::Invalid, settings, settings::Settings};
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) database: store_diesel::Config,
+    /// `None` without a setting.
+    pub(crate) seal_keys: Option<SealKeys>,
+    /// Private destinations that webhooks may reach.
+    pub(crate) webhook_allow: webhook_client::Allowed,
     pub(crate) listeners: Listeners,
     pub(crate) connections: Connections,
     pub(crate) login: auth::Config,
@@ -100,6 +105,8 @@ impl Config {
         let listeners = settings.listeners;
         Ok(Self {
             database: database(settings.database),
+            seal_keys: seal_keys(settings.sealing)?,
+            webhook_allow: webhook_allow(settings.webhooks)?,
             listeners: Listeners {
                 public: address("listen", listeners.listen.as_deref(), "127.0.0.1:8080")?,
                 nodes: address("node_listen", listeners.node_listen.as_deref(), "127.0.0.1:8081")?,
@@ -128,6 +135,17 @@ pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
     store_diesel::Config::new(
         settings.database_url.unwrap_or_else(|| "sqlite:data/berth.db".into()),
     )
+}
+
+fn webhook_allow(settings: settings::WebhookRequests) -> Result<webhook_client::Allowed, Invalid> {
+    let text = settings.webhook_allow.unwrap_or_default();
+    text.parse().map_err(|error| Invalid::setting("webhook_allow", error))
+}
+
+/// Checks the seal keys; `None` without a setting.
+pub(crate) fn seal_keys(settings: settings::Sealing) -> Result<Option<SealKeys>, Invalid> {
+    let parse = |text: SecretString| text.expose_secret().parse();
+    settings.seal_keys.map(parse).transpose().map_err(|error| Invalid::setting("seal_keys", error))
 }
 
 impl Log {

@@ -18,10 +18,12 @@ mod organization_tags;
 mod orphans;
 mod readiness;
 mod router;
+mod seal;
 mod session_watcher;
 mod settings;
 mod store;
 mod telemetry;
+mod webhook_sender;
 
 use std::process::ExitCode;
 
@@ -59,6 +61,7 @@ async fn run() -> Result<()> {
     let Cli { command, serve: flags } = Cli::read()?;
     match command {
         Some(Command::Key(command)) => keys::run(command).await,
+        Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
         Some(Command::Serve(flags)) => Box::pin(serve(*flags)).await,
         None => Box::pin(serve(flags)).await,

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus: requests, gateways, the worker's rounds, and the process.
+//! What is counted, for Prometheus: requests, gateways, streams, webhooks, the worker's rounds, and the process.
 //!
 //! No label names a session, an organization or a person: labels are for ever, and read by others.
 
@@ -65,6 +65,7 @@ fn describe() {
     describe_gateways();
     describe_feed();
     describe_streams();
+    describe_webhooks();
     describe_counter!(
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
@@ -111,6 +112,42 @@ fn describe_streams() {
         "berth_stream_closes_total",
         "event streams that ended, by reason (client, stopping, expired, revoked, gone, stalled, protocol, \
           too_large)"
+    );
+}
+
+fn describe_webhooks() {
+    describe_counter!(
+        "berth_webhook_attempts_total",
+        "requests to receivers of webhooks by outcome (2xx, 3xx, 4xx, 429, 5xx, timeout, dns, blocked, \
+         connect, tls, reset, malformed)"
+    );
+    describe_histogram!(
+        "berth_webhook_delivery_seconds",
+        "time from an event to its delivery at the first attempt"
+    );
+    describe_histogram!(
+        "berth_webhook_request_seconds",
+        "time from the start of a request to a receiver to the head of the response or the failure"
+    );
+    describe_gauge!(
+        "berth_webhook_lag_seconds_max",
+        "age of the oldest undelivered event of the webhooks that this router delivers to"
+    );
+    describe_gauge!(
+        "berth_webhook_endpoints",
+        "webhooks by state: live (of all organizations), leased (this router delivers to them), failing (of \
+         these, those whose receivers do not work), sealed (of these, those whose secrets cannot be opened)"
+    );
+    describe_gauge!(
+        "berth_webhook_lanes",
+        "sessions whose events wait for a retry, at the webhooks that this router delivers to"
+    );
+    describe_counter!("berth_webhook_dead_total", "events that became dead letters");
+    describe_gauge!("berth_webhook_in_flight", "requests to receivers that wait for a response");
+    describe_histogram!("berth_webhook_flush_seconds", "duration of writes of the progress");
+    describe_counter!(
+        "berth_webhook_leases_lost_total",
+        "leases of webhooks that ended while this router delivered, or whose webhooks were deleted"
     );
 }
 

@@ -1,5 +1,5 @@
-//! [`RouterNotifier`]: wakes the worker of this router, the requests that wait for a session, and
-//! the event feed.
+//! [`RouterNotifier`]: wakes the worker and the dispatcher of webhooks of this router, the requests
+//! that wait for a session, and the event feed.
 //!
 //! Decision: ADR 0023.
 
@@ -20,13 +20,15 @@ use crate::session_watcher::SessionWatcher;
 pub(crate) struct RouterNotifier {
     feed: EventFeed,
     work: Arc<Notify>,
+    webhooks: Arc<Notify>,
     sessions: Arc<SessionWatcher>,
 }
 
 impl RouterNotifier {
     /// Creates a notifier. `versions` is polled for changes by other routers.
     pub(crate) fn new(versions: Arc<dyn VersionLookup>, feed: EventFeed) -> Self {
-        Self { feed, work: Arc::default(), sessions: Arc::new(SessionWatcher::new(versions)) }
+        let (work, webhooks) = (Arc::default(), Arc::default());
+        Self { feed, work, webhooks, sessions: Arc::new(SessionWatcher::new(versions)) }
     }
 }
 
@@ -35,6 +37,7 @@ impl Notifier for RouterNotifier {
         self.feed.committed();
         match notification {
             Notification::WorkDue => self.work.notify_one(),
+            Notification::WebhookDue => self.webhooks.notify_one(),
             Notification::SessionChanged { session, version } => {
                 self.sessions.publish(session, version);
             }
@@ -44,6 +47,7 @@ impl Notifier for RouterNotifier {
     fn subscribe(self: Arc<Self>, topic: Topic<'_>) -> Box<dyn Subscription> {
         match topic {
             Topic::WorkDue => Box::new(WorkSubscription(self.work.clone())),
+            Topic::WebhookDue => Box::new(WorkSubscription(self.webhooks.clone())),
             Topic::Session(session) => self.sessions.clone().subscribe(session),
         }
     }

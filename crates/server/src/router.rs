@@ -20,7 +20,8 @@ use crate::{
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     metrics::Metrics,
-    store,
+    seal, store,
+    webhook_sender::{self, RouterWebhookSender},
 };
 
 /// The time that requests of callers in flight get at a stop.
@@ -41,8 +42,10 @@ pub(crate) struct Router {
     public: Running<Drained>,
     streams: Running<()>,
     worker: Running<()>,
+    webhooks: Running<()>,
     feed: Running<()>,
-    clock_skew: Running<()>,
+    /// The comparison of clocks, the rotation of seal keys, and the lookup of the database's address.
+    periodic: [Running<()>; 3],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -59,6 +62,8 @@ impl Router {
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
         }
+        let database_servers = config.database.servers();
+        let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
         let bound = listeners::bind(config.listeners)?;
         let addresses = bound.addresses()?;
         let (tokens, local) = match config.gateways {
@@ -77,6 +82,7 @@ impl Router {
             bookmark: database.secret("bookmark", rand::random()).await?,
             ticket: database.secret("ticket", rand::random()).await?,
         };
+        let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
         let dependencies = Dependencies {
             database,
@@ -86,15 +92,23 @@ impl Router {
             deadlines,
             rates: config.rates,
             secrets,
+            sealer: sealer.clone(),
+            webhook_sender: Arc::new(RouterWebhookSender::new(sender.clone())),
             metrics,
             shutting_down: shutting_down.clone(),
         };
         let parts = assemble(dependencies)?;
         let supervisor =
             local.and_then(|(settings, token)| supervisor(settings, config.log, token, addresses));
-        let clock_skew = Running::start(|stop| clock_skew::run(compared, clock, stop));
+        let periodic = [
+            Running::start(|stop| clock_skew::run(compared, clock, stop)),
+            Running::start(|stop| seal::rotate(sealer, stop)),
+            Running::start(|stop| {
+                webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
+            }),
+        ];
         let connections = &config.connections;
-        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, clock_skew))
+        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, periodic))
     }
 
     fn run(
@@ -104,9 +118,9 @@ impl Router {
         connections: &Connections,
         supervisor: Option<Supervisor>,
         shutting_down: CancellationToken,
-        clock_skew: Running<()>,
+        periodic: [Running<()>; 3],
     ) -> Self {
-        let Parts { api, nodes, worker, feed } = parts;
+        let Parts { api, nodes, worker, webhooks, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -119,12 +133,13 @@ impl Router {
         Self {
             addresses,
             shutting_down,
-            clock_skew,
+            periodic,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
             streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            webhooks: Running::start(|stop| webhooks.run(stop)),
             feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
         }
@@ -137,6 +152,7 @@ impl Router {
             _ = &mut self.public.task => {}
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.webhooks.task => {}
             _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
             _ = &mut self.ops.task => {}
@@ -152,8 +168,11 @@ impl Router {
         let drained = self.public.end().await.context("the public listener")?;
         self.streams.end().await.context("the check of event streams")?;
         self.worker.end().await.context("the worker")?;
+        self.webhooks.end().await.context("the dispatcher of webhooks")?;
         self.feed.end().await.context("the event feed")?;
-        self.clock_skew.end().await.context("the comparison of clocks")?;
+        for periodic in self.periodic {
+            periodic.end().await.context("a periodic task")?;
+        }
         if let Some(gateway) = self.gateway {
             gateway.end().await.context("the local gateway's supervisor")?;
         }

@@ -56,6 +56,26 @@ table!(
 );
 
 table!(
+    /// Keys that seal secrets in the database.
+    Sealing {
+        /// Seal keys as `ID=BASE64,ID=BASE64`, the newest first, each of 32 bytes; prefer the
+        /// variable [default on SQLite: a file seal.key next to the database]
+        #[arg(long, env = "BERTH_SEAL_KEYS", hide_env_values = true, value_name = "LIST", value_parser = secret)]
+        seal_keys: SecretString,
+    }
+);
+
+table!(
+    /// Requests to webhooks.
+    WebhookRequests {
+        /// Private destinations that webhooks may reach, as networks, `NAME:PORT` or `ADDRESS:PORT`,
+        /// separated by commas [default: none]
+        #[arg(long, env = "BERTH_WEBHOOK_ALLOW", value_name = "LIST")]
+        webhook_allow: String,
+    }
+);
+
+table!(
     /// The listeners. Port 0 selects a free port; the log states it.
     Listeners {
         /// Listener of the public API [default: 127.0.0.1:8080]
@@ -195,6 +215,9 @@ table!(
         /// Maximum API keys of one organization [default: 1000]
         #[arg(long, env = "BERTH_API_KEY_QUOTA", value_name = "COUNT")]
         api_key_quota: Count,
+        /// Maximum webhooks of one organization [default: 20]
+        #[arg(long, env = "BERTH_WEBHOOK_QUOTA", value_name = "COUNT")]
+        webhook_quota: Count,
         /// Maximum size of the responses recorded for one organization's requests with an
         /// `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
         #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
@@ -224,6 +247,10 @@ table!(
 pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) database: Database,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
+    #[command(flatten)]
+    pub(crate) webhooks: WebhookRequests,
     #[command(flatten)]
     pub(crate) listeners: Listeners,
     #[command(flatten)]
@@ -272,6 +299,7 @@ impl RemoteGateway {
 pub(crate) struct OrganizationQuotas {
     pub(crate) session_quota: Option<Count>,
     pub(crate) api_key_quota: Option<Count>,
+    pub(crate) webhook_quota: Option<Count>,
     pub(crate) idempotency_quota: Option<Count>,
     pub(crate) metadata_quota: Option<Count>,
 }
@@ -281,6 +309,7 @@ impl OrganizationQuotas {
         Ok(Self {
             session_quota: cleaned("session_quota", self.session_quota)?,
             api_key_quota: cleaned("api_key_quota", self.api_key_quota)?,
+            webhook_quota: cleaned("webhook_quota", self.webhook_quota)?,
             idempotency_quota: cleaned("idempotency_quota", self.idempotency_quota)?,
             metadata_quota: cleaned("metadata_quota", self.metadata_quota)?,
         })
@@ -318,6 +347,8 @@ impl Settings {
         });
         Ok(Self {
             database: self.database.cleaned()?,
+            sealing: self.sealing.cleaned()?,
+            webhooks: self.webhooks.cleaned()?,
             listeners: self.listeners.cleaned()?,
             login: self.login.cleaned()?,
             local_gateway: self.local_gateway.cleaned()?,
@@ -333,6 +364,8 @@ impl Settings {
     fn or(self, other: Self) -> Self {
         Self {
             database: self.database.or(other.database),
+            sealing: self.sealing.or(other.sealing),
+            webhooks: self.webhooks.or(other.webhooks),
             listeners: self.listeners.or(other.listeners),
             login: self.login.or(other.login),
             local_gateway: self.local_gateway.or(other.local_gateway),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::database_url::servers;
 
 /// The location of the database, the number of connections and the time limits.
 ///
@@ -51,6 +53,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns the database servers that the URL names, with their ports. None for SQLite and for
+    /// Unix sockets.
+    pub fn servers(&self) -> Vec<(String, u16)> {
+        servers(self.url.expose_secret())
+    }
+
     /// Returns a configuration with the default limits: 10 connections, and an answer or
     /// "unavailable" within 4 s.
     pub fn new(url: impl Into<SecretString>) -> Self {

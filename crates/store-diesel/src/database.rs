@@ -5,7 +5,7 @@
 //! thread until the statement ends; on PostgreSQL, the next user of the connection would wait for
 //! the abandoned answer. Point lookups need no task: see [`statements`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -100,6 +100,14 @@ impl Database {
             Ok(())
         })
         .await
+    }
+
+    /// Returns the file of an SQLite database; `None` on PostgreSQL.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.pools {
+            Pools::Sqlite(pools) => Some(&pools.file),
+            Pools::Postgres(_) => None,
+        }
     }
 
     /// Returns the engine of the database.

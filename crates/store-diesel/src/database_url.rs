@@ -37,6 +37,36 @@ impl DatabaseUrl {
     }
 }
 
+impl PostgresUrl {
+    /// Returns the names or addresses of the servers with their ports. Unix sockets are left out.
+    fn servers(&self) -> Vec<(String, u16)> {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => Some(name.clone()),
+            Host::Unix(_) => None,
+        });
+        let addresses = self.config.get_hostaddrs().iter().map(|address| Some(address.to_string()));
+        let port = |index: usize| {
+            let ports = self.config.get_ports();
+            // One port serves all hosts.
+            ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT)
+        };
+        let with_ports = |(index, name): (usize, Option<String>)| Some((name?, port(index)));
+        let hosts = hosts.enumerate().filter_map(with_ports);
+        hosts.chain(addresses.enumerate().filter_map(with_ports)).collect()
+    }
+}
+
+/// The port of PostgreSQL without another one in the URL.
+const DEFAULT_PORT: u16 = 5432;
+
+/// Returns the servers that a database URL names; none for SQLite and for an invalid URL.
+pub(crate) fn servers(url: &str) -> Vec<(String, u16)> {
+    match DatabaseUrl::parse(url) {
+        Ok(DatabaseUrl::Postgres(target)) => target.servers(),
+        Ok(DatabaseUrl::Sqlite(_)) | Err(_) => Vec::new(),
+    }
+}
+
 fn invalid(why: impl Into<String>) -> StoreError {
     StoreError::Url(why.into())
 }
@@ -137,6 +167,21 @@ fn is_local(config: &tokio_postgres::Config) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn servers_have_their_ports() {
+        for (url, expected) in [
+            ("postgres://u@a,b:7/d", vec![("a", 5432), ("b", 7)]),
+            ("postgres://u@10.0.0.1/d?sslmode=disable", vec![("10.0.0.1", 5432)]),
+            ("postgres://u@[::1]:5433/d", vec![("::1", 5433)]),
+            ("sqlite:x", vec![]),
+            ("nonsense", vec![]),
+        ] {
+            let expected: Vec<_> =
+                expected.into_iter().map(|(name, port)| (name.to_owned(), port)).collect();
+            assert_eq!(super::servers(url), expected, "{url}");
+        }
+    }
+
     use super::*;
 
     fn mode(url: &str) -> SslMode {

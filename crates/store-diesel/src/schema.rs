@@ -128,6 +128,126 @@ diesel::table! {
 }
 
 diesel::table! {
+    data_keys (organization, number) {
+        organization -> Text,
+        number -> BigInt,
+        seal_key -> Text,
+        wrapped -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhooks (organization, id) {
+        id -> Text,
+        organization -> Text,
+        session -> Nullable<Text>,
+        url -> Text,
+        url_origin -> Text,
+        events -> Text,
+        active -> Bool,
+        ordered -> Bool,
+        headers -> Text,
+        sealed_headers -> Nullable<Binary>,
+        secret -> Nullable<Binary>,
+        previous_secret -> Nullable<Binary>,
+        previous_secret_until -> Nullable<BigInt>,
+        secret_rotated_at -> Nullable<BigInt>,
+        backoff -> Text,
+        delay_seconds -> BigInt,
+        attempts -> BigInt,
+        paused -> Bool,
+        disabled_reason -> Nullable<Text>,
+        resumed_at -> Nullable<BigInt>,
+        capabilities -> Text,
+        created_by_kind -> Text,
+        created_by_name -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_cursors (organization, webhook) {
+        organization -> Text,
+        webhook -> Text,
+        position -> BigInt,
+        replay_started_at -> Nullable<BigInt>,
+        replay_position -> Nullable<BigInt>,
+        replay_until -> Nullable<BigInt>,
+        replay_from -> Nullable<BigInt>,
+        replay_before -> Nullable<BigInt>,
+        replay_dead_only -> Nullable<Bool>,
+        breaker_until -> Nullable<BigInt>,
+        breaker_step -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        failures -> BigInt,
+        succeeded_at -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        resumed_at -> Nullable<BigInt>,
+        delivered -> BigInt,
+        failed -> BigInt,
+        dead -> BigInt,
+        gaps -> BigInt,
+        holder -> Nullable<Text>,
+        epoch -> BigInt,
+        leased_until -> BigInt,
+        due -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_retries (organization, webhook, pass, ordering_key) {
+        organization -> Text,
+        webhook -> Text,
+        pass -> BigInt,
+        ordering_key -> Text,
+        event -> Text,
+        position -> BigInt,
+        sequence -> BigInt,
+        attempts -> BigInt,
+        due -> BigInt,
+        first_failed_at -> BigInt,
+        outcome -> Text,
+        status -> Nullable<BigInt>,
+        skip -> Bool,
+    }
+}
+
+diesel::table! {
+    webhook_dead_letters (organization, webhook, event) {
+        organization -> Text,
+        webhook -> Text,
+        event -> Text,
+        session -> Nullable<Text>,
+        position -> BigInt,
+        attempts -> BigInt,
+        first_failed_at -> BigInt,
+        died_at -> BigInt,
+        outcome -> Text,
+        status -> Nullable<BigInt>,
+        replayed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_attempts (organization, webhook, id) {
+        organization -> Text,
+        webhook -> Text,
+        id -> Text,
+        event -> Text,
+        number -> BigInt,
+        replay -> Bool,
+        at -> BigInt,
+        millis -> BigInt,
+        outcome -> Text,
+        status -> Nullable<BigInt>,
+        excerpt -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     spent_tickets (digest) {
         digest -> Binary,
         expires_at -> BigInt,

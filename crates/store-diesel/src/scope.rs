@@ -24,6 +24,8 @@ use crate::{
 };
 
 pub(crate) mod counts;
+pub(crate) mod data_keys;
+pub(crate) mod deliveries;
 pub(crate) mod feed;
 pub(crate) mod keyset;
 pub(crate) mod parameters;
@@ -32,6 +34,7 @@ mod plan_tests;
 pub(crate) mod round_robin;
 pub(crate) mod session_keys;
 pub(crate) mod session_lists;
+pub(crate) mod webhooks;
 
 pub(crate) use self::{
     keyset::KeysetPosition,

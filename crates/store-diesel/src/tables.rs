@@ -3,6 +3,9 @@
 pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
+pub(crate) mod data_keys;
+pub(crate) mod deliveries;
+pub(crate) mod delivery_flush;
 pub(crate) mod event_retention;
 pub(crate) mod events;
 pub(crate) mod feed;
@@ -21,4 +24,6 @@ pub(crate) mod session_versions;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
 pub(crate) mod transaction;
+pub(crate) mod webhook_writes;
+pub(crate) mod webhooks;
 pub(crate) mod worker;

@@ -11,7 +11,7 @@ const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
 /// The crates that send HTTP requests, besides `server`.
 const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The crates that read the event feed, besides `server`.
-const FEED_READERS: [&str; 1] = ["http-hyper"];
+const FEED_READERS: [&str; 2] = ["http-hyper", "webhook-dispatcher"];
 /// The packages that build and test the programs and link none of them.
 const TOOLS: [&str; 7] =
     ["acceptance", "bench", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
@@ -79,7 +79,7 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
         (_, to) if TOOLS.contains(&to) => false,
         // The HTTP crates know no crate of ours.
-        ("http-listener" | "http-client", _) => false,
+        ("http-listener" | "http-client" | "webhook-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
@@ -130,6 +130,9 @@ mod tests {
         assert!(!allowed("store-diesel", "event-feed", "normal"));
         assert!(!allowed("http-listener", "domain", "normal"));
         assert!(!allowed("http-client", "domain", "dev"));
+        assert!(!allowed("webhook-client", "domain", "normal"));
+        assert!(!allowed("worker", "webhook-client", "normal"));
+        assert!(allowed("server", "webhook-client", "normal"));
         assert!(!allowed("worker", "http-listener", "normal"));
         assert!(!allowed("auth", "program-settings", "normal"));
         assert!(!allowed("gateway", "whatsapp-sim", "normal"));

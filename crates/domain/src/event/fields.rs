@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     event::field_spec::{EventFieldShape, EventFieldType},
-    id::KeyId,
+    id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -12,6 +12,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
+    webhook::{field::WebhookField, model::DisabledReason},
 };
 
 /// A value in the payload of an event.
@@ -132,21 +133,29 @@ impl<T: EventField> EventField for Omittable<T> {
     }
 }
 
-/// Names of settings, separated by spaces.
-impl EventField for Vec<SettingsField> {
-    fn shape() -> EventFieldShape {
-        EventFieldType::SomeOf(SettingsField::ALL.map(SettingsField::as_str).to_vec()).into()
-    }
+/// Fields that are a list of stable names, separated by spaces.
+macro_rules! name_list_fields {
+    ($($type:ty),+ $(,)?) => {
+        $(
+            impl EventField for Vec<$type> {
+                fn shape() -> EventFieldShape {
+                    EventFieldType::SomeOf(<$type>::ALL.map(<$type>::as_str).to_vec()).into()
+                }
 
-    fn to_value(&self) -> Option<EventValue> {
-        let names: Vec<_> = self.iter().copied().map(SettingsField::as_str).collect();
-        Some(EventValue::Text(names.join(" ")))
-    }
+                fn to_value(&self) -> Option<EventValue> {
+                    let names: Vec<_> = self.iter().copied().map(<$type>::as_str).collect();
+                    Some(EventValue::Text(names.join(" ")))
+                }
 
-    fn from_value(value: Option<&EventValue>) -> Option<Self> {
-        String::from_value(value)?.split(' ').map(SettingsField::parse).collect()
-    }
+                fn from_value(value: Option<&EventValue>) -> Option<Self> {
+                    String::from_value(value)?.split(' ').map(<$type>::parse).collect()
+                }
+            }
+        )+
+    };
 }
+
+name_list_fields!(SettingsField, WebhookField);
 
 /// Fields whose text is the stable name of a value.
 macro_rules! named_fields {
@@ -178,22 +187,11 @@ macro_rules! one_of {
 
 named_fields!(
     Desired: one_of!(Desired),
+    DisabledReason: one_of!(DisabledReason),
+    KeyId: EventFieldType::Text,
     LogoutOutcome: one_of!(LogoutOutcome),
     ReasonCode: one_of!(ReasonCode),
     RequestedAction: one_of!(RequestedAction),
     Status: one_of!(Status),
+    WebhookId: EventFieldType::Text,
 );
-
-impl EventField for KeyId {
-    fn shape() -> EventFieldShape {
-        EventFieldType::Text.into()
-    }
-
-    fn to_value(&self) -> Option<EventValue> {
-        Some(EventValue::Text(self.as_str().to_owned()))
-    }
-
-    fn from_value(value: Option<&EventValue>) -> Option<Self> {
-        Self::parse(&String::from_value(value)?)
-    }
-}

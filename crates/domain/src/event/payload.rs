@@ -6,7 +6,7 @@ use crate::{
         field_spec::EventFieldSpec,
         fields::{EventField, EventFields, EventValue, Omittable},
     },
-    id::KeyId,
+    id::{KeyId, WebhookId},
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -14,6 +14,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
+    webhook::{field::WebhookField, model::DisabledReason},
 };
 
 /// Declares [`EventName`] and [`EventPayload`]: each row is a kind of event with its stored name, and
@@ -189,6 +190,42 @@ events! {
         /// The key.
         key: KeyId = "key",
     }
+    /// A webhook was created.
+    WebhookCreated = "webhook.created" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// Scheme and host of the URL.
+        origin: String = "url",
+    }
+    /// The owner changed a webhook, paused or resumed it, or asked for a replay.
+    WebhookUpdated = "webhook.updated" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// The changed parts.
+        changed: Vec<WebhookField> = "fields",
+    }
+    /// A webhook was deleted.
+    WebhookDeleted = "webhook.deleted" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+    }
+    /// berth stopped the deliveries of a webhook.
+    WebhookDisabled = "webhook.disabled" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+        /// The reason.
+        reason: DisabledReason = "reason",
+    }
+    /// Retention removed events before a webhook got them.
+    WebhookGap = "webhook.gap" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+    }
+    /// A test request that a caller asks for. Sent to one webhook and never stored.
+    WebhookPing = "webhook.ping" {
+        /// The webhook.
+        webhook: WebhookId = "webhook",
+    }
 }
 
 fn value_of<'a>(fields: &'a EventFields, key: &str) -> Option<&'a EventValue> {
@@ -215,7 +252,13 @@ impl EventName {
             | Self::SessionRetired
             | Self::AuthPaired
             | Self::ApiKeyCreated
-            | Self::ApiKeyRevoked => true,
+            | Self::ApiKeyRevoked
+            | Self::WebhookCreated
+            | Self::WebhookUpdated
+            | Self::WebhookDeleted
+            | Self::WebhookDisabled
+            | Self::WebhookGap
+            | Self::WebhookPing => true,
         }
     }
 

@@ -8,15 +8,20 @@ pub(crate) mod authn;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod notify;
+pub(crate) mod seal;
 pub(crate) mod session_control;
 pub(crate) mod store;
+pub(crate) mod webhook_sender;
 
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
 pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
+pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
+    data_keys::{DataKey, DataKeyStore},
+    deliveries::DeliveryStore,
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
@@ -25,6 +30,10 @@ pub use store::{
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
     tickets::{TicketDigest, TicketStore},
+    webhooks::{WebhookPage, WebhookStore},
     worker::{Claim, SystemWrite, WorkerStore},
     written::{CommitOutcome, Rejection, Written},
+};
+pub use webhook_sender::{
+    CheckedHeader, EventRenderer, WebhookCredentials, WebhookRequest, WebhookSender,
 };

@@ -13,6 +13,8 @@ use crate::{id::SessionId, ports::error::PortResult, session::version::Version};
 pub enum Notification<'a> {
     /// A row may be due earlier than the worker expects.
     WorkDue,
+    /// A webhook may be due earlier than the dispatcher expects.
+    WebhookDue,
     /// This process wrote a session.
     SessionChanged {
         /// The session.
@@ -27,6 +29,8 @@ pub enum Notification<'a> {
 pub enum Topic<'a> {
     /// [`Notification::WorkDue`]. Has one subscriber: the worker of this process.
     WorkDue,
+    /// [`Notification::WebhookDue`]. Has one subscriber: the dispatcher of this process.
+    WebhookDue,
     /// Changes of this session by any process.
     Session(&'a SessionId),
 }

@@ -12,19 +12,23 @@ pub mod contract;
 mod environment;
 mod fake_session;
 mod fake_session_control;
+mod fake_webhook_sender;
 mod keys;
 mod life;
 mod memory;
 mod notifier;
+mod plain_sealer;
 mod world;
 mod writes;
 
 pub use environment::TestEnvironment;
 pub use fake_session_control::FakeSessionControl;
+pub use fake_webhook_sender::{FakeWebhookSender, SentRequest, outcome};
 pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
 pub use life::check_lifecycle;
 pub use memory::state::Memory;
 pub use notifier::{TestNotifier, TestPause};
+pub use plain_sealer::PlainSealer;
 pub use world::{CANARY, World};
 pub use writes::{
     cleanup_of, commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,

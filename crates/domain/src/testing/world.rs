@@ -21,9 +21,16 @@ use crate::{
     testing::{
         environment::TestEnvironment,
         fake_session_control::FakeSessionControl,
+        fake_webhook_sender::FakeWebhookSender,
         keys::PlainKeyGenerator,
         memory::state::Memory,
         notifier::{TestNotifier, TestPause},
+        plain_sealer::PlainSealer,
+    },
+    webhook::{
+        model::Webhook,
+        service::{WebhookPorts, Webhooks},
+        settings::WebhookPatch,
     },
 };
 
@@ -51,6 +58,12 @@ pub struct World {
     pub keys: ApiKeys,
     /// Use cases of nodes.
     pub nodes: Nodes,
+    /// Use cases of webhooks.
+    pub webhooks: Webhooks,
+    /// The sender of webhook requests.
+    pub webhook_sender: FakeWebhookSender,
+    /// The sealer of secrets.
+    pub sealer: PlainSealer,
 }
 
 impl World {
@@ -79,6 +92,18 @@ impl World {
             notifier: notifier.clone(),
             leases: leases.clone(),
         };
+        let (webhook_sender, sealer) = (FakeWebhookSender::default(), PlainSealer::default());
+        let webhooks = WebhookPorts {
+            store: store.clone(),
+            sessions: store.clone(),
+            feed: store.clone(),
+            organization_feed: store.clone(),
+            sealer: Arc::new(sealer.clone()),
+            sender: Arc::new(webhook_sender.clone()),
+            render: Arc::new(|event| format!("{:?}", event.payload).into_bytes()),
+            environment: environment.clone(),
+            notifier: notifier.clone(),
+        };
         let nodes = Nodes::new(
             store.clone(),
             store.clone(),
@@ -95,6 +120,9 @@ impl World {
                 environment.clone(),
             ),
             nodes,
+            webhooks: Webhooks::new(webhooks),
+            webhook_sender,
+            sealer,
             memory,
             gateway,
             environment,
@@ -143,6 +171,21 @@ impl World {
             ..Settings::default()
         };
         self.sessions.create(&Self::acme(), settings, false, None).await.expect("a valid session")
+    }
+
+    /// Creates a webhook of the first organization with canaries in all texts.
+    pub async fn acme_webhook(&self) -> Webhook {
+        let patch = WebhookPatch {
+            url: Some(format!("https://{CANARY}.example/{CANARY}?key={CANARY}")),
+            headers: [
+                (format!("X-{CANARY}"), Some(CANARY.to_owned())),
+                ("X-Token".to_owned(), Some(format!("{CANARY} token"))),
+            ]
+            .into(),
+            secret: Some(Some(format!("{CANARY}-secret-of-the-webhook"))),
+            ..WebhookPatch::default()
+        };
+        self.webhooks.create(&Self::acme(), patch, None).await.expect("a valid webhook")
     }
 }
 

@@ -57,6 +57,19 @@ memory_passes!(
     idempotency_record_is_invisible_to_other_organizations,
     link_attempts_are_counted,
     batch_session_lookup_respects_scope,
+    first_data_key_of_an_organization_stays,
+    data_keys_are_rewrapped_once,
+    disablement_yields_to_its_owner,
+    due_time_of_the_owner_survives_the_lease,
+    flush_moves_the_replay_that_it_names,
+    flush_writes_all_changes_under_the_lease,
+    lease_has_one_holder,
+    live_webhooks_are_listed_once,
+    waiting_deliveries_are_found,
+    webhook_is_visible_to_its_organization_only,
+    webhook_pages_cover_every_webhook_once,
+    replay_and_restart_change_the_progress,
+    first_position_is_found_by_time,
 );
 
 macro_rules! memory_with_quotas_passes {
@@ -77,6 +90,7 @@ memory_with_quotas_passes!(
     sessions_fill_their_quota,
     metadata_fills_its_quota,
     api_keys_fill_their_quota,
+    webhooks_fill_their_quota,
     idempotency_records_fill_their_quota,
 );
 

@@ -34,7 +34,7 @@ pub struct Operation {
     /// permit instead of a work permit.
     pub waits: bool,
     /// Whether the response to a POST is recorded for an `Idempotency-Key`. Others ignore the
-    /// header: their responses are credentials.
+    /// header: their responses are credentials, or facts of the moment.
     pub is_recorded: bool,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,

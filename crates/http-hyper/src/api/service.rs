@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Operators, Sessions,
+    ApiKeys, Audit, Operators, Sessions, Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -37,6 +37,8 @@ pub struct ApiDependencies {
     pub sessions: Sessions,
     /// The use cases of API keys.
     pub keys: ApiKeys,
+    /// The use cases of webhooks.
+    pub webhooks: Webhooks,
     /// The use cases of the audit log.
     pub audit: Audit,
     /// The use cases of operators.
@@ -97,6 +99,7 @@ impl Api {
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
                 keys: dependencies.keys,
+                webhooks: dependencies.webhooks,
                 audit: dependencies.audit,
                 operators: dependencies.operators,
                 readiness: dependencies.readiness,

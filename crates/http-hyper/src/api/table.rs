@@ -11,7 +11,8 @@ use super::{
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, pairing, sessions, whoami,
+    admin, api_keys, audit, docs, event_streams, health, pairing, sessions, webhook_actions,
+    webhook_reports, webhooks, whoami,
 };
 
 /// The operations of callers.
@@ -72,6 +73,88 @@ pub(crate) static API: &[Operation] = &[
         .documented_by(&api_keys::API_KEY_VIEW),
     delete("/api/v1/api-keys/{key}", "api_key_revoke", Requires::ManageAll, &api_keys::revoke)
         .documented_by(&api_keys::API_KEY_REVOKE),
+    get("/api/v1/webhooks", "webhook_list", Requires::ManageAll, &webhooks::list)
+        .query(&["limit", "cursor"])
+        .documented_by(&webhooks::WEBHOOK_LIST),
+    post("/api/v1/webhooks", "webhook_create", Requires::ManageAll, &webhooks::create)
+        .accepts(RequestBodySpec::Json)
+        .waits()
+        .documented_by(&webhooks::WEBHOOK_CREATE),
+    get("/api/v1/webhooks/{webhook}", "webhook_view", Requires::ManageAll, &webhooks::view)
+        .documented_by(&webhooks::WEBHOOK_VIEW),
+    patch("/api/v1/webhooks/{webhook}", "webhook_update", Requires::ManageAll, &webhooks::update)
+        .waits()
+        .documented_by(&webhooks::WEBHOOK_UPDATE),
+    delete("/api/v1/webhooks/{webhook}", "webhook_delete", Requires::ManageAll, &webhooks::delete)
+        .documented_by(&webhooks::WEBHOOK_DELETE),
+    post(
+        "/api/v1/webhooks/{webhook}:ping",
+        "webhook_ping",
+        Requires::ManageAll,
+        &webhook_actions::ping,
+    )
+    .waits()
+    .unrecorded()
+    .documented_by(&webhook_actions::WEBHOOK_PING),
+    post(
+        "/api/v1/webhooks/{webhook}:pause",
+        "webhook_pause",
+        Requires::ManageAll,
+        &webhook_actions::pause,
+    )
+    .documented_by(&webhook_actions::WEBHOOK_PAUSE),
+    post(
+        "/api/v1/webhooks/{webhook}:resume",
+        "webhook_resume",
+        Requires::ManageAll,
+        &webhook_actions::resume,
+    )
+    .documented_by(&webhook_actions::WEBHOOK_RESUME),
+    post(
+        "/api/v1/webhooks/{webhook}:replay",
+        "webhook_replay",
+        Requires::ManageAll,
+        &webhook_actions::replay,
+    )
+    .accepts(RequestBodySpec::Json)
+    .documented_by(&webhook_actions::WEBHOOK_REPLAY),
+    get(
+        "/api/v1/webhooks/{webhook}/state",
+        "webhook_state",
+        Requires::ManageAll,
+        &webhook_reports::state,
+    )
+    .documented_by(&webhook_reports::WEBHOOK_STATE),
+    get(
+        "/api/v1/webhooks/{webhook}/attempts",
+        "webhook_attempts",
+        Requires::ManageAll,
+        &webhook_reports::attempts,
+    )
+    .query(&["limit", "cursor"])
+    .documented_by(&webhook_reports::WEBHOOK_ATTEMPTS),
+    get(
+        "/api/v1/webhooks/{webhook}/dead-letters",
+        "dead_letter_list",
+        Requires::ManageAll,
+        &webhook_reports::dead_letters,
+    )
+    .query(&["limit", "cursor"])
+    .documented_by(&webhook_reports::DEAD_LETTER_LIST),
+    post(
+        "/api/v1/webhooks/{webhook}/dead-letters/{deadLetter}:replay",
+        "dead_letter_replay",
+        Requires::ManageAll,
+        &webhook_actions::replay_dead_letter,
+    )
+    .documented_by(&webhook_actions::DEAD_LETTER_REPLAY),
+    post(
+        "/api/v1/webhooks/{webhook}/dead-letters/{deadLetter}:skip",
+        "dead_letter_skip",
+        Requires::ManageAll,
+        &webhook_actions::skip,
+    )
+    .documented_by(&webhook_actions::DEAD_LETTER_SKIP),
     get("/api/v1/audit", "audit_list", Requires::ManageAll, &audit::list)
         .query(&["limit", "cursor", "sessionId", "event"])
         .documented_by(&audit::AUDIT_LIST),

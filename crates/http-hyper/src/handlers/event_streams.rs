@@ -208,7 +208,7 @@ pub(crate) async fn websocket(mut cx: OperationContext) -> Result<OperationOutpu
     let permit = cx.stream_permit();
     let stream = match &permit {
         Ok(_) => match follow(&cx, &caller, rights, spec, StreamKind::WebSocket).await {
-            Err(Problem::Gone { oldest }) => Err::<_, Refusal>((
+            Err(Problem::Domain(Error::Gone { oldest })) => Err::<_, Refusal>((
                 CloseCause::Gone,
                 oldest.map_or_else(String::new, |event| event.to_string()),
             )),

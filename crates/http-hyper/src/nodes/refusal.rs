@@ -42,7 +42,7 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
         Problem::PermitShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
         // Nodes have no event streams.
-        Problem::TooManyStreams | Problem::Gone { .. } => {
+        Problem::TooManyStreams => {
             return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal);
         }
         Problem::Panicked(_) => Code::Internal,
@@ -59,6 +59,7 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
             | Error::PairingEnded
             | Error::NoPairingCode
             | Error::Full(_)
+            | Error::Gone { .. }
             | Error::PreconditionFailed
             | Error::NotImplemented
             | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),

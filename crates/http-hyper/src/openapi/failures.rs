@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Error, EventId, RateQuota, Resource, ResourceLimitReached};
+use domain::{Error, EventId, NO_SEAL_KEY, RateQuota, Resource, ResourceLimitReached};
 use hyper::{Method, StatusCode};
 
 use super::failure::Failure;
@@ -39,13 +39,19 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (true, &UNAVAILABLE),
     ];
     let derived = possible.into_iter().filter(|(so, _)| *so).map(|(_, failure)| failure);
-    derived.chain(not_found_failure(row)).chain(row.doc.failures.iter().copied()).collect()
+    derived.chain(not_found_failures(row)).chain(row.doc.failures.iter().copied()).collect()
 }
 
-/// Returns the failure for a missing object of the path.
-fn not_found_failure(row: &Operation) -> Option<&'static Failure> {
-    let things = [("{session}", &SESSION_NOT_FOUND), ("{key}", &KEY_NOT_FOUND)];
-    things.into_iter().find(|(thing, _)| row.path.contains(thing)).map(|(_, failure)| failure)
+/// Returns the failures for missing objects of the path.
+fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure> {
+    let things = [
+        ("{session}", &SESSION_NOT_FOUND),
+        ("{key}", &KEY_NOT_FOUND),
+        ("{webhook}", &WEBHOOK_NOT_FOUND),
+        ("{deadLetter}", &DEAD_LETTER_NOT_FOUND),
+    ];
+    let missing = things.into_iter().filter(|(thing, _)| row.path.contains(thing));
+    missing.map(|(_, failure)| failure)
 }
 
 static INVALID: Failure = Failure::new(
@@ -89,6 +95,19 @@ static KEY_NOT_FOUND: Failure = Failure::new(
     "`not_found`: no such key in your organization. The response is the same, byte for byte, for a missing \
      or revoked key and for one of another organization.",
     || Error::NotFound { noun: "API key" }.into(),
+);
+
+static WEBHOOK_NOT_FOUND: Failure = Failure::new(
+    "WebhookNotFound",
+    "`not_found`: no such webhook in your organization. The response is the same, byte for byte, for a \
+     missing or deleted webhook and for one of another organization.",
+    || Error::NotFound { noun: "webhook" }.into(),
+);
+
+static DEAD_LETTER_NOT_FOUND: Failure = Failure::new(
+    "DeadLetterNotFound",
+    "`not_found`: the webhook has no such dead letter or failing event.",
+    || Error::NotFound { noun: "dead letter" }.into(),
 );
 
 static BODY_TOO_SLOW: Failure = Failure::new(
@@ -160,6 +179,28 @@ pub(crate) static KEYS_FULL: Failure = Failure::new(
     },
 );
 
+pub(crate) static WEBHOOKS_FULL: Failure = Failure::new(
+    "WebhooksFull",
+    "`conflict`: the organization has reached its quota of webhooks. Delete webhooks first.",
+    || {
+        Error::Full(ResourceLimitReached { resource: Resource::Webhooks, limit: 20, used: 20 })
+            .into()
+    },
+);
+
+pub(crate) static NO_SEAL_KEY_FAILURE: Failure = Failure::new(
+    "NoSealKey",
+    "`conflict`: the webhook has a secret or a sensitive header, and the operator has not configured the \
+     key that protects them.",
+    || Error::conflict(NO_SEAL_KEY).into(),
+);
+
+pub(crate) static REPLAY_IN_PROGRESS: Failure = Failure::new(
+    "ReplayInProgress",
+    "`conflict`: another replay of the webhook is in progress.",
+    || Error::conflict("a replay of this webhook is in progress").into(),
+);
+
 pub(crate) static LOGGING_OUT: Failure =
     Failure::new("LoggingOut", "`conflict`: WhatsApp has not confirmed a logout yet.", || {
         let message = "the session is still being logged out";
@@ -181,7 +222,7 @@ pub(crate) static GONE: Failure = Failure::new(
     "`gone`: the position is not in the event feed of your organization, or no longer. The response is the \
      same for an event that was removed, that never existed, that is of another organization or that is \
      hidden from the caller. `details.oldest` is the oldest event that remains, or null.",
-    || Problem::Gone { oldest: EventId::parse("evt_01JGXS1DN00000000000000003") },
+    || Error::Gone { oldest: EventId::parse("evt_01JGXS1DN00000000000000003") }.into(),
 );
 
 pub(crate) static TOO_MANY_STREAMS: Failure = Failure::new(

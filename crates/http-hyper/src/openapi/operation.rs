@@ -71,7 +71,8 @@ fn body(row: &Operation) -> Option<Value> {
         Some(shape) => {
             let schema = (shape.schema)();
             let required = serde_json::to_value(&schema).unwrap_or_default();
-            let required = required["required"].as_array().is_some_and(|names| !names.is_empty());
+            let required = required["required"].as_array().is_some_and(|names| !names.is_empty())
+                || required["minProperties"].as_u64().is_some_and(|least| least > 0);
             (reference(&(shape.name)()), (shape.example)(), required)
         }
         None => (reference("Nothing"), json!({}), false),

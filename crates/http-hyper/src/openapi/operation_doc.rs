@@ -31,6 +31,7 @@ pub(crate) enum DocTag {
     Sessions,
     Pairing,
     ApiKeys,
+    Webhooks,
     Audit,
     Events,
     Platform,
@@ -38,10 +39,11 @@ pub(crate) enum DocTag {
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Sessions,
         Self::Pairing,
         Self::ApiKeys,
+        Self::Webhooks,
         Self::Audit,
         Self::Events,
         Self::Platform,
@@ -53,6 +55,7 @@ impl DocTag {
             Self::Sessions => "Sessions",
             Self::Pairing => "Pairing",
             Self::ApiKeys => "API keys",
+            Self::Webhooks => "Webhooks",
             Self::Audit => "Audit",
             Self::Events => "Events",
             Self::Platform => "Platform",
@@ -65,6 +68,7 @@ impl DocTag {
             Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
             Self::Pairing => "Linking a phone to a session, and the linked account.",
             Self::ApiKeys => "Keys by which programs call this API.",
+            Self::Webhooks => "URLs to which berth sends events.",
             Self::Audit => "The audit log.",
             Self::Events => "Events as they happen, over streams that resume without gaps.",
             Self::Platform => "For operators of the platform, across all organizations.",

@@ -107,7 +107,7 @@ const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\
 /// The operations with a stream of events.
 const STREAMS: &[&str] = &["event_stream", "realtime"];
 
-static PARAMETERS: [Parameter; 22] = [
+static PARAMETERS: [Parameter; 24] = [
     Parameter {
         only: &[],
         component: "session",
@@ -123,6 +123,22 @@ static PARAMETERS: [Parameter; 22] = [
         name: "key",
         about: "The `id` of an API key. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["key_01JGXS1DN00000000000000002"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "webhook",
+        location: ParameterLocation::Path,
+        name: "webhook",
+        about: "The `id` of a webhook. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["wh_01JGXS1DN00000000000000004"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "deadLetter",
+        location: ParameterLocation::Path,
+        name: "deadLetter",
+        about: "The `id` of the event of a dead letter, or of a failing event. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["evt_01JGXS1DN00000000000000003"] }),
     },
     Parameter {
         only: &[],

@@ -80,6 +80,52 @@ impl Fields {
         }
     }
 
+    /// Takes a whole number between 1 and `most`; `None` when absent.
+    pub(crate) fn number(&mut self, name: &str, most: u32) -> Option<u32> {
+        match self.members.remove(name)? {
+            Json::Whole(number) if (1..=i128::from(most)).contains(&number) => {
+                u32::try_from(number).ok()
+            }
+            _ => self.fault(name, format!("must be a whole number between 1 and {most}")),
+        }
+    }
+
+    /// Takes a text that is one of `known`; `None` when absent.
+    pub(crate) fn choice<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        known: &[&str],
+    ) -> Option<T> {
+        let value = match self.members.remove(name)? {
+            Json::Text(text) => parse(&text),
+            _ => None,
+        };
+        value.or_else(|| self.fault(name, format!("must be one of {}", known.join(", "))))
+    }
+
+    /// Takes the change of an object, whose members `read` takes: `None` when absent, `Some(None)`
+    /// for null.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+    pub(crate) fn object_change<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<Option<T>> {
+        let members = match self.members.remove(name)? {
+            Json::Null => return Some(None),
+            Json::Object(members) => members,
+            _ => return self.fault(name, "must be an object or null"),
+        };
+        let mut inner = Self { members: members.into_iter().collect(), faults: Vec::new() };
+        let value = read(&mut inner);
+        let outer = pointer_to("", name);
+        let within =
+            |fault: Violation| Violation::new(format!("{outer}{}", fault.field), fault.reason);
+        self.faults.extend(inner.finish().into_iter().map(within));
+        Some(Some(value))
+    }
+
     /// Takes an object of texts; empty when absent.
     pub(crate) fn texts(&mut self, name: &str) -> BTreeMap<String, String> {
         let members = match self.members.remove(name) {
@@ -172,6 +218,12 @@ impl Fields {
         Some(texts)
     }
 
+    /// Takes the change of a list of texts: `None` when absent, `Some(None)` for null.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+    pub(crate) fn list_change(&mut self, name: &str) -> Option<Option<Vec<(String, String)>>> {
+        self.has(name).then(|| self.list(name))
+    }
+
     /// As [`Self::add_faults`], without faults at or above the position of a fault that is already
     /// known.
     pub(crate) fn add_faults_of_valid_fields(&mut self, faults: Vec<domain::Violation>) {
@@ -196,7 +248,8 @@ impl Fields {
         self.faults
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Returns whether a member that was not taken has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
 

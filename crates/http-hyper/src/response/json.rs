@@ -29,6 +29,11 @@ impl Reply {
         Ok(Self::json(StatusCode::CREATED, view)?.with(header::LOCATION, location))
     }
 
+    /// Returns a 202 response with this JSON.
+    pub(crate) fn accepted(view: &impl Serialize) -> Result<Self> {
+        Self::json(StatusCode::ACCEPTED, view)
+    }
+
     /// Returns a response with this JSON.
     pub(crate) fn json(status: StatusCode, view: &impl Serialize) -> Result<Self> {
         let mut body = Vec::with_capacity(TYPICAL_BODY_BYTES);

@@ -47,9 +47,6 @@ pub(crate) enum Problem {
     PermitShareTaken,
     #[error("too many event streams of this credential, organization or server are open")]
     TooManyStreams,
-    /// The position is not in the event feed of the organization, or no longer.
-    #[error("the position is not in the event feed, or no longer")]
-    Gone { oldest: Option<EventId> },
     #[error("internal error")]
     Panicked(#[source] BoxError),
 }
@@ -129,8 +126,6 @@ impl Problem {
                 .after(DEFAULT_RETRY_AFTER),
             Self::TooManyStreams => ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited")
                 .after(STREAM_RETRY_AFTER),
-            Self::Gone { oldest } => ErrorResponse::new(Status::GONE, "gone")
-                .detail("oldest", json!(oldest.as_ref().map(EventId::as_str))),
             Self::Panicked(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -201,6 +196,8 @@ fn domain_error(error: &Error) -> ErrorResponse {
                 .detail("limit", json!(limit))
                 .detail("used", json!(used))
         }
+        Error::Gone { oldest } => ErrorResponse::new(Status::GONE, "gone")
+            .detail("oldest", json!(oldest.as_ref().map(EventId::as_str))),
         Error::PreconditionFailed => {
             ErrorResponse::new(Status::PRECONDITION_FAILED, "precondition_failed")
         }

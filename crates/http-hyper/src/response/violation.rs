@@ -35,6 +35,13 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::Settings => return String::new(),
         FieldPath::MetadataEntry(key) => return pointer_to("/metadata", key),
         FieldPath::KeySession(index) => return format!("/sessions/{index}"),
+        FieldPath::WebhookEvent(index) => return format!("/events/{index}"),
+        FieldPath::RetryDelay => return "/retryPolicy/delaySeconds".to_owned(),
+        FieldPath::RetryAttempts => return "/retryPolicy/attempts".to_owned(),
+        FieldPath::Webhook(field) => field.as_str(),
+        FieldPath::ReplaySince => "since",
+        FieldPath::ReplayAfter => "after",
+        FieldPath::ReplayUntil => "until",
         FieldPath::Setting(SettingsField::Label) => "label",
         FieldPath::Setting(SettingsField::AutoRead) => "autoRead",
         FieldPath::Setting(SettingsField::PresenceTyping) => "presenceTyping",
@@ -57,6 +64,8 @@ pub(crate) fn pointer_to(pointer: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::WebhookField;
+
     use super::*;
 
     fn pointer_of(field: FieldPath) -> String {
@@ -70,6 +79,9 @@ mod tests {
         assert_eq!(pointer_of(FieldPath::MetadataEntry("a/b~".to_owned())), "/metadata/a~1b~0");
         assert_eq!(pointer_of(FieldPath::KeySession(7)), "/sessions/7");
         assert_eq!(pointer_of(FieldPath::KeyExpiry), "/expiresAt");
+        let headers = FieldPath::Webhook(WebhookField::CustomHeaders);
+        assert_eq!(pointer_of(headers), "/customHeaders");
+        assert_eq!(pointer_of(FieldPath::WebhookEvent(3)), "/events/3");
     }
 
     #[test]

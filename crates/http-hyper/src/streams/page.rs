@@ -39,7 +39,7 @@ impl PageReader<'_> {
     /// Returns the events after a position. Without an event, waits up to `wait` for the next one.
     ///
     /// # Errors
-    /// [`Problem::Gone`] when retention removed events after the position; errors of the store.
+    /// [`Error::Gone`] when retention removed events after the position; errors of the store.
     pub(crate) async fn read(&self, after: FeedPosition, wait: Duration) -> Result<EventPage> {
         let page = self.read_store(after).await?;
         if !page.texts.is_empty() || wait.is_zero() {
@@ -90,7 +90,7 @@ impl PageReader<'_> {
 
     async fn gone<T>(&self) -> Result<T> {
         let floor = self.feed.floor(&self.rights).await.map_err(Error::from)?;
-        Err(Problem::Gone { oldest: floor.oldest })
+        Err(Error::Gone { oldest: floor.oldest }.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use domain::{Error, EventId, FeedPosition, FeedRights};
 use event_feed::EventFeed;
 
-use crate::response::problem::{Problem, Result};
+use crate::response::problem::Result;
 
 /// The place where a reader asks to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl StreamStart {
     /// Returns the position after which the stream begins.
     ///
     /// # Errors
-    /// [`Problem::Gone`], the same for an event or a position that retention removed, that is of
+    /// [`Error::Gone`], the same for an event or a position that retention removed, that is of
     /// another organization, that is hidden from the reader, or that never existed; 503 and 500 of
     /// the store.
     pub(crate) async fn resolve(
@@ -45,7 +45,7 @@ impl StreamStart {
         match (self, found) {
             (Self::Oldest, _) => Ok(floor.position),
             (_, Some(position)) if position >= floor.position => Ok(position),
-            _ => Err(Problem::Gone { oldest: floor.oldest }),
+            _ => Err(Error::Gone { oldest: floor.oldest }.into()),
         }
     }
 }

@@ -15,6 +15,10 @@ pub(crate) mod schema;
 mod session;
 mod session_spec;
 mod stream;
+mod webhook;
+mod webhook_reports;
+mod webhook_schema;
+mod webhook_spec;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
@@ -28,4 +32,9 @@ pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
 pub use stream::{EventFeedPageView, TicketView};
+pub use webhook::{RetryPolicyView, WebhookView};
+pub use webhook_reports::{
+    AttemptView, DeadLetterView, PingView, ReplayRequestSpec, ReplayView, WebhookStateView,
+};
+pub use webhook_spec::{WebhookPatchSpec, WebhookSpec};
 pub use whoami::WhoamiView;

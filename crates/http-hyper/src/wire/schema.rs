@@ -1,6 +1,7 @@
 //! Parts of schemas that the types of requests and responses cannot state: bounds and enumerations.
 
 use domain::{Capability, Desired, EventName, ReasonCode, Status};
+use serde_json::{Value, json};
 use utoipa::openapi::{
     Ref, RefOr,
     schema::{
@@ -71,6 +72,12 @@ pub(crate) fn moment_or_null(about: &str, least: i64, most: i64) -> ObjectBuilde
 /// Returns the schema of a text that is one of these.
 pub(crate) fn enumeration(about: &str, known: &[&str]) -> Schema {
     text(about).enum_values(Some(known.to_vec())).build().into()
+}
+
+/// Returns the schema of a text that is one of these, or null.
+pub(crate) fn enumeration_or_null(about: &str, known: &[&str]) -> Schema {
+    let known = known.iter().map(|text| json!(text)).chain([Value::Null]);
+    text_or_null(about).enum_values(Some(known.collect::<Vec<_>>())).build().into()
 }
 
 pub(crate) fn status() -> Schema {

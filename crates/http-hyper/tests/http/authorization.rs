@@ -244,6 +244,7 @@ async fn other_methods_are_rejected_with_allow() {
         allow.sort_unstable();
         let allow = allow.join(", ");
         let path = path.replace("{session}", "sess_x").replace("{key}", "key_x");
+        let path = path.replace("{webhook}", "wh_x").replace("{deadLetter}", "evt_x");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
             if methods.contains(&method) {
                 continue;

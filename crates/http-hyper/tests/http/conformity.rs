@@ -63,8 +63,10 @@ fn row(method: &str, path: &str) -> Option<&'static Operation> {
 fn leads_to(template: &str, path: &str) -> bool {
     let Some((before, rest)) = template.split_once('{') else { return template == path };
     let after = rest.split_once('}').map_or("", |(_, after)| after);
-    let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-    id.is_some_and(|id| !id.is_empty() && !id.contains(['/', ':']))
+    let Some(rest) = path.strip_prefix(before) else { return false };
+    // An id ends at the next slash or colon.
+    let (id, rest) = rest.split_at(rest.find(['/', ':']).unwrap_or(rest.len()));
+    !id.is_empty() && leads_to(after, rest)
 }
 
 /// Returns the description of an operation in the document.

@@ -4,9 +4,9 @@
 use std::fs;
 
 use domain::{
-    Actor, Desired, Event, EventFieldShape, EventFieldType, EventId, EventName, EventPayload,
-    KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction, SessionId,
-    SettingsField, Status, Timestamp,
+    Actor, Desired, DisabledReason, Event, EventFieldShape, EventFieldType, EventId, EventName,
+    EventPayload, KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction,
+    SessionId, SettingsField, Status, Timestamp, WebhookField, WebhookId,
 };
 use http_hyper::render_event;
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ fn schema_of_every_payload_has_its_fields() {
 /// Returns payloads of every kind, with present and with absent values.
 fn payloads() -> Vec<EventPayload> {
     let (at, text) = (Timestamp::from_millis(7), || "text".to_owned());
-    let key = || KeyId::from_bits(1);
+    let (key, webhook) = (|| KeyId::from_bits(1), || WebhookId::from_bits(1));
     vec![
         EventPayload::SessionCreated { label: None },
         EventPayload::SessionCreated { label: Some(text()) },
@@ -146,6 +146,12 @@ fn payloads() -> Vec<EventPayload> {
         EventPayload::AuthPaired { phone: text(), jid: text(), lid: None, device: 3 },
         EventPayload::ApiKeyCreated { key: key(), key_name: text() },
         EventPayload::ApiKeyRevoked { key: key() },
+        EventPayload::WebhookCreated { webhook: webhook(), origin: text() },
+        EventPayload::WebhookUpdated { webhook: webhook(), changed: WebhookField::ALL.to_vec() },
+        EventPayload::WebhookDeleted { webhook: webhook() },
+        EventPayload::WebhookDisabled { webhook: webhook(), reason: DisabledReason::Gone },
+        EventPayload::WebhookGap { webhook: webhook() },
+        EventPayload::WebhookPing { webhook: webhook() },
     ]
 }
 

@@ -41,4 +41,5 @@ mod stream_limits;
 mod test_server;
 mod unauthenticated_peers;
 mod unread_bodies;
+mod webhooks;
 mod whoami;

@@ -1,6 +1,6 @@
 //! Calls of any operation of the table, with a valid body and an object in the right state.
 
-use domain::{KeyId, SessionId, testing::World};
+use domain::{KeyId, SessionId, WebhookId, testing::World};
 use http_hyper::{
     api::{Operation, RequestBodySpec, Requires, operations},
     wire,
@@ -39,7 +39,10 @@ pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
 
 /// Returns the path of an operation on an object.
 pub(crate) fn path(row: &Operation, id: &str) -> String {
+    // The id of an object below another object follows the other's id.
+    let (id, below) = id.split_once('|').unwrap_or((id, id));
     let path = row.path.replace("{session}", id).replace("{key}", id);
+    let path = path.replace("{webhook}", id).replace("{deadLetter}", below);
     assert!(!path.contains('{'), "{row:?} has a parameter that is unknown here");
     path
 }
@@ -50,6 +53,9 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         "session_create" => Some(wire::SessionSpec::sample()),
         "session_update" => Some(wire::SessionPatch::sample()),
         "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
+        "webhook_create" => Some(wire::WebhookSpec::sample()),
+        "webhook_update" => Some(wire::WebhookPatchSpec::sample()),
+        "webhook_replay" => Some(wire::ReplayRequestSpec::sample()),
         "api_key_create" => Some(serde_json::json!({ "name": "k", "capabilities": ["manage"] })),
         name => {
             assert!(
@@ -82,6 +88,9 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     if row.path.contains("{key}") {
         return server.key().await.id.to_string();
     }
+    if row.path.contains("{webhook}") {
+        return server.failing_webhook().await;
+    }
     let session = match row.name {
         "session_qr" | "session_pairing_code" => server.pairing().await,
         "session_start" => {
@@ -101,6 +110,12 @@ pub(crate) async fn missing(server: &TestServer, row: &Operation) -> [String; 4]
         let revoked = server.key().await.id;
         server.world.keys.revoke(&World::acme(), revoked.as_str()).await.unwrap();
         (revoked.to_string(), KeyId::from_bits(7 << 100).to_string())
+    } else if row.path.contains("{webhook}") {
+        let deleted = server.failing_webhook().await;
+        let (webhook, event) = deleted.split_once('|').unwrap();
+        server.world.webhooks.delete(&World::acme(), webhook, None).await.unwrap();
+        let never = format!("{}|{event}", WebhookId::from_bits(7 << 100));
+        (deleted, never)
     } else {
         let deleted = server.linked().await.id;
         server.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();

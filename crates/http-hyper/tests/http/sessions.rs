@@ -187,6 +187,7 @@ async fn unknown_query_parameter_is_rejected_on_every_operation() {
     let all = http_hyper::api::operations().filter(|row| row.requires != Requires::Ticket);
     for row in all {
         let path = row.path.replace("{session}", id.as_str()).replace("{key}", "key_x");
+        let path = path.replace("{webhook}", "wh_x").replace("{deadLetter}", "evt_x");
         let answer =
             server.ask(entitled(row), row.method.as_str(), &format!("{path}?canary=1")).await;
         if row.requires == Requires::Nothing {

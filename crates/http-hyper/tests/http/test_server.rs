@@ -13,8 +13,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Actor, ApiKey, Audit, Caller, Capabilities, Capability, KeyId, KeySpec, Operators, Reach,
-    Session, SessionId, Timestamp,
+    Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
+    KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
+    Timestamp,
     ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
@@ -140,6 +141,29 @@ impl TestServer {
         self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
     }
 
+    /// Creates a webhook of acme with an event that is a dead letter, and that is also the failing
+    /// event of a retry queue. Returns the ids of the webhook and of the event.
+    pub(crate) async fn failing_webhook(&self) -> String {
+        let webhook = self.world.acme_webhook().await.id;
+        let now = self.world.environment.now();
+        let dead = DeadLetter {
+            event: EventId::from_bits(self.world.environment.ulid()),
+            session: None,
+            position: FeedPosition::from_number(1),
+            attempts: 15,
+            first_failed_at: now,
+            died_at: now,
+            class: OutcomeClass::ServerError,
+            status: Some(500),
+            replayed_at: None,
+        };
+        let queue = RetryQueue { pass: Pass::Live, ..dead.retry_queue(now) };
+        let event = dead.event.clone();
+        self.world.memory.insert_dead_letter(&webhook, dead);
+        self.world.memory.insert_retry_queue(&webhook, queue);
+        format!("{webhook}|{event}")
+    }
+
     pub(crate) async fn find(&self, id: &SessionId) -> Session {
         WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
     }
@@ -197,6 +221,7 @@ pub(crate) fn backing(
     ApiDependencies {
         sessions: world.sessions.clone(),
         keys: world.keys.clone(),
+        webhooks: world.webhooks.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),
         operators: Operators::new(
             Arc::new(world.memory.clone()),

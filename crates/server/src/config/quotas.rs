@@ -17,6 +17,7 @@ pub(super) fn check(
     let common = OrganizationQuotas {
         session_quota: limits.session_quota.clone(),
         api_key_quota: limits.api_key_quota.clone(),
+        webhook_quota: limits.webhook_quota.clone(),
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
     };
@@ -53,6 +54,7 @@ fn limits_of(
     Ok(ResourceLimits {
         sessions: one("session_quota", &given.session_quota, usual.sessions, whole, count)?,
         api_keys: one("api_key_quota", &given.api_key_quota, usual.api_keys, whole, count)?,
+        webhooks: one("webhook_quota", &given.webhook_quota, usual.webhooks, whole, count)?,
         idempotency_records: one(
             "idempotency_quota",
             &given.idempotency_quota,

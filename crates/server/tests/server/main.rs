@@ -4,6 +4,7 @@
 mod berth;
 mod gateway;
 mod keys;
+mod seal;
 mod serving;
 mod settings;
 mod unread_log;

@@ -80,6 +80,7 @@ pub(crate) fn sqlite(file: &Path, config: &Config) -> Result<SqlitePools, StoreE
     let writer = Writer::start(file.to_owned(), config.acquire_timeout)
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     Ok(SqlitePools {
+        file: file.into(),
         writer,
         read: readers(file, config)?,
         inline_reader: Arc::new(InlineReader::new(file.to_owned())),
@@ -139,6 +140,7 @@ pub(crate) enum Pools {
 
 #[derive(Clone)]
 pub(crate) struct SqlitePools {
+    pub(crate) file: Arc<Path>,
     pub(crate) writer: Writer,
     pub(crate) read: Pool<SqliteConnection>,
     /// For point lookups.

@@ -17,7 +17,7 @@ use crate::{
 
 /// The condition of the index over one organization. A literal, because a parameter would not allow
 /// PostgreSQL to use the index.
-const IN_FEED: &str = "position > 0";
+pub(super) const IN_FEED: &str = "position > 0";
 
 /// The position in the index over one organization. An expression, so that no other index serves a
 /// statement of one organization: SQLite would prefer the primary key, which orders the events of all

@@ -1,6 +1,6 @@
 //! Parameters of the fragments: scope, session and expected version.
 
-use domain::{ExpectedVersion, Reach, Scope, SessionId, Timestamp};
+use domain::{ExpectedVersion, OrganizationId, Reach, Scope, SessionId, Timestamp};
 
 use crate::{StoreError, rows::column::to_bigint};
 
@@ -21,6 +21,11 @@ impl ScopeParams {
             Reach::Only(sessions) => (false, sessions.iter().map(ToString::to_string).collect()),
         };
         Self { organization: scope.organization().to_string(), everything, only }
+    }
+
+    /// Returns the scope of a whole organization, for the work of berth itself.
+    pub(crate) fn of_organization(organization: &OrganizationId) -> Self {
+        Self { organization: organization.to_string(), everything: true, only: Vec::new() }
     }
 }
 

@@ -25,6 +25,12 @@ fn filters_on_owned_tables_stand_only_in_scope() {
             "usage",
             "link_attempts",
             "feed_floors",
+            "data_keys",
+            "webhooks",
+            "webhook_cursors",
+            "webhook_retries",
+            "webhook_dead_letters",
+            "webhook_attempts",
         ] {
             let all = text.matches(&format!("{table}::table")).count();
             let inserts = text.matches(&format!("insert_into({table}::table)")).count()

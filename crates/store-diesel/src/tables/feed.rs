@@ -190,7 +190,7 @@ fn position(number: i64) -> Result<FeedPosition, StoreError> {
     Ok(FeedPosition::from_number(number))
 }
 
-fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
+pub(crate) fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
     let event = |(number, row): (i64, EventRow)| {
         let event = position(number)
             .and_then(|position| Ok(FeedEvent { position, event: Event::try_from(row)? }));

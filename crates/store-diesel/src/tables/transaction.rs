@@ -25,6 +25,7 @@ use crate::{
         idempotency_insert::{NewIdempotencyRecord, insert_idempotency_record},
         link_attempts::count_link_attempt,
         quotas::admit,
+        webhook_writes::{WebhookChange, WebhookChangeKind, write_webhook},
     },
 };
 
@@ -44,6 +45,8 @@ pub(crate) enum RowChange {
     Mutate(Mutation),
     /// Inserts a key, unless its id exists.
     InsertKey(Box<ApiKeyRow>),
+    /// Changes a webhook with what belongs to it.
+    Webhook(Box<WebhookChange>),
     /// Revokes a key that is not revoked.
     RevokeKey { params: ScopeParams, id: String, at: i64 },
     /// Changes no row: the transaction writes an idempotency record alone.
@@ -84,7 +87,10 @@ impl RowChange {
                 growth.add(Resource::Metadata, row.metadata_bytes());
             }
             Self::InsertKey(_) => growth.add(Resource::ApiKeys, 1),
-            Self::Mutate(_) | Self::RevokeKey { .. } | Self::None => {}
+            Self::Webhook(change) if matches!(change.kind, WebhookChangeKind::Insert(_)) => {
+                growth.add(Resource::Webhooks, 1);
+            }
+            Self::Mutate(_) | Self::Webhook(_) | Self::RevokeKey { .. } | Self::None => {}
         }
         growth
     }
@@ -107,6 +113,7 @@ macro_rules! change_row {
                 let revoke = diesel::update(scope::live_key(params, id));
                 revoke.set(api_keys::revoked_at.eq(*at)).execute($conn).await?
             }
+            RowChange::Webhook(change) => write_webhook!($conn, change),
             RowChange::None => 1,
         }
     };

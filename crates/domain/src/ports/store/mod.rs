@@ -5,6 +5,8 @@
 //! ([`Quotas`](crate::resource_quota::Quotas)) and enforces them exactly: of two concurrent writes
 //! for the last unit, one is refused, also across routers.
 
+pub(crate) mod data_keys;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
@@ -13,5 +15,6 @@ pub(crate) mod nodes;
 pub(crate) mod position;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
+pub(crate) mod webhooks;
 pub(crate) mod worker;
 pub(crate) mod written;

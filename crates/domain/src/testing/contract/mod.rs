@@ -3,6 +3,8 @@
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
 
+mod data_keys;
+mod deliveries;
 mod event_retention;
 mod fairness;
 mod feed;
@@ -18,8 +20,15 @@ mod retention;
 mod session_control;
 mod sessions;
 mod tickets;
+mod webhooks;
 mod worker_store;
 
+pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
+pub use deliveries::{
+    disablement_yields_to_its_owner, due_time_of_the_owner_survives_the_lease,
+    flush_moves_the_replay_that_it_names, flush_writes_all_changes_under_the_lease,
+    lease_has_one_holder, live_webhooks_are_listed_once, waiting_deliveries_are_found,
+};
 pub use event_retention::{
     newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
     old_events_leave_the_feed_and_floors_move,
@@ -65,6 +74,11 @@ pub use sessions::{
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
 };
 pub use tickets::ticket_is_spent_once;
+pub use webhooks::{
+    first_position_is_found_by_time, replay_and_restart_change_the_progress,
+    webhook_is_visible_to_its_organization_only, webhook_pages_cover_every_webhook_once,
+    webhooks_fill_their_quota,
+};
 pub use worker_store::{
     claim_takes_due_sessions_and_postpones_them, cleanup_lives_until_finished,
     version_lookup_returns_stored_versions, wake_is_not_overwritten,

@@ -43,6 +43,7 @@ pub fn small_quotas() -> Quotas {
     let default = ResourceLimits {
         sessions: Some(3),
         api_keys: Some(2),
+        webhooks: Some(2),
         idempotency_records: Some(100),
         metadata: Some(30),
     };

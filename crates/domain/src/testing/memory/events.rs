@@ -31,3 +31,15 @@ impl EventLog for Memory {
         Ok(events)
     }
 }
+
+impl Memory {
+    /// Stores events without a change.
+    ///
+    /// # Panics
+    /// Panics for an event whose session has an event of the same sequence number.
+    pub fn append_events(&self, events: &[Event]) {
+        if let Ok(mut state) = self.state() {
+            state.append(events);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Stores in memory. One file implements one port.
 
+mod data_keys;
+mod deliveries;
 mod events;
 mod feed;
 mod idempotency;
@@ -11,4 +13,6 @@ mod quotas;
 mod sessions;
 pub(crate) mod state;
 mod tickets;
+mod webhook_rows;
+mod webhooks;
 mod worker_store;

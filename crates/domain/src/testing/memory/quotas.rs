@@ -9,7 +9,10 @@ use crate::{
     ports::store::written::Rejection,
     rate_quota::RateQuota,
     resource_quota::Resource,
-    testing::memory::state::{MemoryState, count, metadata_bytes},
+    testing::memory::{
+        state::{MemoryState, count, metadata_bytes},
+        webhook_rows::WebhookRows,
+    },
     time::Timestamp,
 };
 
@@ -70,6 +73,10 @@ impl MemoryState {
                     key.organization == *organization && key.revoked_at.is_none()
                 };
                 count(self.keys.values().filter(live).count())
+            }
+            Resource::Webhooks => {
+                let own = |rows: &&WebhookRows| rows.webhook.organization == *organization;
+                count(self.webhooks.values().filter(own).count())
             }
             Resource::IdempotencyRecords => {
                 let own =

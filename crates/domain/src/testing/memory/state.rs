@@ -12,13 +12,15 @@ use crate::{
     event::Event,
     feed::position::{FeedEvent, FeedPosition},
     gateway::node::Node,
-    id::{GatewayId, KeyId, OrganizationId, SessionId},
+    id::{GatewayId, KeyId, OrganizationId, SessionId, WebhookId},
     idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     link_attempt::LinkAttempt,
     orphan::model::Orphan,
     ports::{
         error::{PortError, PortResult},
-        store::{sessions::SessionPage, tickets::TicketDigest, written::Written},
+        store::{
+            data_keys::DataKey, sessions::SessionPage, tickets::TicketDigest, written::Written,
+        },
     },
     resource_quota::Quotas,
     session::{
@@ -26,6 +28,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
+    testing::memory::webhook_rows::WebhookRows,
     time::Timestamp,
 };
 
@@ -51,6 +54,8 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) audited: Option<OrganizationId>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
+    pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,
+    pub(in crate::testing) data_keys: BTreeMap<(OrganizationId, u32), DataKey>,
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,

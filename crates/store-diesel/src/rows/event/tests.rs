@@ -1,7 +1,8 @@
 //! Tests: the stored text of every payload never changes.
 
 use domain::{
-    Desired, KeyId, LogoutOutcome, Omittable, ReasonCode, RequestedAction, SettingsField, Status,
+    Desired, DisabledReason, KeyId, LogoutOutcome, Omittable, ReasonCode, RequestedAction,
+    SettingsField, Status, WebhookField, WebhookId,
 };
 
 use super::*;
@@ -79,6 +80,33 @@ fn stored_payloads() -> Vec<(EventPayload, &'static str)> {
             r#"[["key","key_00000000000000000000000001"],["name","ci"]]"#,
         ),
         (Payload::ApiKeyRevoked { key }, r#"[["key","key_00000000000000000000000001"]]"#),
+    ]
+    .into_iter()
+    .chain(stored_webhook_payloads())
+    .collect()
+}
+
+fn stored_webhook_payloads() -> Vec<(EventPayload, &'static str)> {
+    use EventPayload as Payload;
+    let webhook = || WebhookId::from_bits(1);
+    let id = r#"[["webhook","wh_00000000000000000000000001"]]"#;
+    let changed = vec![WebhookField::Url, WebhookField::RetryPolicy];
+    vec![
+        (
+            Payload::WebhookCreated { webhook: webhook(), origin: "https://a.b".to_owned() },
+            r#"[["webhook","wh_00000000000000000000000001"],["url","https://a.b"]]"#,
+        ),
+        (
+            Payload::WebhookUpdated { webhook: webhook(), changed },
+            r#"[["webhook","wh_00000000000000000000000001"],["fields","url retryPolicy"]]"#,
+        ),
+        (Payload::WebhookDeleted { webhook: webhook() }, id),
+        (
+            Payload::WebhookDisabled { webhook: webhook(), reason: DisabledReason::Gone },
+            r#"[["webhook","wh_00000000000000000000000001"],["reason","gone"]]"#,
+        ),
+        (Payload::WebhookGap { webhook: webhook() }, id),
+        (Payload::WebhookPing { webhook: webhook() }, id),
     ]
 }
 
