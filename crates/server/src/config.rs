@@ -12,6 +12,8 @@ use sealing::SealKeys;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use self::webhooks::seal_keys;
+use self::webhooks::webhook_allow;
 use crate::{duration, invalid::Invalid, settings, settings::Settings};
 
 /// The configuration of `berth serve`.
@@ -135,17 +137,6 @@ pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
     store_diesel::Config::new(
         settings.database_url.unwrap_or_else(|| "sqlite:data/berth.db".into()),
     )
-}
-
-fn webhook_allow(settings: settings::WebhookRequests) -> Result<webhook_client::Allowed, Invalid> {
-    let text = settings.webhook_allow.unwrap_or_default();
-    text.parse().map_err(|error| Invalid::setting("webhook_allow", error))
-}
-
-/// Checks the seal keys; `None` without a setting.
-pub(crate) fn seal_keys(settings: settings::Sealing) -> Result<Option<SealKeys>, Invalid> {
-    let parse = |text: SecretString| text.expose_secret().parse();
-    settings.seal_keys.map(parse).transpose().map_err(|error| Invalid::setting("seal_keys", error))
 }
 
 impl Log {
@@ -403,3 +394,4 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
 mod quotas;
 #[cfg(test)]
 mod tests;
+mod webhooks;

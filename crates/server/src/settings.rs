@@ -6,6 +6,7 @@
 //! sources are cleaned here (ADR 0033); an empty value counts as absent. [`crate::config`] performs
 //! all other checks.
 
+mod organization_quotas;
 mod text;
 
 use std::{collections::BTreeMap, path::Path};
@@ -15,6 +16,7 @@ use program_settings::Variables;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub(crate) use organization_quotas::OrganizationQuotas;
 pub(crate) use text::{Count, Document, Switch};
 use text::{cleaned, secret};
 
@@ -288,30 +290,6 @@ impl RemoteGateway {
         Ok(Self {
             id: cleaned("gateway", id)?.unwrap_or_default(),
             token: cleaned("gateway", token)?.unwrap_or_default(),
-        })
-    }
-}
-
-/// An `[organizations.ID]` table: quotas of one organization that differ from the common quotas.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "fields have the names of the settings")]
-pub(crate) struct OrganizationQuotas {
-    pub(crate) session_quota: Option<Count>,
-    pub(crate) api_key_quota: Option<Count>,
-    pub(crate) webhook_quota: Option<Count>,
-    pub(crate) idempotency_quota: Option<Count>,
-    pub(crate) metadata_quota: Option<Count>,
-}
-
-impl OrganizationQuotas {
-    fn cleaned(self) -> Result<Self, Invalid> {
-        Ok(Self {
-            session_quota: cleaned("session_quota", self.session_quota)?,
-            api_key_quota: cleaned("api_key_quota", self.api_key_quota)?,
-            webhook_quota: cleaned("webhook_quota", self.webhook_quota)?,
-            idempotency_quota: cleaned("idempotency_quota", self.idempotency_quota)?,
-            metadata_quota: cleaned("metadata_quota", self.metadata_quota)?,
         })
     }
 }

@@ -181,6 +181,7 @@ diesel::table! {
         replay_dead_only -> Nullable<Bool>,
         breaker_until -> Nullable<BigInt>,
         breaker_step -> BigInt,
+        breaker_unreached -> BigInt,
         failing_since -> Nullable<BigInt>,
         failures -> BigInt,
         succeeded_at -> Nullable<BigInt>,

@@ -53,8 +53,8 @@ struct RunningTask {
     id: tokio::task::Id,
     changed: Arc<Notify>,
     state: Arc<TaskState>,
-    /// Time at which the last event for the webhook became known.
-    changed_at: Instant,
+    /// Time at which the last event for the webhook became known, since the start of the task.
+    changed_at: Option<Instant>,
 }
 
 /// A running dispatcher.
@@ -180,7 +180,7 @@ impl Run {
 
     fn add_active(&mut self, key: WebhookKey) {
         match self.running.get_mut(&key) {
-            Some(task) => task.changed_at = Instant::now(),
+            Some(task) => task.changed_at = Some(Instant::now()),
             None => self.candidates.add_active(key),
         }
     }
@@ -188,7 +188,7 @@ impl Run {
     fn add_changed(&mut self, key: WebhookKey) {
         match self.running.get_mut(&key) {
             Some(task) => {
-                task.changed_at = Instant::now();
+                task.changed_at = Some(Instant::now());
                 task.changed.notify_one();
             }
             None => self.candidates.add(key),
@@ -203,7 +203,7 @@ impl Run {
                 self.candidates.defer(end.key, until);
             }
             // Events that the task may not have read.
-            None if end.lost || task.changed_at >= end.read_at => self.candidates.add(end.key),
+            None if end.lost || task.changed_at >= Some(end.read_at) => self.candidates.add(end.key),
             None => {}
         }
     }
@@ -308,7 +308,7 @@ impl Run {
         let signals = Signals { changed: changed.clone(), stop };
         let delivery = DeliveryTask::new(shared, leased, lease, signals, state.clone());
         let id = self.tasks.spawn(delivery.run()).id();
-        self.running.insert(key, RunningTask { id, changed, state, changed_at: sent });
+        self.running.insert(key, RunningTask { id, changed, state, changed_at: None });
     }
 
     fn report_metrics(&self) {

@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(lease.begin_write(now), now.plus(LEASE), "the clock stood still");
         lease.written();
         assert!(!lease.allows_attempt());
+        tokio::time::sleep(MIN_INTERVAL).await;
         let later = now.plus(Duration::from_secs(10));
         assert_eq!(lease.begin_write(later), later.plus(LEASE));
         tokio::time::sleep(Duration::from_secs(3)).await;

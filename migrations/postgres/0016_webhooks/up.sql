@@ -57,6 +57,7 @@ CREATE TABLE webhook_cursors (
     replay_dead_only boolean,
     breaker_until bigint,
     breaker_step bigint NOT NULL,
+    breaker_unreached bigint NOT NULL,
     failing_since bigint,
     failures bigint NOT NULL,
     succeeded_at bigint,

@@ -57,6 +57,7 @@ CREATE TABLE webhook_cursors (
     replay_dead_only integer,
     breaker_until integer,
     breaker_step integer NOT NULL,
+    breaker_unreached integer NOT NULL,
     failing_since integer,
     failures integer NOT NULL,
     succeeded_at integer,

@@ -12,7 +12,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
-    webhook::{field::WebhookField, model::DisabledReason},
+    webhook::{disabled_reason::DisabledReason, field::WebhookField},
 };
 
 /// A value in the payload of an event.

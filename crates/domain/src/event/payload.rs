@@ -14,7 +14,7 @@ use crate::{
         unlink::LogoutOutcome,
     },
     time::Timestamp,
-    webhook::{field::WebhookField, model::DisabledReason},
+    webhook::{disabled_reason::DisabledReason, field::WebhookField},
 };
 
 /// Declares [`EventName`] and [`EventPayload`]: each row is a kind of event with its stored name, and

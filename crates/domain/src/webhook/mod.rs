@@ -7,6 +7,7 @@ pub(crate) mod attempt;
 pub(crate) mod credentials;
 pub(crate) mod dead_letter;
 pub(crate) mod delivery;
+pub(crate) mod disabled_reason;
 pub(crate) mod event_selection;
 pub(crate) mod field;
 pub(crate) mod model;

@@ -43,6 +43,8 @@ pub struct Breaker {
     pub open_until: Option<Timestamp>,
     /// Number of times that the breaker opened since the last success.
     pub step: u32,
+    /// Number of failures in a row at which no request reached the receiver.
+    pub unreached: u32,
 }
 
 /// A number of retry queues with their earliest events.

@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Audit, Caller, Capability, Error, KeyId, KeySpec, Operators, Orphans, Reach, SessionId,
-    Settings, SettingsPatch,
-    ports::{EventFilter, EventPage, KeyPage, SessionFilter, SessionPage},
+    Actor, Audit, Caller, Capability, Error, EventId, KeyId, KeySpec, Operators, Orphans, Reach,
+    ReplaySpec, SessionId, Settings, SettingsPatch, WebhookId, WebhookPatch,
+    ports::{EventFilter, EventPage, KeyPage, SessionFilter, SessionPage, WebhookPage},
     testing::{CANARY, World},
 };
 
@@ -132,6 +132,75 @@ async fn keys_and_orphans_reject_other_callers_before_lookup() {
             ("adopt", orphans.adopt(&caller, id.as_str()).await.map(drop)),
             ("unlink", orphans.unlink(&caller, id.as_str()).await),
         ] {
+            assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
+        }
+    }
+}
+
+/// Returns the answer of each use case for one webhook.
+async fn webhook_answers(
+    world: &World,
+    caller: &Caller,
+    id: &str,
+) -> Vec<(&'static str, Result<(), Error>)> {
+    let (webhooks, event) = (&world.webhooks, EventId::from_bits(1).to_string());
+    let patch = || WebhookPatch { active: Some(false), ..WebhookPatch::default() };
+    let replay = ReplaySpec { dead_only: true, ..ReplaySpec::default() };
+    let (attempts, dead) =
+        (WebhookPage { after: None, limit: 9 }, WebhookPage { after: None, limit: 9 });
+    vec![
+        ("view", webhooks.view(caller, id).await.map(drop)),
+        ("update", webhooks.update(caller, id, None, patch()).await.map(drop)),
+        ("delete", webhooks.delete(caller, id, None).await),
+        ("ping", webhooks.ping(caller, id).await.map(drop)),
+        ("pause", webhooks.pause(caller, id, None).await.map(drop)),
+        ("resume", webhooks.resume(caller, id, None).await.map(drop)),
+        ("replay", webhooks.replay(caller, id, &replay, None).await.map(drop)),
+        ("state", webhooks.state(caller, id).await.map(drop)),
+        ("attempts", webhooks.attempts(caller, id, &attempts).await.map(drop)),
+        ("dead letters", webhooks.dead_letters(caller, id, &dead).await.map(drop)),
+        ("replay one", webhooks.replay_dead_letter(caller, id, &event, None).await),
+        ("skip", webhooks.skip(caller, id, &event, None).await),
+    ]
+}
+
+#[tokio::test]
+async fn hidden_webhook_equals_missing_webhook() {
+    let world = World::new().await;
+    let hidden = world.acme_webhook().await.id;
+    let missing = WebhookId::from_bits(42);
+    let before = (world.memory.fingerprint(), world.webhook_sender.sent());
+    let outsider = World::zeta();
+    let of_missing = webhook_answers(&world, &outsider, missing.as_str()).await;
+    for id in [hidden.as_str(), "no such id"] {
+        let answers = webhook_answers(&world, &outsider, id).await;
+        for ((action, answer), (_, expected)) in answers.iter().zip(&of_missing) {
+            assert!(matches!(answer, Err(Error::NotFound { noun: "webhook" })), "{action}");
+            assert_eq!(format!("{answer:?}"), format!("{expected:?}"), "{action}");
+        }
+    }
+    let page = WebhookPage { after: None, limit: 200 };
+    assert_eq!(world.webhooks.list(&outsider, &page).await.unwrap(), []);
+    let after = (world.memory.fingerprint(), world.webhook_sender.sent());
+    assert_eq!(before, after, "a rejection changes no state");
+}
+
+/// Webhooks require the capability to manage the whole organization.
+#[tokio::test]
+async fn webhooks_reject_other_callers_before_lookup() {
+    let world = World::new().await;
+    let (id, session) = (world.acme_webhook().await.id, world.acme_session().await.id);
+    // A lookup would fail with another error.
+    world.memory.set_down(true);
+    let nowhere = Caller { organization: None, ..World::acme() };
+    let url = Some("https://shop.example/hook".to_owned());
+    for caller in [World::acme_member(), nowhere, confined(&session)] {
+        let mut answers = webhook_answers(&world, &caller, id.as_str()).await;
+        let patch = WebhookPatch { url: url.clone(), ..WebhookPatch::default() };
+        answers.push(("create", world.webhooks.create(&caller, patch, None).await.map(drop)));
+        let page = WebhookPage { after: None, limit: 9 };
+        answers.push(("list", world.webhooks.list(&caller, &page).await.map(drop)));
+        for (action, answer) in answers {
             assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
         }
     }

@@ -20,6 +20,7 @@ pub(crate) struct ProgressColumns {
     replay: ReplayColumns,
     breaker_until: Option<i64>,
     breaker_step: i64,
+    breaker_unreached: i64,
     failing_since: Option<i64>,
     failures: i64,
     succeeded_at: Option<i64>,
@@ -109,6 +110,7 @@ impl ProgressColumns {
             },
             breaker_until: progress.breaker.open_until.map(Timestamp::millis),
             breaker_step: progress.breaker.step.into(),
+            breaker_unreached: progress.breaker.unreached.into(),
             failing_since: progress.failing_since.map(Timestamp::millis),
             failures: progress.failures.into(),
             succeeded_at: progress.succeeded_at.map(Timestamp::millis),
@@ -134,6 +136,8 @@ impl ProgressColumns {
             breaker: Breaker {
                 open_until: timestamp(self.breaker_until),
                 step: from_bigint(self.breaker_step).ok_or("webhook_cursors.breaker_step")?,
+                unreached: from_bigint(self.breaker_unreached)
+                    .ok_or("webhook_cursors.breaker_unreached")?,
             },
             failing_since: timestamp(self.failing_since),
             failures: from_bigint(self.failures).ok_or("webhook_cursors.failures")?,

@@ -24,9 +24,10 @@ const OF_ALL: &str = "version > 0";
 const KEY: [JsonColumn; 2] = [("organization", "text"), ("webhook", "text")];
 
 /// The columns of `webhook_cursors` that a flush replaces as they are.
-const REPLACED: [JsonColumn; 11] = [
+const REPLACED: [JsonColumn; 12] = [
     ("breaker_until", "bigint"),
     ("breaker_step", "bigint"),
+    ("breaker_unreached", "bigint"),
     ("failing_since", "bigint"),
     ("failures", "bigint"),
     ("succeeded_at", "bigint"),

@@ -42,9 +42,12 @@ impl DeliveryTask {
         tokio::select! {
             biased;
             () = self.signals.stop.cancelled(), if !is_stopping => Happening::Stop,
-            Some(ended) = self.attempts.join_next() => {
-                ended.map_or(Happening::Panic, Happening::Attempt)
-            }
+            Some(ended) = self.attempts.join_next() => match ended {
+                Ok(finished) => Happening::Attempt(finished),
+                // At the end of the grace of a stop.
+                Err(error) if error.is_cancelled() => Happening::Time,
+                Err(_) => Happening::Panic,
+            },
             flushed = or_never(flush) => Happening::Flush(flushed.unwrap_or(Flushed::Failed)),
             () = self.signals.changed.notified() => Happening::Changed,
             Some(ended) = self.lookups.join_next() => {

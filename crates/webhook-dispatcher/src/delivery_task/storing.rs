@@ -141,10 +141,12 @@ impl DeliveryTask {
         let due = self.deliveries.next_due(now).filter(|due| *due > now).map(at);
         let expires = self.credentials_expire(now).map(|left| Instant::now() + left);
         let paused = Some(self.read_from).filter(|at| *at > Instant::now());
-        let stop = self.stopped_at.map(|at| at + STOP_GRACE);
-        let idle = self.idle_since.map(|since| since + IDLE);
-        let renewal = (self.flush.is_none()).then(|| self.lease.renewal_due());
-        let flush = self.flush_at.filter(|_| self.flush.is_none());
+        // A flush is followed by the next one or by the release when it ends.
+        let may_write = self.flush.is_none();
+        let stop = self.stopped_at.map(|at| at + STOP_GRACE).filter(|_| may_write);
+        let idle = self.idle_since.map(|since| since + IDLE).filter(|_| may_write);
+        let renewal = may_write.then(|| self.lease.renewal_due());
+        let flush = self.flush_at.filter(|_| may_write);
         [due, expires, paused, stop, idle, renewal, flush, self.reload_at]
             .into_iter()
             .flatten()

@@ -1,38 +1,34 @@
 //! Suite of [`DeliveryStore`].
 
 use crate::{
-    access::Scope,
-    event::{Event, payload::EventPayload},
-    feed::position::{FeedEvent, FeedPage, FeedPosition},
-    id::{AttemptId, EventId, SessionId},
+    feed::position::FeedPosition,
+    id::{EventId, SessionId},
     ports::{
         environment::Environment,
         store::{
             deliveries::DeliveryStore,
             events::EventLog,
-            feed::Feed,
             webhooks::{WebhookPage, WebhookStore},
             written::Written,
         },
     },
     session::version::Version,
     testing::contract::{
+        delivery_rows::{attempt, dead_letter, queue},
         fixtures::{fresh_scope, stored_events},
         webhooks::{insert, write},
     },
     time::Timestamp,
     webhook::{
-        attempt::{AttemptRecord, OutcomeClass},
-        dead_letter::DeadLetter,
         delivery::{
             changes::DeliveryChanges,
             lease::{
                 Claimed, DeliveryFlush, LEASE, LeaseChange, LeaseClaim, LeasedWebhook, WebhookKey,
             },
-            lookup::LookupRange,
             retry_queue::{OrderingKey, Pass, RetryQueue},
         },
-        model::{DisabledReason, Webhook},
+        disabled_reason::DisabledReason,
+        model::Webhook,
         progress::{Breaker, DeliveryProgress},
         replay::Replay,
         write::WebhookWrite,
@@ -42,7 +38,7 @@ use crate::{
 /// More than every list of the suite.
 const MANY: u32 = 100_000;
 
-fn claim(holder: &str, now: Timestamp) -> LeaseClaim {
+pub(super) fn claim(holder: &str, now: Timestamp) -> LeaseClaim {
     LeaseClaim { holder: holder.to_owned(), now, until: now.plus(LEASE) }
 }
 
@@ -57,7 +53,7 @@ async fn claimed(
 }
 
 /// Claims the lease, which must be free.
-async fn leased(
+pub(super) async fn leased(
     store: &impl DeliveryStore,
     claim: &LeaseClaim,
     webhook: &Webhook,
@@ -73,7 +69,7 @@ async fn stored(store: &impl DeliveryStore, webhook: &Webhook) -> LeasedWebhook 
     stored.expect("the webhook is stored")
 }
 
-fn flush(
+pub(super) fn flush(
     webhook: &Webhook,
     epoch: u64,
     lease: LeaseChange,
@@ -83,7 +79,7 @@ fn flush(
     DeliveryFlush { key, epoch, lease, changes, prune: false, disabled: None, gap: None }
 }
 
-async fn is_written(store: &impl DeliveryStore, flush: DeliveryFlush) -> bool {
+pub(super) async fn is_written(store: &impl DeliveryStore, flush: DeliveryFlush) -> bool {
     let written = store.flush(std::slice::from_ref(&flush)).await.expect("a flush");
     assert!(written.iter().all(|key| *key == flush.key));
     !written.is_empty()
@@ -173,56 +169,6 @@ pub async fn due_time_of_the_owner_survives_the_lease(
     assert_eq!(again.progress.position, FeedPosition::from_number(9));
 }
 
-fn queue(
-    pass: Pass,
-    key: OrderingKey,
-    position: u64,
-    event: EventId,
-    now: Timestamp,
-) -> RetryQueue {
-    RetryQueue {
-        pass,
-        key,
-        event,
-        position: FeedPosition::from_number(position),
-        sequence: 4,
-        attempts: 3,
-        due: now,
-        first_failed_at: now,
-        class: OutcomeClass::ServerError,
-        status: Some(503),
-        skip: false,
-    }
-}
-
-fn dead_letter(event: EventId, session: Option<SessionId>, now: Timestamp) -> DeadLetter {
-    DeadLetter {
-        event,
-        session,
-        position: FeedPosition::from_number(5),
-        attempts: 15,
-        first_failed_at: now,
-        died_at: now,
-        class: OutcomeClass::Reset,
-        status: None,
-        replayed_at: None,
-    }
-}
-
-fn attempt(event: EventId, now: Timestamp, environment: &dyn Environment) -> AttemptRecord {
-    AttemptRecord {
-        id: AttemptId::from_bits(environment.ulid()),
-        event,
-        number: 2,
-        replay: true,
-        at: now,
-        duration: std::time::Duration::from_millis(12),
-        class: OutcomeClass::ClientError,
-        status: Some(404),
-        excerpt: Some("\u{fffd} \"no\"".to_owned()),
-    }
-}
-
 /// A flush writes everything of its webhook, and nothing of another; nothing is written after the
 /// webhook is deleted.
 #[expect(clippy::too_many_lines, reason = "one flush with a value of every kind")]
@@ -248,7 +194,7 @@ pub async fn flush_writes_all_changes_under_the_lease(
     let progress = DeliveryProgress {
         position: FeedPosition::from_number(11),
         replay: None,
-        breaker: Breaker { open_until: Some(now), step: 3 },
+        breaker: Breaker { open_until: Some(now), step: 3, unreached: 6 },
         failing_since: Some(now),
         failures: 16,
         succeeded_at: Some(now),
@@ -404,120 +350,4 @@ pub async fn disablement_yields_to_its_owner(
 
     let live = store.live_webhooks_of(scope.organization()).await.expect("webhooks");
     assert_eq!(live, []);
-}
-
-/// Writes events of the organization and returns them with their positions.
-async fn append(
-    store: &(impl WebhookStore + Feed),
-    scope: &Scope,
-    webhook: &Webhook,
-    version: u64,
-    environment: &dyn Environment,
-) -> FeedEvent {
-    let after = store.horizon().await.expect("horizon").newest;
-    let payload = EventPayload::WebhookGap { webhook: webhook.id.clone() };
-    let event = Event::of_organization(payload, scope.organization(), scope.actor(), environment);
-    let next = Webhook { version: Version(version + 1), ..webhook.clone() };
-    let update = WebhookWrite::Update { webhook: next, expected: Version(version), restart: None };
-    assert_eq!(write(store, scope, update, std::slice::from_ref(&event)).await, Ok(Written::Done));
-    let until = store.horizon().await.expect("horizon").newest;
-    let page = store.page_of_all(after, until, MANY).await.expect("events");
-    page.events.into_iter().find(|found| found.event == event).expect("the event")
-}
-
-/// Live webhooks, those behind, and the events of retry queues and dead letters are found.
-pub async fn waiting_deliveries_are_found(
-    store: &(impl DeliveryStore + WebhookStore + Feed),
-    environment: &dyn Environment,
-) {
-    let (scope, other) = (fresh_scope(environment), fresh_scope(environment));
-    let webhook = insert(store, &scope, FeedPosition::START, environment).await;
-    let idle = insert(store, &other, FeedPosition::START, environment).await;
-    let events = [
-        append(store, &scope, &webhook, 1, environment).await,
-        append(store, &scope, &webhook, 2, environment).await,
-    ];
-    let now = environment.now();
-    let behind = async |now| {
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = store.behind(after.as_ref(), now, 2).await.expect("webhooks");
-            found.extend(page.0);
-            after = page.1;
-            if after.is_none() {
-                return found;
-            }
-        }
-    };
-    assert!(behind(now).await.contains(&webhook.key()) && !behind(now).await.contains(&idle.key()));
-    let follows = store.behind(Some(&webhook.key()), now, MANY).await.expect("webhooks");
-    assert!(!follows.0.contains(&webhook.key()) && follows.1.is_none());
-    let LeasedWebhook { epoch, .. } = leased(store, &claim("a", now), &webhook).await;
-    assert!(!behind(now).await.contains(&webhook.key()), "a router delivers");
-
-    let organization = scope.organization();
-    let [first, last] = events.each_ref().map(|found| found.position);
-    let found = async |organization, range, limit| {
-        store.events_in(organization, &range, limit).await.expect("events")
-    };
-    assert_eq!(found(organization, LookupRange::Event(first), 9).await, events[..1]);
-    assert_eq!(found(other.organization(), LookupRange::Event(first), 9).await, []);
-    let range = |after, until| LookupRange::Organization { after, until };
-    assert_eq!(found(organization, range(FeedPosition::START, last), 9).await, events);
-    assert_eq!(found(organization, range(first, last), 9).await, events[1..]);
-    assert_eq!(found(organization, range(FeedPosition::START, last), 1).await, events[..1]);
-    assert_eq!(found(other.organization(), range(FeedPosition::START, last), 9).await, []);
-
-    let dead = events.each_ref().map(|found| DeadLetter {
-        position: found.position,
-        ..dead_letter(found.event.id.clone(), None, now)
-    });
-    let changes = DeliveryChanges { dead_letters: dead.to_vec(), ..DeliveryChanges::default() };
-    let keep = LeaseChange::Renew(now.plus(LEASE));
-    assert!(is_written(store, flush(&webhook, epoch, keep, changes)).await);
-    let dead_events = async |webhook: &Webhook, after, limit| {
-        store.dead_events(&webhook.key(), after, last, limit).await.expect("events")
-    };
-    let page = |events: &[FeedEvent], until| FeedPage { events: events.to_vec(), until };
-    assert_eq!(dead_events(&webhook, FeedPosition::START, 9).await, page(&events, last));
-    assert_eq!(dead_events(&webhook, FeedPosition::START, 1).await, page(&events[..1], first));
-    assert_eq!(dead_events(&webhook, first, 9).await, page(&events[1..], last));
-    assert_eq!(dead_events(&idle, FeedPosition::START, 9).await, page(&[], last));
-    let replayed = vec![(events[0].event.id.clone(), now)];
-    let changes = DeliveryChanges { replayed, ..DeliveryChanges::default() };
-    assert!(is_written(store, flush(&webhook, epoch, keep, changes)).await);
-    assert_eq!(dead_events(&webhook, FeedPosition::START, 9).await, page(&events[1..], last));
-}
-
-/// Every live webhook is listed once.
-pub async fn live_webhooks_are_listed_once(
-    store: &(impl DeliveryStore + WebhookStore),
-    environment: &dyn Environment,
-) {
-    let scope = fresh_scope(environment);
-    let mut made = Vec::new();
-    for n in 0..5 {
-        let webhook = insert(store, &scope, FeedPosition::START, environment).await;
-        let next = Webhook { paused: n == 2, version: Version(2), ..webhook };
-        let update =
-            WebhookWrite::Update { webhook: next.clone(), expected: Version(1), restart: None };
-        assert_eq!(write(store, &scope, update, &[]).await, Ok(Written::Done));
-        if !next.paused {
-            made.push(next);
-        }
-    }
-    let (mut listed, mut after) = (Vec::new(), None);
-    loop {
-        let page = store.live_webhooks(after.as_ref(), 2).await.expect("webhooks");
-        listed.extend(page.0);
-        after = page.1;
-        if after.is_none() {
-            break;
-        }
-    }
-    listed.retain(|webhook| webhook.organization == *scope.organization());
-    assert_eq!(listed, made);
-    let mut own = store.live_webhooks_of(scope.organization()).await.expect("webhooks");
-    own.sort_by_key(|webhook| webhook.id.clone());
-    assert_eq!(own, made);
 }

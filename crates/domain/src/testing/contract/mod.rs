@@ -5,6 +5,7 @@
 
 mod data_keys;
 mod deliveries;
+mod delivery_rows;
 mod event_retention;
 mod fairness;
 mod feed;
@@ -20,6 +21,7 @@ mod retention;
 mod session_control;
 mod sessions;
 mod tickets;
+mod waiting_deliveries;
 mod webhooks;
 mod worker_store;
 
@@ -27,7 +29,7 @@ pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organizat
 pub use deliveries::{
     disablement_yields_to_its_owner, due_time_of_the_owner_survives_the_lease,
     flush_moves_the_replay_that_it_names, flush_writes_all_changes_under_the_lease,
-    lease_has_one_holder, live_webhooks_are_listed_once, waiting_deliveries_are_found,
+    lease_has_one_holder,
 };
 pub use event_retention::{
     newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
@@ -74,6 +76,7 @@ pub use sessions::{
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
 };
 pub use tickets::ticket_is_spent_once;
+pub use waiting_deliveries::{live_webhooks_are_listed_once, waiting_deliveries_are_found};
 pub use webhooks::{
     first_position_is_found_by_time, replay_and_restart_change_the_progress,
     webhook_is_visible_to_its_organization_only, webhook_pages_cover_every_webhook_once,

@@ -26,9 +26,10 @@ use crate::{
     testing::contract::fixtures::{fresh_scope, stored_events},
     time::Timestamp,
     webhook::{
+        disabled_reason::DisabledReason,
         model::{
-            CustomHeaders, DisabledReason, HeaderPair, PreviousSecret, Webhook, WebhookSecrets,
-            WebhookSettings, WebhookUrlText,
+            CustomHeaders, HeaderPair, PreviousSecret, Webhook, WebhookSecrets, WebhookSettings,
+            WebhookUrlText,
         },
         progress::{DeliveryProgress, ProgressReport, RetrySummary},
         replay::Replay,

@@ -23,7 +23,8 @@ use crate::{
             },
             lookup::LookupRange,
         },
-        model::{DisabledReason, Webhook},
+        disabled_reason::DisabledReason,
+        model::Webhook,
     },
 };
 

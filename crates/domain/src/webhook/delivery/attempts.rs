@@ -15,7 +15,7 @@ use crate::{
             retry_queue::{OrderingKey, Pass, RetryQueue},
             retry_state::{RetryState, RetryStep},
         },
-        model::DisabledReason,
+        disabled_reason::DisabledReason,
         retry_policy::Jitter,
     },
 };
@@ -226,10 +226,10 @@ impl<B: Clone> Deliveries<B> {
             self.make_retries_due(now);
         }
         if outcome.status == Some(410) {
-            self.unflushed.disable = Some(DisabledReason::Gone);
+            self.unflushed.disable = Some((DisabledReason::Gone, self.webhook.version));
         } else if self.progress.failures >= MIN_FAILURES && failing_since.until(now) >= MAX_FAILING
         {
-            self.unflushed.disable = Some(DisabledReason::Failing);
+            self.unflushed.disable = Some((DisabledReason::Failing, self.webhook.version));
         }
         // An event pays neither for an outage nor for the tests during it.
         let counts = !flight.test || Blame::of(&outcome) == Blame::Event;

@@ -56,8 +56,6 @@ pub(crate) struct CircuitBreaker {
     state: Breaker,
     /// Failures in a row that do not blame an event.
     failures: u32,
-    /// Failures in a row that blame the receiver.
-    receiver_failures: u32,
     /// The first key that failed in this row, and whether another failed too.
     first_key: Option<OrderingKey>,
     several_keys: bool,
@@ -65,7 +63,7 @@ pub(crate) struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(crate) fn new(state: Breaker) -> Self {
-        Self { state, ..Self::default() }
+        Self { state, failures: state.unreached, ..Self::default() }
     }
 
     /// Returns the state to store.
@@ -101,12 +99,12 @@ impl CircuitBreaker {
             self.close();
             return;
         }
-        self.failures += 1;
-        self.receiver_failures =
-            if blame == Blame::Receiver { self.receiver_failures + 1 } else { 0 };
+        self.failures = self.failures.saturating_add(1);
+        self.state.unreached =
+            if blame == Blame::Receiver { self.state.unreached.saturating_add(1) } else { 0 };
         self.several_keys |= self.first_key.as_ref().is_some_and(|first| first != key);
         self.first_key.get_or_insert_with(|| key.clone());
-        let spread = self.several_keys || self.receiver_failures >= THRESHOLD;
+        let spread = self.several_keys || self.state.unreached >= THRESHOLD;
         if test {
             self.state.step = self.state.step.saturating_add(1);
             self.open(self.pause(), now);
@@ -209,7 +207,8 @@ mod tests {
 
     #[test]
     fn rejected_event_shows_that_the_receiver_works() {
-        let mut breaker = CircuitBreaker::new(Breaker { open_until: Some(at(0)), step: 3 });
+        let mut breaker =
+            CircuitBreaker::new(Breaker { open_until: Some(at(0)), step: 3, unreached: 7 });
         let rejected = outcome(OutcomeClass::ClientError, Some(400), None);
         breaker.fail(&rejected, &key(1), true, at(1));
         assert_eq!(breaker.state(), Breaker::default());
@@ -222,7 +221,10 @@ mod tests {
         {
             let mut breaker = CircuitBreaker::default();
             breaker.fail(&outcome(class, Some(status), Some(60)), &key(1), false, at(0));
-            assert_eq!(breaker.state(), Breaker { open_until: Some(at(60)), step: 0 });
+            assert_eq!(
+                breaker.state(),
+                Breaker { open_until: Some(at(60)), step: 0, unreached: 0 }
+            );
         }
         let mut breaker = CircuitBreaker::default();
         breaker.fail(
@@ -240,6 +242,18 @@ mod tests {
         for number in 0..12 {
             breaker.fail(&outcome(OutcomeClass::Timeout, None, None), &key(number), false, at(0));
         }
-        assert_eq!(breaker.state(), Breaker { open_until: Some(at(2)), step: 0 });
+        assert_eq!(breaker.state(), Breaker { open_until: Some(at(2)), step: 0, unreached: 0 });
+    }
+
+    #[test]
+    fn failures_without_a_connection_count_over_leases() {
+        let mut breaker = CircuitBreaker::default();
+        for n in 1..=5 {
+            breaker = CircuitBreaker::new(breaker.state());
+            assert!(!breaker.is_open());
+            breaker.fail(&outcome(OutcomeClass::Dns, None, None), &key(1), false, at(0));
+            assert_eq!(breaker.state().unreached, n);
+        }
+        assert!(breaker.is_open());
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         attempt::AttemptRecord,
         dead_letter::DeadLetter,
         delivery::retry_queue::{OrderingKey, Pass, RetryQueue},
-        model::DisabledReason,
+        disabled_reason::DisabledReason,
         progress::DeliveryProgress,
     },
 };

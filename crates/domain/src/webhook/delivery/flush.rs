@@ -62,7 +62,7 @@ impl<B: Clone> Deliveries<B> {
             dead_letters: unflushed.dead_letters.clone(),
             replayed: unflushed.replayed.clone(),
             attempts: unflushed.attempts.clone(),
-            disable: unflushed.disable.map(|reason| (reason, self.webhook.version)),
+            disable: unflushed.disable,
             gaps: unflushed.gaps,
         };
         self.flushing = Some(unflushed);

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::{
     id::EventId,
+    session::version::Version,
     time::Timestamp,
     webhook::{
         attempt::AttemptRecord,
         dead_letter::DeadLetter,
         delivery::retry_queue::{OrderingKey, Pass},
-        model::DisabledReason,
+        disabled_reason::DisabledReason,
     },
 };
 
@@ -21,7 +22,8 @@ pub(crate) struct Unflushed {
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) replayed: Vec<(EventId, Timestamp)>,
     pub(crate) attempts: Vec<AttemptRecord>,
-    pub(crate) disable: Option<DisabledReason>,
+    /// With the version of the webhook whose receiver caused the disablement.
+    pub(crate) disable: Option<(DisabledReason, Version)>,
     pub(crate) ended_replay: Option<Timestamp>,
     pub(crate) gaps: u32,
     /// Whether the progress changed in more than a position.
