@@ -1,53 +1,17 @@
-//! The life of a session on a simulated WhatsApp; each request is printed as a `curl` command.
+//! The life of a session: created, linked, stopped, started, unlinked, logged out and deleted.
 
-use std::{thread, time::Duration};
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testbed::{
-    client::{Api, Credential},
-    http::Reply,
     phones::Phone,
-    programs::Programs,
     sessions::{PATIENCE, SESSIONS, path, path_of},
-    stack::Stack,
     wait,
-    workspace::Workspace,
 };
 
-use crate::commands::Demo;
+use crate::narrator::{Narrator, explain};
 
-/// Interval in which the phone looks for QR codes with `--stay`.
-const POLL: Duration = Duration::from_secs(1);
-
-/// Starts the programs, walks through the life of a session, and stops or stays.
-pub(crate) fn run(workspace: &Workspace, asked: &Demo) -> Result<()> {
-    let programs = Programs::find(workspace, &asked.prebuilt)?;
-    let stack = Stack::start(&programs, "demo", &workspace.scratch("logs")?, None, &[])?;
-    println!(
-        "\nberth, a gateway and a simulated WhatsApp run in a temporary folder.\n\
-         berth listens on {}; no program connects to the real WhatsApp.",
-        stack.api.base()
-    );
-    let key = stack.key("acme", &["manage"])?;
-    let show = Narrator { api: stack.api.with_credential(Some(key.clone())), variable: "KEY" };
-    println!("\n$ KEY=$(berth key create --org acme --name demo --capability manage)");
-    let other = stack.key("zeta", &["manage"])?;
-    let other_organization =
-        Narrator { api: stack.api.with_credential(Some(other)), variable: "OTHER_KEY" };
-    println!("$ OTHER_KEY=$(berth key create --org zeta --name demo --capability manage)");
-    let phone = stack.phones.new_phone("Ada")?;
-    walk(&show, &other_organization, &phone)?;
-    if asked.stay { stay(&show.api, &key, &phone) } else { Ok(()) }
-}
-
-/// Sends requests and prints them.
-struct Narrator {
-    api: Api,
-    variable: &'static str,
-}
-
-fn walk(show: &Narrator, other_organization: &Narrator, phone: &Phone) -> Result<()> {
+/// Walks through the life of a session, with a look from another organization.
+pub(crate) fn walk(show: &Narrator, other_organization: &Narrator, phone: &Phone) -> Result<()> {
     let id = attach(show, phone)?;
     explain("For another organization the session does not exist.");
     other_organization.get(&path(&id))?.expect(404)?;
@@ -110,73 +74,4 @@ fn leave(show: &Narrator, id: &str, phone: &Phone) -> Result<()> {
     wait::until_true("the phone shows no device", PATIENCE, || Ok(phone.devices()?.is_empty()))?;
     println!("  (the phone shows 0 devices)");
     Ok(())
-}
-
-impl Narrator {
-    fn get(&self, path: &str) -> Result<Reply> {
-        self.show("GET", path, None)
-    }
-
-    fn post(&self, path: &str, body: Option<&Value>) -> Result<Reply> {
-        self.show("POST", path, body)
-    }
-
-    fn delete(&self, path: &str) -> Result<Reply> {
-        self.show("DELETE", path, None)
-    }
-
-    /// Polls until the field has this value, and prints the last request.
-    fn until(&self, id: &str, field: &str, value: &Value) -> Result<()> {
-        println!("  (until {field} is {value})");
-        wait::until_true(&format!("{field} is {value}"), PATIENCE, || {
-            Ok(self.api.get(&path(id))?.expect(200)?.json()[field] == *value)
-        })?;
-        self.get(&path(id)).map(drop)
-    }
-
-    fn show(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
-        let how = if method == "GET" { String::new() } else { format!(" -X {method}") };
-        let base = self.api.base();
-        let what = body.map_or_else(String::new, |body| {
-            format!(" -H 'Content-Type: application/json' -d '{body}'")
-        });
-        println!("\n$ curl{how} {base}{path} -H \"X-Api-Key: ${}\"{what}", self.variable);
-        let text = body.map(Value::to_string);
-        let reply = self.api.send(method, path, &[], text.as_deref().map(str::as_bytes))?;
-        println!("  {}", reply.status);
-        if !reply.body.is_empty() {
-            let pretty = serde_json::to_string_pretty(&reply.json())?;
-            println!("  {}", pretty.replace('\n', "\n  "));
-        }
-        Ok(reply)
-    }
-}
-
-/// Keeps everything running; the phone links every session that shows a QR code.
-fn stay(api: &Api, key: &Credential, phone: &Phone) -> Result<()> {
-    println!(
-        "\nEverything runs until Ctrl-C. The phone +{} links every session that shows a QR code.\n\n  \
-         KEY={}\n  curl -X POST {base}{SESSIONS} -H \"X-Api-Key: $KEY\" \
-         -H 'Content-Type: application/json' -d '{{\"start\":true}}'\n  \
-         curl {base}{SESSIONS} -H \"X-Api-Key: $KEY\"\n",
-        phone.number,
-        key.text(),
-        base = api.base(),
-    );
-    loop {
-        thread::sleep(POLL);
-        let waiting = testbed::sessions::list(api)?;
-        for session in waiting.iter().filter(|session| session["status"] == "scan_qr_code") {
-            let Some(id) = session["id"].as_str() else { bail!("a session without an id") };
-            let shown = api.get(&path_of(id, "/qr?wait=0"))?;
-            if let Some(code) = shown.json()["code"].as_str() {
-                let scanned = phone.scan(code);
-                println!("the phone scans {id}: {}", scanned.map_or("not yet", |_| "linked"));
-            }
-        }
-    }
-}
-
-fn explain(text: &str) {
-    println!("\n# {text}");
 }
