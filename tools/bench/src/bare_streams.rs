@@ -14,7 +14,7 @@ use std::{
     process::{Command, ExitCode},
     sync::Arc,
     task::{Context as Task, Poll, ready},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -133,13 +133,17 @@ fn frequency(query: Option<&str>) -> Option<Pace> {
     let frequency: f64 = query?.parse().ok()?;
     let interval = Duration::from_secs_f64(1.0 / frequency);
     let first = HEAD_START + interval.mul_f64(fraction());
-    Some(Pace::Timetable { next: Instant::now() + first, due: SystemTime::now() + first, interval })
+    Some(Pace::Timetable { next: Instant::now() + first, due: now() + first, interval })
 }
 
 /// A part of an interval, different for each stream, so that the streams do not send at one time.
 fn fraction() -> f64 {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-    f64::from(nanos % 1_000_000) / 1e6
+    f64::from(now().subsec_nanos() % 1_000_000) / 1e6
+}
+
+/// Returns the time since 1970, for times that two processes compare.
+pub(crate) fn now() -> Duration {
+    UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// The time at which blocks are sent.
@@ -147,7 +151,7 @@ enum Pace {
     /// All blocks after the next start.
     Burst(watch::Receiver<()>),
     /// A block each interval. Both times are the one of the next block.
-    Timetable { next: Instant, due: SystemTime, interval: Duration },
+    Timetable { next: Instant, due: Duration, interval: Duration },
 }
 
 impl Pace {
@@ -161,7 +165,7 @@ impl Pace {
 
 /// The body of a stream.
 struct Blocks {
-    blocks: Arc<[Bytes]>,
+    all: Arc<[Bytes]>,
     sent: usize,
     pace: Pace,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -169,7 +173,7 @@ struct Blocks {
 
 impl Blocks {
     fn new(blocks: Arc<[Bytes]>, pace: Pace) -> Self {
-        Self { blocks, sent: 0, pace, waiting: None }
+        Self { all: blocks, sent: 0, pace, waiting: None }
     }
 
     /// Returns what the next block waits for.
@@ -181,7 +185,7 @@ impl Blocks {
                 let mut started = started.clone();
                 Some(Box::pin(async move { drop(started.changed().await) }))
             }
-            Pace::Burst(_) if self.sent < self.blocks.len() => None,
+            Pace::Burst(_) if self.sent < self.all.len() => None,
             Pace::Burst(_) => Some(Box::pin(std::future::pending())),
         }
     }
@@ -189,14 +193,14 @@ impl Blocks {
     fn next(&mut self) -> Bytes {
         self.sent += 1;
         if self.sent == 1 {
-            return self.blocks[0].clone();
+            return self.all[0].clone();
         }
         match &mut self.pace {
-            Pace::Burst(_) => self.blocks[self.sent - 1].clone(),
+            Pace::Burst(_) => self.all[self.sent - 1].clone(),
             Pace::Timetable { next, due, interval } => {
-                let label = due.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+                let label = due.as_nanos();
                 (*next, *due) = (*next + *interval, *due + *interval);
-                let text = String::from_utf8_lossy(&self.blocks[1]);
+                let text = String::from_utf8_lossy(&self.all[1]);
                 text.replace(LABEL, &label.to_string()).into()
             }
         }

@@ -59,7 +59,7 @@ fn method(setup: &Setup) -> String {
          this process, with every column. {ROUNDS} rounds, of the late reader {}; the table shows \
          median and range, and ratios are taken round by round. All clients run in one thread on \
          the same cores.",
-        shown(delay::RATE),
+        shown(size.delay_rate()),
         delay::ORGANIZATIONS,
         size.delay_streams() / delay::ORGANIZATIONS,
         shown(size.fan_out_streams()),

@@ -84,6 +84,11 @@ impl Size {
     pub(crate) fn delay_streams(self) -> usize {
         (self.streams / 100).next_multiple_of(20).max(20)
     }
+
+    /// Returns the number of events per second whose delay is measured, by default 1,000.
+    pub(crate) fn delay_rate(self) -> usize {
+        self.delay_streams() * 10
+    }
 }
 
 /// The measurements.

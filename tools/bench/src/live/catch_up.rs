@@ -163,7 +163,7 @@ fn copy(cluster: &Cluster, organization: &str) -> Result<usize> {
     loop {
         match std::io::Read::read(&mut output, &mut buffer)? {
             0 => break,
-            read => count += buffer[..read].iter().filter(|byte| **byte == b'\n').count(),
+            read => buffer[..read].iter().for_each(|byte| count += usize::from(*byte == b'\n')),
         }
     }
     ensure!(psql.wait()?.success(), "psql failed");

@@ -16,12 +16,11 @@ use crate::{
     aim::Aim,
     bare_streams::{self, BareStreams},
     connection::request,
+    options::Size,
     rounds::ROUNDS,
     spread::{float, number},
 };
 
-/// Created sessions, and so events, per second.
-pub(super) const RATE: usize = 1_000;
 pub(super) const ORGANIZATIONS: usize = 10;
 /// Duration of a round.
 const ROUND: Duration = Duration::from_secs(4);
@@ -58,11 +57,11 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)>
     let mut rounds: [DelayRounds; 4] = Default::default();
     for round in 1..=ROUNDS {
         println!("  delay, round {round} of {ROUNDS}");
-        let streams = setup.size.delay_streams();
+        let size = setup.size;
         let [of_bare, of_sqlite, committing, other] = &mut rounds;
-        add(of_bare, bare_delays(&bare, streams)?)?;
-        add(of_sqlite, sqlite.delays(streams)?.0)?;
-        let (here, there) = postgres.delays(streams)?;
+        add(of_bare, bare_delays(&bare, size)?)?;
+        add(of_sqlite, sqlite.delays(size)?.0)?;
+        let (here, there) = postgres.delays(size)?;
         add(committing, here)?;
         add(other, there)?;
     }
@@ -97,10 +96,10 @@ fn add(rounds: &mut DelayRounds, mut delays: Vec<u64>) -> Result<()> {
 }
 
 /// Returns the delays of hyper alone in nanoseconds.
-fn bare_delays(bare: &BareStreams, streams: usize) -> Result<Vec<u64>> {
-    let frequency = RATE / ORGANIZATIONS;
+fn bare_delays(bare: &BareStreams, size: Size) -> Result<Vec<u64>> {
+    let frequency = size.delay_rate() / ORGANIZATIONS;
     let request = request("GET", bare.address, &format!("/timetable?{frequency}"), None);
-    let asked = vec![StreamRequest { address: bare.address, request }; streams];
+    let asked = vec![StreamRequest { address: bare.address, request }; size.delay_streams()];
     let arrivals = follow(&asked, frequency * seconds(), || Ok(()))?.1;
     let delays = arrivals.into_iter().flatten();
     Ok(delays.map(|(planned, read)| read.saturating_sub(planned)).collect())
@@ -143,13 +142,13 @@ impl Routers {
     }
 
     /// Returns the delays in nanoseconds at the router that commits, and at another one.
-    fn delays(&self, streams: usize) -> Result<(Vec<u64>, Vec<u64>)> {
+    fn delays(&self, size: Size) -> Result<(Vec<u64>, Vec<u64>)> {
         let addresses: Vec<_> = self
             .stacks
             .iter()
             .map(|stack| http::address(stack.api.base()))
             .collect::<Result<_>>()?;
-        let asked = (0..streams).map(|which| {
+        let asked = (0..size.delay_streams()).map(|which| {
             let address = addresses[which / ORGANIZATIONS % addresses.len()];
             let key = &self.keys[which % ORGANIZATIONS];
             let path = "/api/v1/events?event=session.created";
@@ -158,8 +157,9 @@ impl Routers {
         let asked: Vec<_> = asked.collect();
         let credentials = self.keys.clone();
         let writer = SessionWriter { address: addresses[0], credentials, connections: WRITERS };
-        let count = RATE * seconds();
-        let write = || writer.write_on_schedule(float(RATE as u64), count);
+        let count = size.delay_rate() * seconds();
+        let rate = float(size.delay_rate() as u64);
+        let write = || writer.write_on_schedule(rate, count);
         let (answers, arrivals) = follow(&asked, count / ORGANIZATIONS, write)?;
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for (asked, arrivals) in asked.iter().zip(arrivals) {

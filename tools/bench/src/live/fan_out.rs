@@ -53,15 +53,11 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)>
     for round in 1..=ROUNDS {
         println!("  fan-out, round {round} of {ROUNDS}");
         let burst = request("GET", bare.address, "/burst", None);
-        of_bare.push(rate(
-            streams,
-            StreamRequest { address: bare.address, request: burst },
-            || bare.burst(),
-        )?);
+        let burst = StreamRequest { address: bare.address, request: burst };
+        of_bare.push(rate(streams, &burst, || bare.burst())?);
         let live = request("GET", address, "/api/v1/events", Some(&key));
-        of_berth.push(rate(streams, StreamRequest { address, request: live }, || {
-            writer.write(EVENTS).map(drop)
-        })?);
+        let live = StreamRequest { address, request: live };
+        of_berth.push(rate(streams, &live, || writer.write(EVENTS).map(drop))?);
     }
     let name = format!("fan-out, events/s: {} streams", shown(streams));
     let figure = StreamFigure::new(name, 0, &of_berth, &of_bare)?;
@@ -93,11 +89,11 @@ fn blocks(stack: &Stack, key: &Credential, writer: &SessionWriter) -> Result<Vec
 /// Opens the streams, lets the server send, and returns the events per second of all streams.
 fn rate(
     streams: usize,
-    asked: StreamRequest,
+    asked: &StreamRequest,
     send: impl FnOnce() -> Result<()> + Send,
 ) -> Result<f64> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let followed = open(&runtime, streams, &asked)?;
+    let followed = open(&runtime, streams, asked)?;
     let began = Instant::now();
     std::thread::scope(|scope| {
         let sending = scope.spawn(send);

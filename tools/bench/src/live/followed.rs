@@ -1,15 +1,14 @@
 //! Clients of event streams: open connections whose events are read by one thread.
 
-use std::{
-    net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+
+use crate::bare_streams;
 
 /// Bytes of a buffer; small, because there are thousands of streams.
 const BUFFER: usize = 2 * 1024;
@@ -106,10 +105,9 @@ pub(super) fn label(event: &[u8]) -> Option<u64> {
     std::str::from_utf8(&event[at..at + digits.count()]).ok()?.parse().ok()
 }
 
-/// Returns nanoseconds since 1970, for times that two processes compare.
+/// Returns nanoseconds since 1970.
 pub(super) fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or_default()
+    u64::try_from(bare_streams::now().as_nanos()).unwrap_or_default()
 }
 
 #[cfg(test)]

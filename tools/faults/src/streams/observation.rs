@@ -72,7 +72,9 @@ impl AuditLog {
         let mut cursor = String::new();
         loop {
             let page = api.get(&format!("/api/v1/audit?limit=200{cursor}"))?.expect(200)?.json();
-            page["data"].as_array().context("a list")?.iter().for_each(|event| log.add(event));
+            for event in page["data"].as_array().context("a list")? {
+                log.add(event);
+            }
             let Some(next) = page["nextCursor"].as_str() else { return Ok(log) };
             cursor = format!("&cursor={next}");
         }
@@ -147,7 +149,9 @@ mod tests {
         }
         log.add(&json!({ "id": "k", "event": "api_key.created", "session": null, "sequence": 0 }));
         let mut observed = Observation::new("test".to_owned());
-        arrivals.iter().for_each(|event| observed.add(event));
+        for event in arrivals {
+            observed.add(event);
+        }
         log.must_equal(&observed).map_or_else(|error| error.to_string(), |()| "equal".to_owned())
     }
 

@@ -20,9 +20,9 @@ use testbed::{
 use super::{observation::Acknowledged, routers::Client};
 
 /// Threads of one organization.
-const THREADS: u64 = 2;
+const THREADS: u64 = 4;
 /// Pause between two changes.
-const PAUSE: Duration = Duration::from_millis(15);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The running threads. Dropping the value ends them.
 #[derive(Debug)]
