@@ -1,5 +1,5 @@
-//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, and
-//! schemathesis.
+//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, webhooks,
+//! network namespaces, and schemathesis.
 //!
 //! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in
 //! one process. `cargo nextest run -p acceptance` runs each test in a process of its own, which
@@ -12,6 +12,10 @@
 pub mod deployment;
 pub mod event_stream;
 pub mod http2;
+pub mod name_server;
+pub mod namespace;
 mod python;
 pub mod schemathesis;
+pub mod signatures;
 pub mod web_socket;
+pub mod webhook;
