@@ -1,0 +1,203 @@
+//! Settings of webhooks: what is refused names its field and writes nothing.
+
+use acceptance::{
+    deployment::Deployment,
+    webhook::{WEBHOOKS, Webhook},
+};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use testbed::{client::Api, receiver::Receiver, sessions::Owned};
+
+use super::SECRET;
+use crate::{each_database, streams::audit};
+
+each_database!(
+    shared: invalid_settings_name_their_field_and_write_nothing,
+    berth_itself_and_its_database_are_never_reached,
+    webhooks_are_limited_and_listed_newest_first,
+    repeated_creation_makes_one_webhook,
+    update_needs_the_present_version,
+);
+
+/// Fields beside a valid URL, or with another one, and the pointer of the fault.
+fn invalid() -> Vec<(Value, &'static str)> {
+    let too_many: Value = (0..21).map(|n| (format!("X-{n}"), json!("x"))).collect::<Vec<_>>().into_iter().collect::<serde_json::Map<_, _>>().into();
+    let long = "a".repeat(2_100);
+    let mut table = vec![
+        (json!({ "url": null }), "/url"),
+        (json!({ "url": 7 }), "/url"),
+        (json!({ "url": "" }), "/url"),
+        (json!({ "url": format!("http://example.com/{long}") }), "/url"),
+        (json!({ "events": [] }), "/events"),
+        (json!({ "events": "*" }), "/events"),
+        (json!({ "events": ["session.created", "nothing"] }), "/events/1"),
+        (json!({ "events": ["nothing.*"] }), "/events/0"),
+        (json!({ "events": ["session.*", 7] }), "/events/1"),
+        (json!({ "sessionId": "sess_01JGXS1DN0000000000000ZZZZ" }), "/sessionId"),
+        (json!({ "sessionId": "x" }), "/sessionId"),
+        (json!({ "active": "yes" }), "/active"),
+        (json!({ "ordered": 1 }), "/ordered"),
+        (json!({ "secret": "too short" }), "/secret"),
+        (json!({ "secret": "a".repeat(257) }), "/secret"),
+        (json!({ "secret": "a secret with a line\nbreak in it" }), "/secret"),
+        (json!({ "secret": 7 }), "/secret"),
+        (json!({ "retryPolicy": 7 }), "/retryPolicy"),
+        (json!({ "retryPolicy": { "policy": "never" } }), "/retryPolicy/policy"),
+        (json!({ "retryPolicy": { "delaySeconds": 0 } }), "/retryPolicy/delaySeconds"),
+        (json!({ "retryPolicy": { "delaySeconds": 3601 } }), "/retryPolicy/delaySeconds"),
+        (json!({ "retryPolicy": { "delaySeconds": 1.5 } }), "/retryPolicy/delaySeconds"),
+        (json!({ "retryPolicy": { "attempts": 16 } }), "/retryPolicy/attempts"),
+        (json!({ "retryPolicy": { "attempts": -1 } }), "/retryPolicy/attempts"),
+        (json!({ "retryPolicy": { "more": 1 } }), "/retryPolicy/more"),
+        (json!({ "customHeaders": too_many }), "/customHeaders"),
+        (json!({ "customHeaders": { "X-A": 7 } }), "/customHeaders/X-A"),
+        (json!({ "customHeaders": { "X-A": "a".repeat(1_025) } }), "/customHeaders"),
+        (json!({ "customHeaders": { "X-A": "a\r\nHost: b" } }), "/customHeaders"),
+        (json!({ "customHeaders": { "X A": "a" } }), "/customHeaders"),
+        (json!({ "customHeaders": { "": "a" } }), "/customHeaders"),
+        (json!({ "customHeaders": { "X-Token": "***" } }), "/customHeaders"),
+        (json!({ "unknown": 1 }), "/unknown"),
+        (json!({ "paused": true }), "/paused"),
+        (json!({ "id": "wh_01JGXS1DN0000000000000ZZZZ" }), "/id"),
+    ];
+    for name in [
+        "Host", "content-length", "Transfer-Encoding", "Connection", "Keep-Alive", "TE", "Trailer",
+        "Upgrade", "Expect", "Proxy-Authorization", "webhook-signature", "X-Webhook-Hmac",
+    ] {
+        table.push((json!({ "customHeaders": { name: "x" } }), "/customHeaders"));
+    }
+    for url in ["ftp://example.com/", "example.com", "http://a:b@example.com/", "http://example.com/#a",
+        "http://example.com:0/", "http://example.com:65536/", "http://exa mple.com/", "http:///",
+        "http://bücher.example/", "http://example.com\\@a/", "http://example.com/\r\nX: y"]
+    {
+        table.push((json!({ "url": url }), "/url"));
+    }
+    table
+}
+
+fn invalid_settings_name_their_field_and_write_nothing(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let receiver = Receiver::start()?;
+    let webhook = Webhook::create(&api, &receiver.url(), json!({ "events": ["auth.*"] }))?;
+    let before = (api.get(WEBHOOKS)?.expect(200)?.json(), audit(&api)?);
+    for (fields, pointer) in invalid() {
+        let mut body = json!({ "url": receiver.url() });
+        if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
+            body.extend(fields.clone());
+        }
+        check_fault(&api.post(WEBHOOKS, &body)?.expect_error(400, "validation_error")?.json(), pointer)
+            .with_context(|| format!("create {fields}"))?;
+        check_fault(&webhook.patch(&fields)?.expect_error(400, "validation_error")?.json(), pointer)
+            .with_context(|| format!("update {fields}"))?;
+    }
+    for body in ["", "{", "[]", "null", "7", "\"x\"", "{\"url\":\"http://a.example/\",\"url\":\"x\"}"] {
+        let reply = api.send("POST", WEBHOOKS, &[], Some(body.as_bytes()))?;
+        reply.expect_error(400, "validation_error").context(body)?;
+    }
+    let after = (api.get(WEBHOOKS)?.expect(200)?.json(), audit(&api)?);
+    ensure!(before == after, "an invalid request has written something: {after:?}");
+    ensure!(receiver.count() == 0, "an invalid request was delivered");
+    Ok(())
+}
+
+/// The body names this field, and no other.
+fn check_fault(body: &Value, pointer: &str) -> Result<()> {
+    let fields = body["error"]["details"]["fields"].as_array().context("fields")?;
+    let pointers: Vec<_> = fields.iter().map(|field| field["pointer"].clone()).collect();
+    ensure!(pointers == [pointer], "{pointers:?} instead of {pointer}");
+    ensure!(fields[0]["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{fields:?}");
+    Ok(())
+}
+
+/// The tests allow all of 127.0.0.0/8, and the listeners are there.
+fn berth_itself_and_its_database_are_never_reached(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let mut own = Vec::new();
+    for setting in ["BERTH_LISTEN", "BERTH_NODE_LISTEN", "BERTH_OPS_LISTEN"] {
+        own.push(deployment.stack.address(setting)?.port());
+    }
+    if let Some(cluster) = &deployment.cluster {
+        let url = cluster.url("contract");
+        let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next());
+        let port = address.and_then(|address| address.rsplit(':').next());
+        own.push(port.context("a URL with a port")?.parse()?);
+    }
+    for port in own {
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+            let url = format!("http://{host}:{port}/metrics");
+            let reply = api.post(WEBHOOKS, &json!({ "url": url }))?;
+            let reply = reply.expect_error(400, "validation_error").with_context(|| url.clone())?;
+            check_fault(&reply.json(), "/url").context(url)?;
+        }
+    }
+    Ok(())
+}
+
+fn webhooks_are_limited_and_listed_newest_first(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let mut ids = Vec::new();
+    for n in 0..20 {
+        let url = format!("http://shop{n}.example.invalid/");
+        ids.insert(0, json!(Webhook::create(&api, &url, json!({ "active": false }))?.id));
+    }
+    let body = json!({ "url": "http://shop.example.invalid/" });
+    let full = api.post(WEBHOOKS, &body)?.expect_error(409, "conflict")?.json();
+    let details = json!({ "quota": "webhooks", "limit": 20, "used": 20 });
+    ensure!(full["error"]["details"] == details, "{full}");
+    let mut listed = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("{WEBHOOKS}?limit=7{cursor}"))?.expect(200)?.json();
+        let data = page["data"].as_array().context("a list has data")?;
+        listed.extend(data.iter().map(|webhook| webhook["id"].clone()));
+        let Some(next) = page["nextCursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    ensure!(listed == ids, "{listed:?} instead of {ids:?}");
+    Ok(())
+}
+
+fn repeated_creation_makes_one_webhook(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let receiver = Receiver::start()?;
+    let body = json!({ "url": receiver.url(), "secret": SECRET, "active": false }).to_string();
+    let headers = [("Idempotency-Key", "one-webhook")];
+    let create = |api: &Api| api.send("POST", WEBHOOKS, &headers, Some(body.as_bytes()));
+    let (first, second) = (create(&api)?.expect(201)?, create(&api)?.expect(201)?);
+    ensure!(first.json() == second.json(), "{} and {}", first.json(), second.json());
+    let listed = api.get(WEBHOOKS)?.expect(200)?.json();
+    ensure!(listed["data"].as_array().is_some_and(|all| all.len() == 1), "{listed}");
+    Ok(())
+}
+
+fn update_needs_the_present_version(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let session = Owned::create(&api, "selected")?;
+    let webhook = Webhook::create(&api, "http://shop.example.invalid/", json!({ "active": false }))?;
+    let change = json!({
+        "url": "https://shop.example.invalid/new?key=7", "sessionId": session.id,
+        "events": ["auth.*", "session.created"], "ordered": false,
+        "customHeaders": { "X-Tenant": "7", "Authorization": "Bearer hidden" },
+        "retryPolicy": { "policy": "linear", "delaySeconds": 60, "attempts": 3 }, "secret": SECRET,
+    });
+    let send = |guard: &str| {
+        let headers = [("Content-Type", "application/merge-patch+json"), ("If-Match", guard)];
+        api.send("PATCH", &webhook.path(""), &headers, Some(change.to_string().as_bytes()))
+    };
+    send("\"7\"")?.expect_error(412, "precondition_failed")?;
+    let reply = send("\"1\"")?.expect(200)?;
+    ensure!(reply.header("etag") == Some("\"2\""), "{:?}", reply.head);
+    let view = webhook.view()?;
+    ensure!(view == reply.json() && view["version"] == 2, "{view}");
+    for field in ["url", "sessionId", "events", "ordered", "retryPolicy"] {
+        ensure!(view[field] == change[field], "{field} of {view}");
+    }
+    let masked = json!({ "X-Tenant": "7", "Authorization": "***" });
+    ensure!(view["customHeaders"] == masked && view.get("secret").is_none(), "{view}");
+    // A masked value that is sent back stays as it is.
+    webhook.patch(&json!({ "customHeaders": masked }))?.expect(200)?;
+    ensure!(webhook.view()?["version"] == 2, "{}", webhook.view()?);
+    api.send("DELETE", &webhook.path(""), &[("If-Match", "\"1\"")], None)?
+        .expect_error(412, "precondition_failed")?;
+    api.send("DELETE", &webhook.path(""), &[("If-Match", "\"2\"")], None)?.expect(204).map(drop)
+}
