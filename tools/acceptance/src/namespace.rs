@@ -18,10 +18,8 @@ const INSIDE: &str = "BERTH_ACCEPTANCE_NAMESPACE";
 /// The environment variable that skips the tests that need a namespace.
 const WITHOUT: &str = "BERTH_TEST_NO_NAMESPACES";
 /// Address of the name server inside the namespace.
-pub const NAME_SERVER: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-    53,
-);
+pub const NAME_SERVER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 53);
 
 /// Makes every IPv4 and IPv6 address local, so that a connection to any of them ends at a listener
 /// of the namespace, and no packet leaves. The name server and the file of hosts are those of the

@@ -52,7 +52,9 @@ impl Python {
         if found.works() {
             return Ok(found);
         }
-        println!("          making a virtual environment with schemathesis and standardwebhooks (once)");
+        println!(
+            "          making a virtual environment with schemathesis and standardwebhooks (once)"
+        );
         let _ = fs::remove_dir_all(&place);
         // The environment is created under another name and renamed when complete, because another
         // checkout may do the same.
@@ -69,7 +71,10 @@ impl Python {
     /// An upgrade of the system's Python may have broken the environment.
     fn works(&self) -> bool {
         let mut probe = Command::new(&self.interpreter);
-        workspace::answer(probe.args(["-c", "import schemathesis, openapi_spec_validator, standardwebhooks"])).is_ok()
+        workspace::answer(
+            probe.args(["-c", "import schemathesis, openapi_spec_validator, standardwebhooks"]),
+        )
+        .is_ok()
     }
 }
 

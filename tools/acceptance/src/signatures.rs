@@ -1,11 +1,7 @@
 //! Signatures of webhook requests, verified by code that is not berth's: the Python library of
 //! Standard Webhooks, and the function in `docs/webhooks.md`.
 
-use std::{
-    fs,
-    io::Write as _,
-    process::Stdio,
-};
+use std::{fs, io::Write as _, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

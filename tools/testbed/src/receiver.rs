@@ -200,7 +200,8 @@ impl Receiver {
             let event = one.event();
             let attempt = one.header("x-webhook-attempt").unwrap_or_default();
             let replay = if one.is_replay() { ", replay" } else { "" };
-            let (kind, session, sequence) = (&event["event"], &event["session"], &event["sequence"]);
+            let (kind, session, sequence) =
+                (&event["event"], &event["session"], &event["sequence"]);
             format!("{kind} {session} {sequence}, attempt {attempt}{replay}")
         };
         lock(&self.state.deliveries).iter().map(line).collect()
@@ -319,7 +320,10 @@ mod tests {
         let seen = receiver.deliveries();
         let ids: Vec<_> = seen.iter().map(Delivery::id).collect();
         assert_eq!(ids, ["one", "two", "three"]);
-        assert_eq!((seen[0].target.as_str(), seen[0].event()), ("POST /hook?a=1", Value::from(serde_json::Map::new())));
+        assert_eq!(
+            (seen[0].target.as_str(), seen[0].event()),
+            ("POST /hook?a=1", Value::from(serde_json::Map::new()))
+        );
         assert_eq!(receiver.connections(), [receiver.address; 3]);
     }
 }

@@ -37,7 +37,10 @@ fn relabel(session: &Owned, times: usize) -> Result<()> {
     let label = session.view()?["label"].to_string();
     for n in 0..times {
         let change = json!({ "label": format!("{} {n}", label.trim_matches('"')) }).to_string();
-        session.api.send("PATCH", &path(&session.id), &merge, Some(change.as_bytes()))?.expect(200)?;
+        session
+            .api
+            .send("PATCH", &path(&session.id), &merge, Some(change.as_bytes()))?
+            .expect(200)?;
     }
     Ok(())
 }

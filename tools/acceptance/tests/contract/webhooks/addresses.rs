@@ -88,7 +88,8 @@ impl Watch {
             ("http://alias-of-public.test/".to_owned(), PUBLIC),
             ("http://allowed.test/".to_owned(), "127.0.0.1"),
         ] {
-            let webhook = Webhook::create(api, &url, json!({ "active": false })).context(url.clone())?;
+            let webhook =
+                Webhook::create(api, &url, json!({ "active": false })).context(url.clone())?;
             let ping = webhook.act(":ping")?;
             ensure!(ping["outcome"] == "2xx", "{url}: {ping}");
             let dialled = self.dialled();
@@ -124,7 +125,8 @@ impl Watch {
     }
 
     fn check_update(&self, api: &Api) -> Result<()> {
-        let webhook = Webhook::create(api, &format!("http://{PUBLIC}/"), json!({ "active": false }))?;
+        let webhook =
+            Webhook::create(api, &format!("http://{PUBLIC}/"), json!({ "active": false }))?;
         for url in ["http://127.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://loopback.test/"] {
             let reply = webhook.patch(&json!({ "url": url }))?;
             reply.expect_error(400, "validation_error").context(url)?;
@@ -138,7 +140,8 @@ impl Watch {
 
     /// A redirect to a forbidden address is a failure and is not followed.
     fn check_redirects(&self, api: &Api) -> Result<()> {
-        let webhook = Webhook::create(api, &format!("http://{PUBLIC}/"), json!({ "active": false }))?;
+        let webhook =
+            Webhook::create(api, &format!("http://{PUBLIC}/"), json!({ "active": false }))?;
         for (code, to) in [
             (301, "http://169.254.169.254/latest/meta-data/"),
             (302, "http://127.0.0.1/"),

@@ -69,7 +69,10 @@ fn deliveries_are_the_audit_log_in_order_and_signed(deployment: &Deployment) -> 
     ensure!(accepted.iter().all(|row| row == &[BOTH, NONE]), "{accepted:?}");
     let unsigned = plain.until("the creations arrive", PROMPT, |all| all.len() >= 25)?;
     for header in ["webhook-signature", "x-webhook-hmac", "x-webhook-hmac-algorithm"] {
-        ensure!(unsigned.iter().all(|one| one.header(header).is_none()), "{header} without a secret");
+        ensure!(
+            unsigned.iter().all(|one| one.header(header).is_none()),
+            "{header} without a secret"
+        );
     }
     let state = webhook.until("all is delivered", |state| state["delivered"] == count)?;
     ensure!(state["signed"] == true && state["lag"] == 0 && state["failed"] == 0, "{state}");
@@ -89,9 +92,9 @@ fn live_in_parallel(api: &Api) -> Result<()> {
     };
     thread::scope(|scope| {
         let writers: Vec<_> = (0..3).map(|writer| scope.spawn(move || live(writer))).collect();
-        writers.into_iter().try_for_each(|writer| {
-            writer.join().map_err(|_| anyhow!("a writer panicked"))?
-        })
+        writers
+            .into_iter()
+            .try_for_each(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?)
     })
 }
 
@@ -117,7 +120,8 @@ fn check_headers(delivery: &Delivery) -> Result<()> {
 fn signatures_follow_a_rotation(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let receiver = Receiver::start()?;
-    let secrets = ["the-first-secret-of-24-chars", SECRET, "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtMw=="];
+    let secrets =
+        ["the-first-secret-of-24-chars", SECRET, "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtMw=="];
     let fields = json!({ "secret": secrets[0], "events": ["session.*"] });
     let webhook = Webhook::create(&api, &receiver.url(), fields)?;
     let session = Owned::create(&api, "signed")?;
@@ -196,7 +200,8 @@ fn filters_select_events(deployment: &Deployment) -> Result<()> {
 fn ping_reports_the_outcome_and_is_no_event(deployment: &Deployment) -> Result<()> {
     let Organization { api, name } = deployment.organization()?;
     let receiver = Receiver::start()?;
-    let webhook = Webhook::create(&api, &receiver.url(), json!({ "secret": SECRET, "events": ["auth.*"] }))?;
+    let webhook =
+        Webhook::create(&api, &receiver.url(), json!({ "secret": SECRET, "events": ["auth.*"] }))?;
     let answers = [
         (Answer::status(200), "2xx", json!(200)),
         (Answer::status(226), "2xx", json!(226)),
@@ -212,7 +217,9 @@ fn ping_reports_the_outcome_and_is_no_event(deployment: &Deployment) -> Result<(
         let ping = webhook.act(":ping")?;
         ensure!(ping["outcome"] == outcome && ping["status"] == status, "{outcome}: {ping}");
         ensure!(ping["durationMs"].is_u64(), "{ping}");
-        let [sent] = &receiver.deliveries()[..] else { anyhow::bail!("{outcome}: not one request") };
+        let [sent] = &receiver.deliveries()[..] else {
+            anyhow::bail!("{outcome}: not one request")
+        };
         let event = sent.event();
         ensure!(event["event"] == "webhook.ping" && event["organization"] == *name, "{event}");
         ensure!(event["payload"]["webhook"] == webhook.id.as_str(), "{event}");

@@ -15,7 +15,7 @@ use testbed::{
 };
 
 use super::{PROMPT, QUIET, relabel};
-use crate::each_database;
+use crate::{each_database, isolation::fresh};
 
 each_database!(
     shared: webhook_of_another_organization_looks_missing,
@@ -30,6 +30,7 @@ type Request = (&'static str, &'static str, Option<(&'static str, &'static str)>
 const MERGE: Option<(&str, &str)> = Some(("Content-Type", "application/merge-patch+json"));
 const GUARD: Option<(&str, &str)> = Some(("If-Match", "\"1\""));
 const KNOWN: Option<(&str, &str)> = Some(("If-None-Match", "\"1\""));
+const REPEAT: &str = "Idempotency-Key";
 const LETTER: &str = "/dead-letters/evt_01JGXS1DN0000000000000ZZZZ";
 
 /// Every kind of request about a webhook, valid and invalid. `LETTER` stands for the path of a dead
@@ -56,7 +57,7 @@ const REQUESTS: &[Request] = &[
     ("GET", "/dead-letters?limit=201", None, ""),
     ("POST", ":ping", None, ""),
     ("POST", ":pause", None, ""),
-    ("POST", ":pause", Some(("Idempotency-Key", "of-a-webhook")), ""),
+    ("POST", ":pause", Some((REPEAT, "")), ""),
     ("POST", ":resume", None, ""),
     ("POST", ":replay", None, r#"{"since":0}"#),
     ("POST", ":replay", None, r#"{"deadOnly":true}"#),
@@ -75,7 +76,10 @@ fn send(api: &Api, id: &str, request: &Request) -> Result<Reply> {
     let (method, what, header, body) = request;
     let path = format!("{WEBHOOKS}/{id}{what}");
     let body = (!body.is_empty()).then_some(body.as_bytes());
-    api.send_raw(method, &path, header.as_slice(), body)
+    // An idempotency key that was used for another webhook is refused for that alone.
+    let unused = fresh();
+    let own = |(name, value)| if name == REPEAT { (name, unused.as_str()) } else { (name, value) };
+    api.send_raw(method, &path, header.map(own).as_slice(), body)
 }
 
 /// A custom header that must not leave its organization.
@@ -99,7 +103,9 @@ fn webhook_of_another_organization_looks_missing(deployment: &Deployment) -> Res
     ensure!(seen.len() == 2, "B's requests made {} deliveries", seen.len());
     // The owner gets no 404, so the 404 of others has no other cause.
     let other = ["/dead-letters/", ":unknown"];
-    for request in REQUESTS.iter().filter(|request| !other.iter().any(|it| request.1.starts_with(it))) {
+    for request in
+        REQUESTS.iter().filter(|request| !other.iter().any(|it| request.1.starts_with(it)))
+    {
         let status = send(&a, &webhook.id, request)?.status;
         ensure!(status != 404 && status < 500, "{} {}: {status}", request.0, request.1);
     }
@@ -155,8 +161,10 @@ fn callers_without_manage_over_everything_are_refused(deployment: &Deployment) -
             caller.post(WEBHOOKS, body)?.expect_error(403, "forbidden")?;
         }
         for request in REQUESTS {
-            let replies =
-                (send(caller, &webhook.id, request)?, send(caller, &unused(&webhook.id)?, request)?);
+            let replies = (
+                send(caller, &webhook.id, request)?,
+                send(caller, &unused(&webhook.id)?, request)?,
+            );
             let name = format!("{} {}", request.0, request.1);
             ensure!(replies.0.stable_parts() == replies.1.stable_parts(), "{name} differs");
             let status = replies.0.status;

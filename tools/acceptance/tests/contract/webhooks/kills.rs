@@ -13,13 +13,8 @@ use acceptance::{
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use testbed::{
-    client::Api,
-    options::DatabaseKind,
-    receiver::Receiver,
-    router::Router,
-    sessions::Owned,
-    stack::Victim,
-    wait,
+    client::Api, options::DatabaseKind, receiver::Receiver, router::Router, sessions::Owned,
+    stack::Victim, wait,
 };
 
 use super::{PROMPT, check_same, first_arrivals, relabel};
@@ -53,7 +48,9 @@ fn storm(api: &Api, stopped: &AtomicBool) {
     while !stopped.load(Ordering::SeqCst) {
         let made = match &session {
             None => Owned::create(api, "in a storm").map(|created| session = Some(created)),
-            Some(present) => relabel(present, 5).and_then(|()| present.delete()).map(|()| session = None),
+            Some(present) => {
+                relabel(present, 5).and_then(|()| present.delete()).map(|()| session = None)
+            }
         };
         if made.is_err() {
             session = None;
@@ -136,7 +133,10 @@ fn take_over(deployment: &mut Deployment) -> Result<()> {
             first_arrivals(all).len() >= expected
         })?;
         ensure!(killed.elapsed() < TAKEOVER, "the takeover took {} s", killed.elapsed().as_secs());
-        println!("          {delivered} before the kill; takeover after {:.1} s", killed.elapsed().as_secs_f32());
+        println!(
+            "          {delivered} before the kill; takeover after {:.1} s",
+            killed.elapsed().as_secs_f32()
+        );
         let webhook = Webhook { api: through_other.clone(), id: webhook.id.clone() };
         check(&through_other, &webhook, &receiver, 1)
     })();

@@ -136,7 +136,8 @@ fn dead_letters_are_replayed_together(deployment: &Deployment) -> Result<()> {
     let fields = json!({ "retryPolicy": { "attempts": 1 }, "events": ["session.*"] });
     let webhook = Webhook::create(&api, &receiver.url(), fields)?;
     let session = Owned::create(&api, "dead letters")?;
-    let even = |delivery: &Delivery| delivery.event()["sequence"].as_u64().is_some_and(|n| n % 2 == 0);
+    let even =
+        |delivery: &Delivery| delivery.event()["sequence"].as_u64().is_some_and(|n| n % 2 == 0);
     receiver.answer(move |delivery| Answer::status(if even(delivery) { 404 } else { 204 }));
     relabel(&session, 6)?;
     webhook.until("three events are dead letters", |state| state["dead"] == 3)?;

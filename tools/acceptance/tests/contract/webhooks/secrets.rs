@@ -2,10 +2,17 @@
 
 use std::{fs, process::Command};
 
-use acceptance::{deployment::Deployment, webhook::{WEBHOOKS, Webhook}};
+use acceptance::{
+    deployment::Deployment,
+    webhook::{WEBHOOKS, Webhook},
+};
 use anyhow::{Result, ensure};
 use serde_json::json;
-use testbed::{receiver::{Answer, Receiver}, sessions::Owned, workspace};
+use testbed::{
+    receiver::{Answer, Receiver},
+    sessions::Owned,
+    workspace,
+};
 
 use super::{PROMPT, relabel};
 use crate::{each_database, streams::audit};
@@ -46,7 +53,10 @@ fn secrets_are_in_no_answer_log_or_database(deployment: &Deployment) -> Result<(
     }
     answers.push(String::from_utf8(api.get(WEBHOOKS)?.expect(200)?.body)?);
     answers.push(format!("{:?}", audit(&api)?));
-    for invalid in [json!({ "secret": HIDDEN[1], "events": [] }), json!({ "secret": format!("{}\n", HIDDEN[0]) })] {
+    for invalid in [
+        json!({ "secret": HIDDEN[1], "events": [] }),
+        json!({ "secret": format!("{}\n", HIDDEN[0]) }),
+    ] {
         let refused = webhook.patch(&invalid)?.expect_error(400, "validation_error")?;
         answers.push(String::from_utf8(refused.body)?);
     }

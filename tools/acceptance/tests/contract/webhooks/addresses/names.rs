@@ -53,7 +53,9 @@ pub(super) const FORBIDDEN: &[&str] = &[
 pub(super) fn zone() -> Zone {
     let mut zone: Zone = ADDRESSES
         .iter()
-        .map(|(name, addresses)| (*name, vec![addresses.iter().copied().filter_map(address).collect()]))
+        .map(|(name, addresses)| {
+            (*name, vec![addresses.iter().copied().filter_map(address).collect()])
+        })
         .collect();
     let many = (1..20).map(|n| format!("93.184.216.{n}")).chain(["10.0.0.1".to_owned()]);
     zone.insert("one-of-many.test", vec![many.filter_map(|text| address(&text)).collect()]);
