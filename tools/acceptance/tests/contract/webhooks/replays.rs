@@ -17,6 +17,7 @@ use crate::{each_database, streams::audit};
 each_database!(
     shared: replay_sends_events_from_before_the_webhook,
     replay_is_bounded_by_time_and_position,
+    invalid_bounds_are_refused,
     one_replay_runs_at_a_time_beside_new_events,
     dead_letters_are_replayed_together,
 );
@@ -76,10 +77,18 @@ fn replay_is_bounded_by_time_and_position(deployment: &Deployment) -> Result<()>
         let seen = sequences(&receiver.deliveries(), &session);
         ensure!(seen == expected, "{spec} sends {seen:?}");
     }
+    Ok(())
+}
+
+fn invalid_bounds_are_refused(deployment: &Deployment) -> Result<()> {
+    let api = deployment.organization()?.api;
+    let receiver = Receiver::start()?;
+    let webhook = Webhook::create(&api, &receiver.url(), json!({ "events": ["session.*"] }))?;
+    let own = audit(&api)?[0]["id"].clone();
     let path = webhook.path(":replay");
     for (spec, pointer) in [
         (json!({}), "/since"),
-        (json!({ "since": 1, "after": event(1)["id"] }), "/after"),
+        (json!({ "since": 1, "after": own }), "/after"),
         (json!({ "after": "cur_1" }), "/after"),
         (json!({ "since": 2, "until": 2 }), "/until"),
         (json!({ "since": "1" }), "/since"),

@@ -9,6 +9,7 @@ use acceptance::{
 use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::{
+    client::Api,
     receiver::{Answer, Receiver},
     sessions::Owned,
     workspace,
@@ -27,17 +28,39 @@ const HIDDEN: [&str; 4] = [
     "hidden-query-20f4bc88e1",
 ];
 
+/// The value of a header that is not sensitive.
+const SHOWN: &str = "shown-header-51b2";
+
 fn secrets_are_in_no_answer_log_or_database(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let receiver = Receiver::start()?;
-    let headers = json!({ "Authorization": HIDDEN[2], "X-Shown": "shown-header-51b2" });
+    let answers = answers(&api, &receiver)?;
+    let log = fs::read_to_string(deployment.stack.log())?;
+    for secret in HIDDEN {
+        // Owners see the URL that they set, others see scheme and host.
+        let is_url = secret == HIDDEN[3];
+        let shown = answers.iter().find(|answer| answer.contains(secret));
+        ensure!(is_url || shown.is_none(), "an answer shows {secret}: {shown:?}");
+        let line = log.lines().find(|line| line.contains(secret));
+        ensure!(line.is_none(), "the log shows {secret}: {line:?}");
+        ensure!(is_url || !is_stored(deployment, secret)?, "the database contains {secret}");
+    }
+    ensure!(!format!("{:?}", audit(&api)?).contains(HIDDEN[3]), "an event shows the query");
+    ensure!(is_stored(deployment, HIDDEN[3])?, "the search finds no URL");
+    ensure!(is_stored(deployment, SHOWN)?, "the search finds no header");
+    Ok(())
+}
+
+/// Uses a webhook with secrets in every way, and returns every answer.
+fn answers(api: &Api, receiver: &Receiver) -> Result<Vec<String>> {
+    let headers = json!({ "Authorization": HIDDEN[2], "X-Shown": SHOWN });
     let fields = json!({ "secret": HIDDEN[0], "customHeaders": headers });
     let url = format!("{}?key={}", receiver.url(), HIDDEN[3]);
-    let webhook = Webhook::create(&api, &url, fields.clone())?;
+    let webhook = Webhook::create(api, &url, fields)?;
     let mut answers = vec![webhook.view()?.to_string()];
     let rotated = webhook.patch(&json!({ "secret": HIDDEN[1] }))?.expect(200)?;
     answers.push(rotated.json().to_string());
-    let session = Owned::create(&api, "with secrets")?;
+    let session = Owned::create(api, "with secrets")?;
     relabel(&session, 2)?;
     let seen = receiver.until("the events arrive", PROMPT, |all| all.len() >= 5)?;
     let arrived = seen.iter().all(|one| {
@@ -52,28 +75,13 @@ fn secrets_are_in_no_answer_log_or_database(deployment: &Deployment) -> Result<(
         answers.push(String::from_utf8(api.get(&webhook.path(path))?.expect(200)?.body)?);
     }
     answers.push(String::from_utf8(api.get(WEBHOOKS)?.expect(200)?.body)?);
-    answers.push(format!("{:?}", audit(&api)?));
-    for invalid in [
-        json!({ "secret": HIDDEN[1], "events": [] }),
-        json!({ "secret": format!("{}\n", HIDDEN[0]) }),
-    ] {
+    answers.push(format!("{:?}", audit(api)?));
+    let line_end = format!("{}\n", HIDDEN[0]);
+    for invalid in [json!({ "secret": HIDDEN[1], "events": [] }), json!({ "secret": line_end })] {
         let refused = webhook.patch(&invalid)?.expect_error(400, "validation_error")?;
         answers.push(String::from_utf8(refused.body)?);
     }
-    let log = fs::read_to_string(deployment.stack.log())?;
-    for secret in HIDDEN {
-        // Owners see the URL that they set, others see scheme and host.
-        let is_url = secret == HIDDEN[3];
-        let shown = answers.iter().find(|answer| answer.contains(secret));
-        ensure!(is_url || shown.is_none(), "an answer shows {secret}: {shown:?}");
-        let line = log.lines().find(|line| line.contains(secret));
-        ensure!(line.is_none(), "the log shows {secret}: {line:?}");
-        ensure!(is_url || !is_stored(deployment, secret)?, "the database contains {secret}");
-    }
-    ensure!(!format!("{:?}", audit(&api)?).contains(HIDDEN[3]), "an event shows the query");
-    ensure!(is_stored(deployment, HIDDEN[3])?, "the search finds nothing");
-    ensure!(is_stored(deployment, "shown-header-51b2")?, "the search finds no header");
-    Ok(())
+    Ok(answers)
 }
 
 /// Returns whether the database, or for SQLite any file beside it, contains the text.
