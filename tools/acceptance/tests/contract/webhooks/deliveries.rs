@@ -112,7 +112,7 @@ fn signatures_follow_a_rotation(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let receiver = Receiver::start()?;
     let secrets =
-        ["the-first-secret-of-24-chars", SECRET, "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtMw=="];
+        ["the-first-secret-of-24-chars", SECRET, "whsec_dGhpcmQtc2VjcmV0LW9mLTI0LWJ5dGVz"];
     let fields = json!({ "secret": secrets[0], "events": ["session.*"] });
     let webhook = Webhook::create(&api, &receiver.url(), fields)?;
     let session = Owned::create(&api, "signed")?;

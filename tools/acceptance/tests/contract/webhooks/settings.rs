@@ -156,7 +156,7 @@ fn berth_itself_and_its_database_are_never_reached(deployment: &Deployment) -> R
         own.push(port.context("a URL with a port")?.parse()?);
     }
     for port in own {
-        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        for host in ["127.0.0.1", "127.0.0.1.", "[::ffff:127.0.0.1]", "0.0.0.0", "[::1]"] {
             let url = format!("http://{host}:{port}/metrics");
             let reply = api.post(WEBHOOKS, &json!({ "url": url }))?;
             let reply = reply.expect_error(400, "validation_error").with_context(|| url.clone())?;
