@@ -19,7 +19,6 @@ use testbed::{
     options::DatabaseKind,
     receiver::{Answer, Receiver},
     sessions::Owned,
-    stack::Victim,
 };
 
 use super::PROMPT;
@@ -167,8 +166,8 @@ impl Watch {
         let create = |name: &str| Webhook::create(&api, &format!("http://{name}/"), fields.clone());
         let (rebound, late, flipping) =
             (create("rebound.test")?, create("late.test")?, create("flipping.test")?);
-        deployment.stack.kill(Victim::Berth)?;
-        deployment.stack.recover()?;
+        deployment.stack.stop_berth()?;
+        deployment.stack.start_berth()?;
         let dialled = self.dialled();
         ensure!(dialled.is_empty(), "a creation dials {dialled:?}");
         for webhook in [&rebound, &late] {
