@@ -59,10 +59,10 @@ pub fn isolated(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut command = entering(folder.path());
     command.arg(env::current_exe()?).args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.env(INSIDE, "1").stdin(Stdio::null()).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "in the namespace:\n{text}{errors}");
-    ensure!(text.contains("test result: ok. 1 passed;"), "{name} did not run:\n{text}{errors}");
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    ensure!(output.status.success(), "in the namespace:\n{printed}");
+    ensure!(printed.contains("test result: ok. 1 passed;"), "{name} did not run:\n{printed}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{fs, io::Write as _, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use testbed::{receiver::Delivery, workspace::Workspace};
+use testbed::{folder::hexadecimal, receiver::Delivery, workspace::Workspace};
 
 use crate::python::Python;
 
@@ -60,10 +60,6 @@ fn documented(document: &str) -> Result<&str> {
     let mut blocks = blocks.filter_map(|block| block.split("```").next());
     let found = blocks.find(|block| block.contains(FUNCTION));
     found.with_context(|| format!("{DOCUMENT} has no Python code with {FUNCTION:?}"))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

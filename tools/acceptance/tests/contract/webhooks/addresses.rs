@@ -6,6 +6,8 @@
 mod names;
 mod spellings;
 
+use std::thread;
+
 use acceptance::{
     deployment::{Deployment, fresh_with},
     name_server::NameServer,
@@ -21,7 +23,7 @@ use testbed::{
     sessions::Owned,
 };
 
-use super::PROMPT;
+use super::{PROMPT, QUIET};
 
 mod forbidden_addresses_are_never_dialled {
     /// The database takes no part in the decision, so one is enough.
@@ -166,6 +168,7 @@ impl Watch {
         let create = |name: &str| Webhook::create(&api, &format!("http://{name}/"), fields.clone());
         let (rebound, late, flipping) =
             (create("rebound.test")?, create("late.test")?, create("flipping.test")?);
+        thread::sleep(QUIET); // a lease that is claimed during the stop would stay for 30 s
         deployment.stack.stop_berth()?;
         deployment.stack.start_berth()?;
         let dialled = self.dialled();

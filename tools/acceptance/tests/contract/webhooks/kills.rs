@@ -42,28 +42,25 @@ const COPIES: usize = 256;
 /// one, looks at it.
 const TAKEOVER: Duration = Duration::from_secs(32);
 
-/// Makes events until `stopped`; requests may fail while routers are killed.
-fn storm(api: &Api, stopped: &AtomicBool) {
+/// Makes events until `stopped`, with a pause after each few; requests may fail while routers are
+/// killed.
+fn storm(api: &Api, pause: Duration, stopped: &AtomicBool) {
     let mut session = None;
     while !stopped.load(Ordering::SeqCst) {
-        let made = match &session {
-            None => Owned::create(api, "in a storm").map(|created| session = Some(created)),
-            Some(present) => {
-                relabel(present, 5).and_then(|()| present.delete()).map(|()| session = None)
-            }
+        thread::sleep(pause);
+        let next = match &session {
+            None => Owned::create(api, "in a storm").map(Some),
+            Some(present) => relabel(present, 3).and_then(|()| present.delete()).map(|()| None),
         };
-        if made.is_err() {
-            session = None;
-            thread::sleep(Duration::from_millis(20));
-        }
+        session = next.unwrap_or_default();
     }
 }
 
 /// Runs four writers while `during` runs.
-fn in_a_storm(api: &Api, during: impl FnOnce() -> Result<()>) -> Result<()> {
+fn in_a_storm(api: &Api, pause: Duration, during: impl FnOnce() -> Result<()>) -> Result<()> {
     let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writers: Vec<_> = (0..4).map(|_| scope.spawn(|| storm(api, &stopped))).collect();
+        let writers: Vec<_> = (0..4).map(|_| scope.spawn(|| storm(api, pause, &stopped))).collect();
         let outcome = during();
         stopped.store(true, Ordering::SeqCst);
         for writer in writers {
@@ -77,6 +74,7 @@ fn in_a_storm(api: &Api, during: impl FnOnce() -> Result<()>) -> Result<()> {
 fn check(api: &Api, webhook: &Webhook, receiver: &Receiver, kills: usize) -> Result<()> {
     let mut expected = Vec::new();
     wait::until("all events arrive", TAKEOVER, || {
+        thread::sleep(Duration::from_millis(500)); // the audit log has many pages
         expected = audit(api)?.split_off(1);
         let is_complete = first_arrivals(&receiver.deliveries()).len() >= expected.len();
         Ok(is_complete.then_some(()))
@@ -107,7 +105,7 @@ fn kill_often(deployment: &mut Deployment) -> Result<()> {
     let receiver = Receiver::start()?;
     let webhook = Webhook::create(&api, &receiver.url(), json!({}))?;
     let stack = &mut deployment.stack;
-    in_a_storm(&api, || {
+    in_a_storm(&api, Duration::from_millis(5), || {
         receiver.until("the router delivers", PROMPT, |all| all.len() >= 50)?;
         for n in 0..KILLS {
             thread::sleep(Duration::from_millis(u64::try_from(n)? * 37 % 150));
@@ -130,7 +128,8 @@ fn take_over(deployment: &mut Deployment) -> Result<()> {
     let through_other = other.with_credential(api.credential());
     let webhook = Webhook { api: through_other.clone(), ..webhook };
     let stack = &mut deployment.stack;
-    in_a_storm(&through_other, || {
+    // Half a minute of events, which are compared one by one.
+    in_a_storm(&through_other, Duration::from_millis(300), || {
         receiver.until("the first router delivers", PROMPT, |all| all.len() >= 50)?;
         ensure!(leased(&other)? == 0, "the lease moved while its holder delivers");
         stack.kill(Victim::Berth)?;

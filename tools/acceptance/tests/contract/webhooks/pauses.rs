@@ -86,7 +86,9 @@ fn deleted_webhook_gets_nothing(deployment: &Deployment) -> Result<()> {
     }
     thread::sleep(KNOWN);
     let settled = receivers.each_ref().map(Receiver::count);
-    receivers.iter().for_each(|receiver| receiver.answer(|_| Answer::status(204)));
+    for receiver in &receivers {
+        receiver.answer(|_| Answer::status(204));
+    }
     relabel(&session, 3)?;
     thread::sleep(2 * QUIET);
     let later = receivers.each_ref().map(Receiver::count);

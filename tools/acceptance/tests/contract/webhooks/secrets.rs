@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::{
     client::Api,
+    folder::hexadecimal,
     receiver::{Answer, Receiver},
     sessions::Owned,
     workspace,
@@ -91,12 +92,8 @@ fn is_stored(deployment: &Deployment, text: &str) -> Result<bool> {
         Some(cluster) => {
             let mut dump = Command::new(cluster.program("pg_dump"));
             let dumped = workspace::answer(dump.args(["--dbname", &cluster.url("contract")]))?;
-            Ok(dumped.contains(text) || dumped.contains(&hexadecimal(text)))
+            // A dump shows columns of bytes in hexadecimal.
+            Ok(dumped.contains(text) || dumped.contains(&hexadecimal(text.as_bytes())))
         }
     }
-}
-
-/// Returns the text as a dump shows bytes.
-fn hexadecimal(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -31,7 +31,7 @@ const INVALID: &[(&str, &str)] = &[
     (r#"{"url":"ftp://example.com/"}"#, "/url"),
     (r#"{"url":"http:///"}"#, "/url"),
     (r#"{"url":"http://a:b@example.com/"}"#, "/url"),
-    (r##"{"url":"http://example.com/#a"}"##, "/url"),
+    (r#"{"url":"http://example.com/#a"}"#, "/url"),
     (r#"{"url":"http://example.com:0/"}"#, "/url"),
     (r#"{"url":"http://example.com:65536/"}"#, "/url"),
     (r#"{"url":"http://exa mple.com/"}"#, "/url"),
