@@ -52,7 +52,10 @@ impl Python {
         if found.works() {
             return Ok(found);
         }
-        println!("          making a virtual environment with schemathesis and websockets (once)");
+        println!(
+            "          making a virtual environment with schemathesis, websockets and standardwebhooks \
+             (once)"
+        );
         let _ = fs::remove_dir_all(&place);
         // The environment is created under another name and renamed when complete, because another
         // checkout may do the same.
@@ -70,7 +73,10 @@ impl Python {
     fn works(&self) -> bool {
         let mut probe = Command::new(&self.interpreter);
         workspace::answer(
-            probe.args(["-c", "import schemathesis, openapi_spec_validator, websockets"]),
+            probe.args([
+                "-c",
+                "import schemathesis, openapi_spec_validator, websockets, standardwebhooks",
+            ]),
         )
         .is_ok()
     }

@@ -17,6 +17,7 @@ mod remote;
 mod repeats;
 mod shutdown;
 mod streams;
+mod webhooks;
 
 /// Declares tests of functions in this module, one for each database, on a deployment that is
 /// `shared` or `exclusive`.
