@@ -72,12 +72,10 @@ impl Python {
     /// An upgrade of the system's Python may have broken the environment.
     fn works(&self) -> bool {
         let mut probe = Command::new(&self.interpreter);
-        workspace::answer(
-            probe.args([
-                "-c",
-                "import schemathesis, openapi_spec_validator, websockets, standardwebhooks",
-            ]),
-        )
+        workspace::answer(probe.args([
+            "-c",
+            "import schemathesis, openapi_spec_validator, websockets, standardwebhooks",
+        ]))
         .is_ok()
     }
 }
