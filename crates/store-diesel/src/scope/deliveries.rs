@@ -3,8 +3,6 @@
 //!
 //! Decision: ADR 0044.
 
-use std::borrow::Cow;
-
 use diesel::{
     dsl::{auto_type, sql},
     expression::SqlLiteral,
@@ -16,7 +14,10 @@ use crate::{
     DatabaseKind,
     rows::json_rows::{JsonColumn, json_rows, names},
     schema::{events, webhook_dead_letters, webhooks},
-    scope::{feed::IN_FEED, numbered::numbered},
+    scope::{
+        feed::IN_FEED,
+        numbered::{Numbered, numbered},
+    },
 };
 
 /// A condition that is always true, and of the index over all organizations (ADR 0017).
@@ -172,7 +173,7 @@ pub(crate) fn live_webhooks_of(organization: &str) -> _ {
 
 /// Disables a webhook of a version, if the lease is still held. Parameters: the organization, the
 /// webhook, the version, the epoch, the reason, the time.
-pub(crate) fn disable_statement(kind: DatabaseKind) -> Cow<'static, str> {
+pub(crate) fn disable_statement(kind: DatabaseKind) -> Numbered {
     numbered(kind, DISABLE)
 }
 
@@ -214,7 +215,7 @@ pub(crate) fn live_webhooks(after: &str) -> _ {
 /// Selects a page of webhooks by key, and whether each is live, without a lease, and behind the
 /// events of its organization. Parameters: the organization and the webhook after which the page
 /// begins, the time, the number of webhooks.
-pub(crate) fn behind_statement(kind: DatabaseKind) -> Cow<'static, str> {
+pub(crate) fn behind_statement(kind: DatabaseKind) -> Numbered {
     numbered(kind, BEHIND)
 }
 
@@ -234,14 +235,14 @@ pub(crate) const DUE: &str = "SELECT organization, webhook FROM webhook_cursors
 
 /// Claims the leases of listed webhooks; returns those that were free. Parameters: the list, the
 /// holder, the end of the leases, the time.
-pub(crate) fn claim_statement(kind: DatabaseKind) -> String {
+pub(crate) fn claim_statement(kind: DatabaseKind) -> Numbered {
     let statement = format!(
         "UPDATE webhook_cursors SET holder = $2, epoch = epoch + 1, leased_until = $3, due = $3
         FROM {rows} WHERE {OWN_CURSOR} AND (leased_until <= $4 OR holder = $2)
         RETURNING webhook_cursors.organization AS organization, webhook_cursors.webhook AS webhook",
         rows = json_rows(kind, &KEY),
     );
-    numbered(kind, &statement).into_owned()
+    numbered(kind, &statement)
 }
 
 /// Writes the listed progress of webhooks whose leases are still held; returns these webhooks.

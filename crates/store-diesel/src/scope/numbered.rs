@@ -4,25 +4,40 @@
 //! whose number is the order of its first appearance (<https://www.sqlite.org/c3ref/bind_blob.html>);
 //! there, `?2` is the second parameter.
 
-use std::borrow::Cow;
-
 use crate::DatabaseKind;
 
+/// SQL text whose parameters have the numbers of its database.
+pub(crate) struct Numbered(String);
+
 /// Returns the statement, whose parameters are `$1`, `$2` and so on in any order, for a database.
-pub(crate) fn numbered(kind: DatabaseKind, statement: &str) -> Cow<'_, str> {
+pub(crate) fn numbered(kind: DatabaseKind, statement: &str) -> Numbered {
     match kind {
-        DatabaseKind::Postgres => Cow::Borrowed(statement),
-        DatabaseKind::Sqlite => Cow::Owned(statement.replace('$', "?")),
+        DatabaseKind::Postgres => Numbered(statement.to_owned()),
+        DatabaseKind::Sqlite => Numbered(statement.replace('$', "?")),
     }
 }
 
-/// Returns the statement. Both databases must number its parameters in the same way.
-///
-/// # Panics
-/// In debug builds, if the first appearances of `$1`, `$2` and so on are not in this order.
-pub(crate) fn in_order<S: AsRef<str>>(statement: S) -> S {
-    debug_assert!(is_in_order(statement.as_ref()), "{}", statement.as_ref());
-    statement
+/// A statement that parameters can be bound to.
+pub(crate) trait ParameterizedStatement {
+    /// Returns the SQL text.
+    ///
+    /// # Panics
+    /// In debug builds, for text without [`numbered`] in which the first appearances of `$1`, `$2` and so
+    /// on are not in this order: the databases would number its parameters differently.
+    fn text(&self) -> String;
+}
+
+impl ParameterizedStatement for Numbered {
+    fn text(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl ParameterizedStatement for str {
+    fn text(&self) -> String {
+        debug_assert!(is_in_order(self), "{self}");
+        self.to_owned()
+    }
 }
 
 fn is_in_order(statement: &str) -> bool {
@@ -47,7 +62,8 @@ mod tests {
         }
         for bad in ["a = $2", "SET a = $2 WHERE b = $1", "$1 $3 $2", "$1 $2 $4"] {
             assert!(!is_in_order(bad), "{bad}");
-            assert!(is_in_order(&numbered(DatabaseKind::Sqlite, bad)), "{bad}");
+            assert!(is_in_order(&numbered(DatabaseKind::Sqlite, bad).text()), "{bad}");
+            assert_eq!(numbered(DatabaseKind::Postgres, bad).text(), bad);
         }
     }
 }
