@@ -8,6 +8,7 @@
 
 pub mod checks;
 pub mod client;
+pub mod event_stream;
 pub mod folder;
 pub mod http;
 pub mod interrupt;

@@ -7,13 +7,13 @@ use std::{
 
 use acceptance::{
     deployment::{Deployment, Organization},
-    event_stream::{EventStream, Opened},
     web_socket::{Frame, WebSocket, ticket},
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{
     client::Api,
+    event_stream::{EventStream, Opened},
     issuer::Token,
     sessions::{Owned, PATIENCE, SESSIONS},
     stack::Victim,
