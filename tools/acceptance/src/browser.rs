@@ -41,7 +41,7 @@ pub struct EventPage {
     browser: Process,
     /// The server of the page.
     pub relay: Relay,
-    news: Arc<Mutex<Vec<Value>>>,
+    reports: Arc<Mutex<Vec<Value>>>,
     _profile: Folder,
 }
 
@@ -52,9 +52,9 @@ impl EventPage {
     /// When there is no browser, or the browser cannot be started.
     pub fn open(api: &Api, sources: &[Source]) -> Result<Self> {
         let browser = find_browser()?;
-        let news = Arc::default();
+        let reports = Arc::default();
         let routes: Vec<_> = sources.iter().map(|source| (source.name, source.cuts)).collect();
-        let relay = Relay::start(api, &routes, serve_page(Arc::clone(&news)))?;
+        let relay = Relay::start(api, &routes, serve_page(Arc::clone(&reports)))?;
         let profile = Folder::new("browser")?;
         let sources = sources.iter().map(|source| format!("{}={}", source.name, source.query));
         let sources = sources.collect::<Vec<_>>().join("&");
@@ -69,7 +69,7 @@ impl EventPage {
         let log = Workspace::find()?.scratch("logs")?.join("browser.log");
         fs::write(&log, "")?;
         let browser = Process::spawn("the browser", &mut command, Some(&log))?;
-        Ok(Self { browser, relay, news, _profile: profile })
+        Ok(Self { browser, relay, reports, _profile: profile })
     }
 
     /// Returns the events that a source has dispatched, in order.
@@ -79,9 +79,9 @@ impl EventPage {
     /// up.
     pub fn events(&mut self, source: &str) -> Result<Vec<Value>> {
         self.browser.must_run()?;
-        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
-        for report in news.iter().filter(|report| report["name"] == source) {
+        for report in reports.iter().filter(|report| report["name"] == source) {
             // 2 is CLOSED: the source does not connect again.
             ensure!(report["state"] != 2, "the source {source} has given up");
             if let Some(event) = report.get("event") {
@@ -102,13 +102,13 @@ fn find_browser() -> Result<PathBuf> {
 }
 
 /// Returns the page, and collects its reports.
-fn serve_page(news: Arc<Mutex<Vec<Value>>>) -> LocalAnswer {
+fn serve_page(reports: Arc<Mutex<Vec<Value>>>) -> LocalAnswer {
     Box::new(move |target, body| {
         let text = if target.starts_with("GET /?") {
             PAGE
         } else if target == "POST /report" {
-            let reports: Vec<Value> = serde_json::from_slice(body).ok()?;
-            news.lock().unwrap_or_else(PoisonError::into_inner).extend(reports);
+            let arrived: Vec<Value> = serde_json::from_slice(body).ok()?;
+            reports.lock().unwrap_or_else(PoisonError::into_inner).extend(arrived);
             ""
         } else {
             return None;

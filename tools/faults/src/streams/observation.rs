@@ -13,12 +13,12 @@ use testbed::client::Api;
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) name: String,
-    events: Vec<Seen>,
+    events: Vec<Received>,
 }
 
 /// An event. There are too many for their texts.
 #[derive(Debug)]
-struct Seen {
+struct Received {
     id: String,
     /// Hash of the whole event.
     digest: u64,
@@ -56,7 +56,7 @@ impl Observation {
     /// Adds an event that has arrived.
     pub(super) fn add(&mut self, event: &Value) {
         let id = event["id"].as_str().unwrap_or_default().to_owned();
-        self.events.push(Seen { id, digest: digest(event) });
+        self.events.push(Received { id, digest: digest(event) });
     }
 
     /// Returns the ids in the order of arrival.
@@ -104,7 +104,7 @@ impl AuditLog {
     /// session are 1, 2, 3 and so on.
     pub(super) fn must_equal(&self, observed: &Observation) -> Result<()> {
         let (mut once, mut last) = (HashSet::new(), HashMap::new());
-        for (at, Seen { id, digest }) in observed.events.iter().enumerate() {
+        for (at, Received { id, digest }) in observed.events.iter().enumerate() {
             ensure!(once.insert(id), "{id} has come twice, again as event {at}");
             let recorded = self.events.get(id);
             let recorded = recorded.with_context(|| format!("{id} is not in the audit log"))?;
