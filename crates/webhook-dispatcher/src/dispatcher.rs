@@ -203,7 +203,9 @@ impl Run {
                 self.candidates.defer(end.key, until);
             }
             // Events that the task may not have read.
-            None if end.lost || task.changed_at >= Some(end.read_at) => self.candidates.add(end.key),
+            None if end.lost || task.changed_at >= Some(end.read_at) => {
+                self.candidates.add(end.key)
+            }
             None => {}
         }
     }

@@ -125,7 +125,11 @@ async fn hanging_receivers_delay_their_own_organization_alone() {
         let written = Instant::now();
         fleet.write("acme", 1_000 + round % 5, 1);
         fleet.wait_for(&neighbour, usize::try_from(round).unwrap() + 1).await;
-        assert!(written.elapsed() < Duration::from_millis(400), "round {round}: {:?}", written.elapsed());
+        assert!(
+            written.elapsed() < Duration::from_millis(400),
+            "round {round}: {:?}",
+            written.elapsed()
+        );
     }
     for webhook in &hanging_ones {
         let received = fleet.receiver.received();
