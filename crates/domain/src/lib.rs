@@ -134,7 +134,7 @@ pub use webhook::{
     credentials::{NO_SEAL_KEY, PREVIOUS_SECRET_SIGNS},
     dead_letter::{DeadLetter, MAX_DEAD_LETTERS},
     delivery::{
-        attempts::{AttemptKind, MAX_IN_FLIGHT, MAX_UNFLUSHED, StartedAttempt},
+        attempts::{AttemptKind, MAX_AT_RISK, MAX_IN_FLIGHT, StartedAttempt},
         changes::DeliveryChanges,
         deliveries::{Deliveries, MAX_RETRY_QUEUES},
         event_queue::QueuedEvent,

@@ -212,6 +212,7 @@ diesel::table! {
         first_failed_at -> BigInt,
         outcome -> Text,
         status -> Nullable<BigInt>,
+        settled -> Bool,
         skip -> Bool,
     }
 }

@@ -18,14 +18,14 @@ pub(crate) struct HeldLease {
     ends: Instant,
     /// The renewal in flight.
     renewal: Option<(Timestamp, Instant)>,
-    /// Time of the last write.
-    wrote_at: Instant,
+    /// Time of the last try to renew the lease.
+    tried_at: Instant,
 }
 
 impl HeldLease {
     /// Creates the lease of a claim that was sent at `sent` with the stored end `until`.
     pub(crate) fn new(until: Timestamp, sent: Instant) -> Self {
-        Self { until, ends: sent + LEASE, renewal: None, wrote_at: sent }
+        Self { until, ends: sent + LEASE, renewal: None, tried_at: sent }
     }
 
     /// Returns whether an attempt that begins now ends within the lease.
@@ -48,7 +48,7 @@ impl HeldLease {
 
     /// Returns the time of the next renewal.
     pub(crate) fn renewal_due(&self) -> Instant {
-        (self.ends - LEASE + RENEWAL_INTERVAL).max(self.wrote_at + MIN_INTERVAL)
+        (self.ends - LEASE + RENEWAL_INTERVAL).max(self.tried_at + MIN_INTERVAL)
     }
 
     /// Begins a write under the lease; returns the end to store. A lease that is not due for a
@@ -57,7 +57,9 @@ impl HeldLease {
     pub(crate) fn begin_write(&mut self, now: Timestamp) -> Timestamp {
         let next = now.plus(LEASE);
         let is_due = Instant::now() >= self.renewal_due();
-        self.wrote_at = Instant::now();
+        if is_due {
+            self.tried_at = Instant::now();
+        }
         self.renewal = (is_due && next > self.until).then(|| (next, Instant::now()));
         self.renewal.map_or(self.until, |(until, _)| until)
     }
@@ -96,5 +98,17 @@ mod tests {
         assert!(lease.allows_attempt());
         tokio::time::sleep(Duration::from_secs(27)).await;
         assert!(lease.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frequent_writes_renew_the_lease() {
+        let start = Timestamp::from_millis(1_000_000);
+        let mut lease = HeldLease::new(start.plus(LEASE), Instant::now());
+        for round in 0..600 {
+            assert!(lease.allows_attempt(), "round {round}");
+            lease.begin_write(start.plus(Duration::from_millis(100) * round));
+            lease.written();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }

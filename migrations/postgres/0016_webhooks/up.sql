@@ -91,6 +91,7 @@ CREATE TABLE webhook_retries (
     first_failed_at bigint NOT NULL,
     outcome text NOT NULL,
     status bigint,
+    settled boolean NOT NULL,
     skip boolean NOT NULL,
     PRIMARY KEY (organization, webhook, pass, ordering_key)
 );

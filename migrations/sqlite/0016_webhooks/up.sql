@@ -91,6 +91,7 @@ CREATE TABLE webhook_retries (
     first_failed_at integer NOT NULL,
     outcome text NOT NULL,
     status integer,
+    settled integer NOT NULL,
     skip integer NOT NULL,
     PRIMARY KEY (organization, webhook, pass, ordering_key)
 ) STRICT, WITHOUT ROWID;

@@ -50,6 +50,7 @@ impl DeadLetter {
             first_failed_at: self.first_failed_at,
             class: self.class,
             status: self.status,
+            settled: false,
             skip: false,
         }
     }

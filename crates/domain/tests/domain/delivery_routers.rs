@@ -9,9 +9,9 @@ use std::{
 use domain::{
     AttemptId, AttemptKind, AttemptOutcome, Capability, Claimed, Deliveries, DeliveryFlush, Event,
     EventId, EventPayload, FeedEvent, FeedPosition, FeedRights, Jitter, LEASE, LeaseChange,
-    LeaseClaim, LeasedWebhook, MAX_UNFLUSHED, MIN_LEASE_FOR_ATTEMPT, OrderingKey, OutcomeClass,
-    Pass, QueuedEvent, ReasonCode, Replay, SessionId, StartedAttempt, Timestamp, Webhook,
-    WebhookKey, WebhookPatch,
+    LeaseClaim, LeasedWebhook, MAX_AT_RISK, MIN_LEASE_FOR_ATTEMPT, OrderingKey, OutcomeClass, Pass,
+    QueuedEvent, ReasonCode, Replay, SessionId, StartedAttempt, Timestamp, Webhook, WebhookKey,
+    WebhookPatch,
     ports::{DeliveryStore, Environment, OrganizationFeed},
     testing::{World, outcome},
 };
@@ -123,8 +123,8 @@ impl DeliveryRouters {
     /// Ends a router's lease without a flush, as a crash does.
     pub(crate) fn lose(&mut self, router: usize) {
         if let Some(held) = self.routers[router].take() {
-            let forgotten = held.deliveries.unflushed_outcomes() + held.in_flight.len();
-            assert!(forgotten <= MAX_UNFLUSHED);
+            let forgotten = held.deliveries.at_risk();
+            assert!(forgotten <= MAX_AT_RISK);
             self.forgotten += forgotten;
         }
     }
@@ -220,6 +220,9 @@ impl DeliveryRouters {
         let flush = DeliveryFlush::new(key.clone(), held.epoch, lease, changes, environment);
         if result == FlushResult::NotWritten {
             held.deliveries.flushed(false);
+            if release {
+                self.lose(router);
+            }
             return;
         }
         let written = memory.flush(&[flush]).await.unwrap().contains(&key);
@@ -227,10 +230,9 @@ impl DeliveryRouters {
         if written && !release {
             held.until = now.plus(LEASE);
         }
-        if !written {
+        if !written || release {
+            // A router that does not know whether it gave the lease back must not use it.
             self.lose(router);
-        } else if release && result == FlushResult::Written {
-            self.routers[router] = None;
         }
         self.check_position().await;
     }

@@ -26,6 +26,7 @@ pub(crate) struct RetryQueueRow {
     first_failed_at: i64,
     outcome: String,
     status: Option<i64>,
+    settled: bool,
     skip: bool,
 }
 
@@ -48,6 +49,7 @@ impl RetryQueueRow {
             first_failed_at: queue.first_failed_at.millis(),
             outcome: queue.class.as_str().to_owned(),
             status: queue.status.map(i64::from),
+            settled: queue.settled,
             skip: queue.skip,
         })
     }
@@ -67,6 +69,7 @@ impl RetryQueueRow {
             first_failed_at: Timestamp::from_millis(self.first_failed_at),
             class: OutcomeClass::parse(&self.outcome).ok_or("webhook_retries.outcome")?,
             status: parse_optional(self.status, from_bigint).ok_or("webhook_retries.status")?,
+            settled: self.settled,
             skip: self.skip,
         })
     }

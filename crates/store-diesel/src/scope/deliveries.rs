@@ -52,7 +52,7 @@ const GUARDED: [JsonColumn; 6] = [
     ("due", "bigint"),
 ];
 
-const RETRY: [JsonColumn; 13] = [
+const RETRY: [JsonColumn; 14] = [
     ("organization", "text"),
     ("webhook", "text"),
     ("pass", "bigint"),
@@ -65,6 +65,7 @@ const RETRY: [JsonColumn; 13] = [
     ("first_failed_at", "bigint"),
     ("outcome", "text"),
     ("status", "bigint"),
+    ("settled", "boolean"),
     ("skip", "boolean"),
 ];
 
@@ -289,7 +290,7 @@ pub(crate) fn remove_retries_statement(kind: DatabaseKind) -> String {
 /// Stores listed retry queues. A queue whose event stays the same keeps the mark to skip it.
 pub(crate) fn store_retries_statement(kind: DatabaseKind) -> String {
     let replaced: String =
-        RETRY[4..12].iter().map(|(name, _)| format!("{name} = excluded.{name}, ")).collect();
+        RETRY[4..13].iter().map(|(name, _)| format!("{name} = excluded.{name}, ")).collect();
     format!(
         "INSERT INTO webhook_retries ({columns}) SELECT {columns} FROM {rows} WHERE true
         ON CONFLICT (organization, webhook, pass, ordering_key) DO UPDATE SET {replaced}

@@ -106,7 +106,9 @@ impl WebhookStore for Database {
             let (queues, next_due, oldest): (i64, Option<i64>, Option<String>) =
                 with_conn!(database, read, |conn| {
                     let (due, event) = (min(webhook_retries::due), min(webhook_retries::event));
-                    let queues = scope::retries(&params, &id).select((count_star(), due, event));
+                    let queues = scope::retries(&params, &id)
+                        .filter(diesel::dsl::not(webhook_retries::settled))
+                        .select((count_star(), due, event));
                     queues.get_result(conn).await
                 })?;
             let corrupt = |column| StoreError::corrupt(column, &id);

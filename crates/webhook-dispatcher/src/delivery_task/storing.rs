@@ -83,8 +83,8 @@ impl DeliveryTask {
                 self.lose();
                 Some(Ending::Lost)
             }
-            // The lease ends by itself.
-            Flushed::Failed if self.is_stopping() => Some(Ending::Lost),
+            // The lease may be given back, or ends by itself.
+            Flushed::Failed if flush.release.is_some() => Some(Ending::Lost),
             Flushed::Failed => {
                 self.flush_at = Some(Instant::now() + PAUSE);
                 None

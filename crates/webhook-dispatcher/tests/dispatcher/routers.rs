@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::{EventId, LEASE, MAX_UNFLUSHED, WebhookPatch, ports::Environment};
+use domain::{EventId, LEASE, MAX_AT_RISK, WebhookPatch, ports::Environment};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -152,5 +152,28 @@ async fn clock_that_jumps_changes_neither_order_nor_number() {
     fleet.wait_for(&webhook, events.len()).await;
     let arrived: Vec<_> = fleet.receiver.received().into_iter().map(|one| one.event).collect();
     assert!(is_in_order(&arrived, &events));
-    assert!(arrived.len() <= events.len() + 4 * MAX_UNFLUSHED);
+    assert!(arrived.len() <= events.len() + 4 * MAX_AT_RISK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn crash_repeats_few_deliveries_although_a_request_hangs() {
+    let fleet = Fleet::new();
+    let webhook = fleet.webhook("acme", WebhookPatch::default()).await;
+    let hung = fleet.write("acme", 1, 1).pop().unwrap();
+    let slow = hung.clone();
+    fleet.receiver.answer(move |one| if one.event == slow { hanging() } else { taken() });
+    let router = fleet.router();
+    let events = fleet.write("acme", 2, 2_000);
+    sleep(Duration::from_secs(14)).await;
+    router.kill().await;
+    let before = fleet.receiver.received().len();
+    assert!(before <= MAX_AT_RISK, "{before} requests while a request hangs");
+    fleet.receiver.answer(|_| taken());
+    let _router = fleet.router();
+    while fleet.receiver.taken_by(&webhook.id).iter().collect::<BTreeSet<_>>().len() < 2_001 {
+        sleep(Duration::from_secs(1)).await;
+    }
+    let arrived: Vec<_> = fleet.receiver.received().into_iter().map(|one| one.event).collect();
+    assert!(is_in_order(&arrived, &events) && arrived.contains(&hung));
+    assert!(arrived.len() <= 2_001 + MAX_AT_RISK, "{} requests", arrived.len());
 }

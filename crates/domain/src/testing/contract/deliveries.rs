@@ -243,7 +243,8 @@ pub async fn flush_writes_all_changes_under_the_lease(
     let skip =
         WebhookWrite::Skip { id: webhook.id.clone(), event: queues[0].event.clone(), at: now };
     assert_eq!(write(store, &scope, skip, &[]).await, Ok(Written::Done));
-    let moved = RetryQueue { position: FeedPosition::from_number(10), ..queues[1].clone() };
+    let position = FeedPosition::from_number(10);
+    let moved = RetryQueue { position, settled: true, ..queues[1].clone() };
     let changes = DeliveryChanges {
         progress: DeliveryProgress { position: FeedPosition::from_number(1), ..progress.clone() },
         retries: vec![queues[0].clone(), moved.clone()],

@@ -30,6 +30,7 @@ pub(super) fn queue(
         first_failed_at: now,
         class: OutcomeClass::ServerError,
         status: Some(503),
+        settled: false,
         skip: false,
     }
 }

@@ -93,11 +93,11 @@ impl WebhookStore for Memory {
     async fn progress(&self, scope: &Scope, id: &WebhookId) -> PortResult<Option<ProgressReport>> {
         let state = self.state()?;
         let Some(rows) = state.own_webhook(scope, id) else { return Ok(None) };
-        let queues = rows.retries.values();
+        let queues = rows.retries.values().filter(|queue| !queue.settled);
         Ok(Some(ProgressReport {
             progress: rows.progress.clone(),
             retries: RetrySummary {
-                queues: u32::try_from(queues.len()).unwrap_or(u32::MAX),
+                queues: u32::try_from(queues.clone().count()).unwrap_or(u32::MAX),
                 next_due: queues.clone().map(|queue| queue.due).min(),
             },
             oldest_failing: queues.map(|queue| queue.event.clone()).min(),

@@ -22,8 +22,10 @@ use crate::{
 
 /// Maximum number of concurrent attempts at a webhook.
 pub const MAX_IN_FLIGHT: usize = 8;
-/// Maximum number of outcomes that a crash forgets, so that their events are delivered again.
-pub const MAX_UNFLUSHED: usize = 256;
+/// Maximum number of attempts of a webhook that a crash repeats.
+pub const MAX_AT_RISK: usize = 256;
+/// Part of [`MAX_AT_RISK`] for the first unsettled event of each pass, so that the positions move.
+const RESERVED: usize = 64;
 /// Time without a success after which a webhook is disabled.
 const MAX_FAILING: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 /// Number of failures without a success before which a webhook is not disabled.
@@ -66,14 +68,15 @@ impl<B: Clone> Deliveries<B> {
     pub fn wants_attempt(&self, kind: AttemptKind, now: Timestamp) -> bool {
         let is_free = |key: &OrderingKey| !self.in_flight.contains_key(key);
         // The test of an open breaker is a retry, if there is one.
-        let may_begin = !self.breaker.is_open() || self.retries.is_empty();
+        let may_begin = !self.breaker.is_open() || !self.has_retries();
+        let has_room = self.has_room_for_all();
         self.has_capacity(now)
             && match kind {
-                AttemptKind::First => may_begin && self.live.has_ready(is_free),
+                AttemptKind::First => may_begin && self.live.has_ready(has_room, is_free),
                 AttemptKind::Repeat => {
                     let replay = self.replay.as_ref().filter(|_| may_begin);
-                    self.next_retry(now).is_some()
-                        || replay.is_some_and(|pass| pass.queue.has_ready(is_free))
+                    (has_room && self.next_retry(now).is_some())
+                        || replay.is_some_and(|pass| pass.queue.has_ready(has_room, is_free))
                 }
             }
     }
@@ -83,8 +86,12 @@ impl<B: Clone> Deliveries<B> {
             (false, _) => MAX_IN_FLIGHT,
             (true, tests) => usize::from(tests),
         };
-        let in_flight = self.in_flight.len();
-        self.is_live() && in_flight < limit && self.unflushed_outcomes() + in_flight < MAX_UNFLUSHED
+        self.is_live() && self.in_flight.len() < limit && self.at_risk() < MAX_AT_RISK
+    }
+
+    /// Returns whether attempts may begin that do not move a position.
+    fn has_room_for_all(&self) -> bool {
+        self.at_risk() < MAX_AT_RISK - RESERVED
     }
 
     /// Returns the retry queue whose head is attempted next: the one that is due the longest.
@@ -103,9 +110,10 @@ impl<B: Clone> Deliveries<B> {
         if !self.wants_attempt(kind, now) {
             return None;
         }
+        let has_room = self.has_room_for_all();
         let (pass, key, queue, event, number) = match kind {
             AttemptKind::First => self.take_first(Pass::Live)?,
-            AttemptKind::Repeat => match self.next_retry(now) {
+            AttemptKind::Repeat => match self.next_retry(now).filter(|_| has_room) {
                 Some((pass, key)) => {
                     let state = self.retries.get(&(pass, key.clone()))?;
                     let event = state.head()?.clone();
@@ -125,12 +133,13 @@ impl<B: Clone> Deliveries<B> {
         &mut self,
         pass: Pass,
     ) -> Option<(Pass, OrderingKey, Option<OrderingKey>, QueuedEvent<B>, u32)> {
+        let has_room = self.has_room_for_all();
         let in_flight = &self.in_flight;
         let queue = match pass {
             Pass::Live => &mut self.live,
             Pass::Replay => &mut self.replay.as_mut()?.queue,
         };
-        let (key, event) = queue.take_ready(|key| !in_flight.contains_key(key))?;
+        let (key, event) = queue.take_ready(has_room, |key| !in_flight.contains_key(key))?;
         Some((pass, key, None, event, 1))
     }
 
@@ -155,6 +164,8 @@ impl<B: Clone> Deliveries<B> {
     ) {
         let Some(flight) = self.in_flight.remove(key) else { return };
         self.unflushed.progress = true;
+        let is_first = flight.queue.is_none() && outcome.is_success();
+        self.unflushed.repeats += usize::from(!is_first);
         self.unflushed.attempts.push(AttemptRecord {
             id,
             event: flight.event.id.clone(),
@@ -307,6 +318,7 @@ impl<B: Clone> Deliveries<B> {
             first_failed_at: now,
             class,
             status,
+            settled: false,
             skip: false,
         };
         let behind = behind.unwrap_or(event.position);

@@ -186,14 +186,15 @@ impl<B: Clone> Deliveries<B> {
     /// neither delivered nor a dead letter.
     pub fn oldest_undelivered(&self) -> Option<Timestamp> {
         let of_live = self.retries.iter().filter(|((pass, _), _)| *pass == Pass::Live);
-        let failing = of_live.map(|(_, state)| state.row.event.created_at()).min();
+        let failing = of_live.filter(|(_, state)| !state.row.settled);
+        let failing = failing.map(|(_, state)| state.row.event.created_at()).min();
         let waiting = self.live.first().map(|event| event.id.created_at());
         failing.into_iter().chain(waiting).min()
     }
 
     /// Returns the number of retry queues.
     pub fn retry_queues(&self) -> usize {
-        self.retries.len()
+        self.retries.values().filter(|state| !state.row.settled).count()
     }
 
     /// Returns whether the circuit breaker is open.
@@ -232,6 +233,10 @@ impl<B: Clone> Deliveries<B> {
     /// Ends the replay when all its events are settled. Single dead letters, which wait in retry
     /// queues of their own, are no part of it.
     pub(super) fn finish_replay(&mut self) {
+        if self.replay.is_none() {
+            return;
+        }
+        self.remove_all_ended();
         let Some(pass) = &self.replay else { return };
         let waits = |(of, key): &(Pass, OrderingKey)| {
             *of == Pass::Replay && !matches!(key, OrderingKey::Event(_))

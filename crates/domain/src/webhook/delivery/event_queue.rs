@@ -40,10 +40,12 @@ pub(crate) struct EventQueue<B> {
     /// Every event up to here was taken from the feed.
     scanned: FeedPosition,
     events: BTreeMap<FeedPosition, QueuedEvent<B>>,
+    /// Positions of all events after the stored position, except events that a retry queue covers.
+    window: VecDeque<FeedPosition>,
     /// Positions of the unsettled events of each key, in order.
     keys: BTreeMap<OrderingKey, VecDeque<FeedPosition>>,
-    /// Keys whose first event can be attempted, in turn.
-    ready: VecDeque<OrderingKey>,
+    /// Keys whose first event can be attempted, by the position of that event.
+    ready: BTreeMap<FeedPosition, OrderingKey>,
     bytes: usize,
 }
 
@@ -53,8 +55,9 @@ impl<B> EventQueue<B> {
         Self {
             scanned,
             events: BTreeMap::new(),
+            window: VecDeque::new(),
             keys: BTreeMap::new(),
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
             bytes: 0,
         }
     }
@@ -80,6 +83,19 @@ impl<B> EventQueue<B> {
         self.events.is_empty()
     }
 
+    /// Records that a position is stored.
+    pub(crate) fn stored(&mut self, position: FeedPosition) {
+        while self.window.front().is_some_and(|first| *first <= position) {
+            self.window.pop_front();
+        }
+    }
+
+    /// Returns the number of events after the stored position that were delivered or became dead
+    /// letters. A router that begins at the stored position delivers them again.
+    pub(crate) fn settled_ahead(&self) -> usize {
+        self.window.len() - self.events.len()
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         self.events.len() < MAX_EVENTS && self.bytes < MAX_BYTES
     }
@@ -89,19 +105,30 @@ impl<B> EventQueue<B> {
         self.bytes
     }
 
-    /// Returns whether a key can be attempted.
-    pub(crate) fn has_ready(&self, is_free: impl Fn(&OrderingKey) -> bool) -> bool {
-        self.ready.iter().any(is_free)
+    /// Returns whether a key can be attempted, of all or of the first unsettled event.
+    pub(crate) fn has_ready(&self, all: bool, is_free: impl Fn(&OrderingKey) -> bool) -> bool {
+        self.next_ready(all, is_free).is_some()
+    }
+
+    fn next_ready(
+        &self,
+        all: bool,
+        is_free: impl Fn(&OrderingKey) -> bool,
+    ) -> Option<FeedPosition> {
+        let first = self.events.keys().next();
+        let mut ready = self.ready.iter().filter(|(at, _)| all || Some(*at) == first);
+        ready.find(|(_, key)| is_free(key)).map(|(at, _)| *at)
     }
 
     /// Adds the event after all others.
     pub(crate) fn push(&mut self, key: OrderingKey, event: QueuedEvent<B>) {
         let positions = self.keys.entry(key.clone()).or_default();
         if positions.is_empty() {
-            self.ready.push_back(key);
+            self.ready.insert(event.position, key);
         }
         positions.push_back(event.position);
         self.bytes += event.length;
+        self.window.push_back(event.position);
         self.events.insert(event.position, event);
     }
 
@@ -110,25 +137,26 @@ impl<B> EventQueue<B> {
         self.scanned = self.scanned.max(until);
     }
 
-    /// Takes the next key whose first event can be attempted. The key is not ready until
-    /// [`Self::settle_first`] or [`Self::put_back`].
+    /// Takes the key of the oldest event that can be attempted, of all events or of the first unsettled
+    /// one. The key is not ready until [`Self::settle_first`] or [`Self::put_back`].
     pub(crate) fn take_ready(
         &mut self,
+        all: bool,
         is_free: impl Fn(&OrderingKey) -> bool,
     ) -> Option<(OrderingKey, QueuedEvent<B>)>
     where
         B: Clone,
     {
-        let at = self.ready.iter().position(is_free)?;
-        let key = self.ready.remove(at)?;
-        let first = self.keys.get(&key)?.front()?;
-        let event = self.events.get(first)?.clone();
-        Some((key, event))
+        let at = self.next_ready(all, is_free)?;
+        let event = self.events.get(&at)?.clone();
+        Some((self.ready.remove(&at)?, event))
     }
 
     /// Makes a key ready again whose first event was not attempted.
     pub(crate) fn put_back(&mut self, key: OrderingKey) {
-        self.ready.push_front(key);
+        if let Some(first) = self.keys.get(&key).and_then(VecDeque::front) {
+            self.ready.insert(*first, key);
+        }
     }
 
     /// Settles the first event of a key. The next event of the key can be attempted.
@@ -139,22 +167,22 @@ impl<B> EventQueue<B> {
         {
             self.bytes -= event.length;
         }
-        if positions.is_empty() {
-            self.keys.remove(key);
-        } else {
-            self.ready.push_back(key.clone());
+        match positions.front() {
+            Some(next) => drop(self.ready.insert(*next, key.clone())),
+            None => drop(self.keys.remove(key)),
         }
     }
 
     /// Settles all events of a key, which a retry queue covers. Returns the last position.
     pub(crate) fn settle_all(&mut self, key: &OrderingKey) -> Option<FeedPosition> {
-        self.ready.retain(|ready| ready != key);
+        self.ready.retain(|_, ready| ready != key);
         let positions = self.keys.remove(key)?;
         for position in &positions {
             if let Some(event) = self.events.remove(position) {
                 self.bytes -= event.length;
             }
         }
+        self.window.retain(|position| positions.binary_search(position).is_err());
         positions.back().copied()
     }
 }
@@ -190,7 +218,7 @@ mod tests {
     }
 
     fn take(queue: &mut EventQueue<()>) -> Option<u64> {
-        let (_, event) = queue.take_ready(|_| true)?;
+        let (_, event) = queue.take_ready(true, |_| true)?;
         Some(event.position.number())
     }
 
@@ -204,12 +232,18 @@ mod tests {
         );
         queue.settle_first(&key(2));
         assert_eq!((queue.settled(), take(&mut queue)), (at(10), None));
+        assert_eq!(queue.settled_ahead(), 1);
         queue.settle_first(&key(1));
         assert_eq!((queue.settled(), take(&mut queue)), (at(11), Some(12)));
+        assert_eq!(queue.settled_ahead(), 2);
+        queue.stored(at(11));
+        assert_eq!(queue.settled_ahead(), 1);
         queue.put_back(key(1));
         assert_eq!(take(&mut queue), Some(12));
         queue.settle_first(&key(1));
-        assert!(queue.is_empty() && queue.bytes() == 0);
+        assert!(queue.is_empty() && queue.bytes() == 0 && queue.settled_ahead() == 2);
+        queue.stored(at(20));
+        assert_eq!(queue.settled_ahead(), 0);
         assert_eq!(queue.settled(), at(20));
     }
 
@@ -219,8 +253,27 @@ mod tests {
         assert_eq!(take(&mut queue), Some(11));
         assert_eq!(queue.settle_all(&key(1)), Some(at(13)));
         assert_eq!((queue.settled(), queue.bytes()), (at(11), 100));
-        assert!(queue.has_ready(|_| true) && !queue.has_ready(|ready| *ready == key(1)));
+        assert_eq!(queue.settled_ahead(), 0, "a retry queue covers the others");
+        assert!(
+            queue.has_ready(true, |_| true) && !queue.has_ready(true, |ready| *ready == key(1))
+        );
         assert_eq!(queue.settle_all(&key(1)), None);
+    }
+
+    #[test]
+    fn oldest_event_is_taken_first() {
+        let mut queue = queue(&[(11, 1), (12, 2), (13, 3), (14, 1)], 20);
+        let free = |free: u128| move |ready: &OrderingKey| *ready == key(free);
+        assert!(queue.has_ready(true, free(2)) && !queue.has_ready(false, free(2)));
+        assert_eq!((take(&mut queue), take(&mut queue)), (Some(11), Some(12)));
+        queue.settle_first(&key(2));
+        assert!(!queue.has_ready(false, |_| true), "the first event is in flight");
+        queue.put_back(key(1));
+        assert!(queue.has_ready(false, free(1)));
+        assert_eq!([take(&mut queue), take(&mut queue)], [Some(11), Some(13)]);
+        queue.settle_first(&key(3));
+        queue.settle_first(&key(1));
+        assert_eq!((take(&mut queue), queue.settled_ahead()), (Some(14), 3));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     webhook::{
         delivery::{
             attempts::AttemptKind, changes::DeliveryChanges, deliveries::Deliveries,
-            retry_queue::Pass, unflushed::Unflushed,
+            retry_queue::Pass, retry_state::RetryStep, unflushed::Unflushed,
         },
         progress::{DeliveryProgress, SEALED},
         replay::Replay,
@@ -17,6 +17,14 @@ impl<B: Clone> Deliveries<B> {
     pub fn unflushed_outcomes(&self) -> usize {
         let flushing = self.flushing.as_ref().map_or(0, |it| it.attempts.len());
         self.unflushed.attempts.len() + flushing
+    }
+
+    /// Returns the maximum number of attempts that a crash would repeat now.
+    pub fn at_risk(&self) -> usize {
+        let ahead = self.replay.as_ref().map_or(0, |pass| pass.queue.settled_ahead());
+        let flushing = self.flushing.as_ref().map_or(0, |it| it.repeats);
+        let unflushed = self.unflushed.repeats + flushing;
+        self.live.settled_ahead() + ahead + unflushed + self.in_flight.len()
     }
 
     /// Returns whether something besides a position is to be stored.
@@ -40,6 +48,7 @@ impl<B: Clone> Deliveries<B> {
 
     /// Begins a flush. [`Self::flushed`] ends it.
     pub fn flush(&mut self) -> DeliveryChanges {
+        self.remove_all_ended();
         self.progress.position = self.progress.position.max(self.live.settled());
         self.progress.replay = self.replay.as_ref().map(|pass| Replay {
             position: pass.replay.position.max(pass.queue.settled()),
@@ -72,7 +81,14 @@ impl<B: Clone> Deliveries<B> {
     /// Ends a flush. What was not written is part of the next flush.
     pub fn flushed(&mut self, written: bool) {
         let Some(earlier) = self.flushing.take() else { return };
-        if !written {
+        if written {
+            self.live.stored(self.progress.position);
+            if let (Some(pass), Some(stored)) = (&mut self.replay, &self.progress.replay)
+                && pass.replay.started_at == stored.started_at
+            {
+                pass.queue.stored(stored.position);
+            }
+        } else {
             self.unflushed.prepend(Unflushed { progress: true, ..earlier });
         }
     }
@@ -110,10 +126,13 @@ impl<B: Clone> Deliveries<B> {
         }
         let open_until = self.breaker.state().open_until;
         // An open breaker is tested when there is an event for the test.
-        let waits = |until: &Timestamp| *until > now || !self.retries.is_empty();
+        let waits = |until: &Timestamp| *until > now || self.has_retries();
         match open_until {
             Some(until) => Some(until).filter(waits),
-            None => self.retries.values().map(|state| state.row.due).min(),
+            None => {
+                let waiting = self.retries.values().filter(|state| state.step() != RetryStep::End);
+                waiting.map(|state| state.row.due).min()
+            }
         }
     }
 

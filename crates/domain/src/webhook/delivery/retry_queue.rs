@@ -79,6 +79,9 @@ pub struct RetryQueue {
     pub class: OutcomeClass,
     /// Status of the last response.
     pub status: Option<u16>,
+    /// Whether the event is delivered or a dead letter. The next event of the key becomes the head;
+    /// without one, the queue stays until the position has passed the event.
+    pub settled: bool,
     /// Whether the owner asks to skip the event.
     pub skip: bool,
 }

@@ -20,8 +20,6 @@ const PAGE: u32 = 32;
 pub(crate) struct RetryState<B> {
     /// The row. Its event is the head.
     pub(crate) row: RetryQueue,
-    /// Whether the head is delivered or a dead letter. The next event becomes the head.
-    settled: bool,
     /// The head, unless it is settled or not loaded, and events behind it.
     events: VecDeque<QueuedEvent<B>>,
     /// Sequence number and position of the last event that was loaded or examined.
@@ -43,7 +41,7 @@ pub(crate) enum RetryStep {
     LookUp,
     /// The head can be attempted.
     Attempt,
-    /// Every event is settled.
+    /// Nothing: every event is settled.
     End,
 }
 
@@ -54,7 +52,6 @@ impl<B> RetryState<B> {
         Self {
             covered: row.position,
             row,
-            settled: false,
             events: VecDeque::new(),
             examined,
             behind,
@@ -72,7 +69,7 @@ impl<B> RetryState<B> {
             RetryStep::Wait
         } else if !self.events.is_empty() {
             RetryStep::Attempt
-        } else if !self.settled || self.has_more() {
+        } else if !self.row.settled || self.has_more() {
             RetryStep::LookUp
         } else {
             RetryStep::End
@@ -81,7 +78,7 @@ impl<B> RetryState<B> {
 
     /// Returns the head if it is loaded.
     pub(crate) fn head(&self) -> Option<&QueuedEvent<B>> {
-        self.events.front().filter(|_| !self.settled)
+        self.events.front().filter(|_| !self.row.settled)
     }
 
     fn has_more(&self) -> bool {
@@ -93,7 +90,7 @@ impl<B> RetryState<B> {
         self.looking = true;
         let (sequence, after) = self.examined;
         let range = match &self.row.key {
-            _ if !self.settled => LookupRange::Event(self.row.position),
+            _ if !self.row.settled => LookupRange::Event(self.row.position),
             OrderingKey::Session(session) => {
                 LookupRange::Session { session: session.clone(), after: sequence }
             }
@@ -119,7 +116,7 @@ impl<B> RetryState<B> {
                 true
             }
             _ => {
-                self.settled = true;
+                self.row.settled = true;
                 false
             }
         }
@@ -154,7 +151,7 @@ impl<B> RetryState<B> {
     /// Settles the head.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.events.pop_front();
-        self.settled = true;
+        self.row.settled = true;
         self.advance(now);
     }
 
@@ -163,12 +160,12 @@ impl<B> RetryState<B> {
         // Without a next event, the queue is behind others that are due.
         (self.row.attempts, self.row.due) = (0, now);
         let Some(next) = self.events.front() else { return };
-        self.settled = false;
         self.row = RetryQueue {
             event: next.id.clone(),
             position: next.position,
             sequence: next.sequence,
             first_failed_at: now,
+            settled: false,
             skip: false,
             ..self.row.clone()
         };
@@ -176,7 +173,7 @@ impl<B> RetryState<B> {
 
     /// Forgets loaded events, which are looked up again when the queue is due.
     pub(crate) fn unload(&mut self) {
-        if !self.settled {
+        if !self.row.settled {
             self.events.clear();
             self.examined = (self.row.sequence, self.row.position);
             self.covered = self.row.position;
@@ -235,6 +232,7 @@ mod tests {
             first_failed_at: Timestamp::from_millis(0),
             class: OutcomeClass::Timeout,
             status: None,
+            settled: false,
             skip: true,
         };
         RetryState::stored(row, at(behind))

@@ -5,10 +5,10 @@ use crate::{
     time::Timestamp,
     webhook::delivery::{
         deliveries::{Deliveries, MAX_RETRY_QUEUES},
-        event_queue::QueuedEvent,
+        event_queue::{EventQueue, QueuedEvent},
         lookup::{EventLookup, LookupRange},
         retry_queue::{OrderingKey, Pass},
-        retry_state::RetryStep,
+        retry_state::{RetryState, RetryStep},
     },
 };
 
@@ -23,7 +23,7 @@ impl<B: Clone> Deliveries<B> {
             && self.replay().is_some_and(|replay| queue.scanned() >= replay.until);
         let may_read = if self.breaker.is_open() {
             // The test needs an event.
-            self.breaker.allows_test(now) && self.retries.is_empty() && queue.is_empty()
+            self.breaker.allows_test(now) && !self.has_retries() && queue.is_empty()
         } else {
             queue.has_room() && self.retry_queues_of(pass) < MAX_RETRY_QUEUES
         };
@@ -58,9 +58,11 @@ impl<B: Clone> Deliveries<B> {
     fn take_event(&mut self, pass: Pass, event: QueuedEvent<B>) {
         // A retry queue covers its session also after the owner gave up the order.
         let session = OrderingKey::of(true, event.session.as_ref(), &event.id);
-        if let Some(state) = self.retries.get_mut(&(pass, session)) {
-            state.pass_over(event.position);
-            return;
+        for key in [session, OrderingKey::Event(event.id.clone())] {
+            if let Some(state) = self.retries.get_mut(&(pass, key)) {
+                state.pass_over(event.position);
+                return;
+            }
         }
         let ordered = self.webhook.settings.ordered;
         let key = OrderingKey::of(ordered, event.session.as_ref(), &event.id);
@@ -137,11 +139,31 @@ impl<B: Clone> Deliveries<B> {
         self.finish_replay();
     }
 
-    /// Removes a retry queue whose events are all settled.
+    /// Returns whether an event of a retry queue is not settled.
+    pub(super) fn has_retries(&self) -> bool {
+        self.retries.values().any(|state| state.step() != RetryStep::End)
+    }
+
+    /// Removes a retry queue whose events are all settled, when the position has passed them: a router
+    /// that begins at the position must not deliver them again.
     pub(super) fn remove_ended(&mut self, id: &(Pass, OrderingKey)) {
-        if self.retries.get(id).is_some_and(|state| state.step() == RetryStep::End) {
+        let Some(state) = self.retries.get(id) else { return };
+        let stands_alone = id.0 == Pass::Replay && matches!(id.1, OrderingKey::Event(_));
+        let has_passed = |queue: &EventQueue<B>| queue.settled() >= state.row.position;
+        if state.step() == RetryStep::End
+            && (stands_alone || self.queue(id.0).is_none_or(has_passed))
+        {
             self.retries.remove(id);
             self.unflushed.retries.insert(id.clone());
+        }
+    }
+
+    /// Removes all retry queues whose events are settled and passed.
+    pub(super) fn remove_all_ended(&mut self) {
+        let is_settled = |state: &RetryState<B>| state.step() == RetryStep::End;
+        let settled = self.retries.iter().filter(|(_, state)| is_settled(state));
+        for id in settled.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.remove_ended(&id);
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Unflushed {
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) replayed: Vec<(EventId, Timestamp)>,
     pub(crate) attempts: Vec<AttemptRecord>,
+    /// Number of attempts that were no successful first ones. Those show in the position.
+    pub(crate) repeats: usize,
     /// With the version of the webhook whose receiver caused the disablement.
     pub(crate) disable: Option<(DisabledReason, Version)>,
     pub(crate) ended_replay: Option<Timestamp>,
@@ -48,6 +50,7 @@ impl Unflushed {
         self.dead_letters.splice(0..0, earlier.dead_letters);
         self.replayed.splice(0..0, earlier.replayed);
         self.attempts.splice(0..0, earlier.attempts);
+        self.repeats += earlier.repeats;
         self.disable = self.disable.or(earlier.disable);
         self.ended_replay = self.ended_replay.or(earlier.ended_replay);
         self.gaps += earlier.gaps;
