@@ -62,8 +62,8 @@ fn create(path: &Path) -> io::Result<()> {
     let mut random = Zeroizing::new([0; KEY_LENGTH + 8]);
     rand::fill(&mut *random).map_err(|_| io::Error::other("no random numbers"))?;
     let (key, suffix) = random.split_at(KEY_LENGTH);
-    let suffix: String = suffix.iter().map(|byte| format!("{byte:02x}")).collect();
-    let new = path.with_extension(format!("new-{suffix}"));
+    let suffix = suffix.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    let new = path.with_extension(format!("new-{suffix:016x}"));
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }

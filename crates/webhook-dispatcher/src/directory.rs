@@ -27,12 +27,11 @@ impl Directory {
     pub(crate) fn insert(&mut self, webhook: &Webhook) {
         let own = self.organizations.entry(webhook.organization.clone()).or_default();
         let entry = (webhook.id.clone(), webhook.event_selection());
-        match own.iter_mut().find(|(id, _)| *id == webhook.id) {
-            Some(known) => *known = entry,
-            None => {
-                own.push(entry);
-                self.count += 1;
-            }
+        if let Some(known) = own.iter_mut().find(|(id, _)| *id == webhook.id) {
+            *known = entry;
+        } else {
+            own.push(entry);
+            self.count += 1;
         }
     }
 
@@ -46,7 +45,9 @@ impl Directory {
             |id: &WebhookId| WebhookKey { organization: organization.clone(), webhook: id.clone() };
         let before = self.organizations.remove(organization).unwrap_or_default();
         self.count -= before.len();
-        webhooks.iter().for_each(|webhook| self.insert(webhook));
+        for webhook in webhooks {
+            self.insert(webhook);
+        }
         let before = before.iter().map(|(id, _)| key(id));
         before.chain(webhooks.iter().map(Webhook::key)).collect()
     }

@@ -69,6 +69,7 @@ struct Run {
     resting: HashMap<WebhookKey, Arc<TaskState>>,
     tasks: JoinSet<TaskEnd>,
     /// The key after which the sweep continues. `None` without a sweep.
+    #[expect(clippy::option_option, reason = "the outer option says whether a sweep is running")]
     sweep: Option<Option<WebhookKey>>,
     /// Time before which a failed sweep does not continue.
     sweep_at: Instant,
@@ -88,8 +89,8 @@ impl Dispatcher {
         let due = self.ports.notifier.clone().subscribe(Topic::WebhookDue);
         // Before the directory is read, so that no change of a webhook falls in between.
         let watcher = self.ports.feed.watch_organizations();
-        let (flushes, flusher) = Flusher::new(self.ports.store.clone());
-        let flusher = tokio::spawn(flusher.run());
+        let (flushes, writer) = Flusher::new(self.ports.store.clone());
+        let writer = tokio::spawn(writer.run());
         let holder = format!("{:032x}", self.ports.environment.ulid());
         let shared = Shared {
             ports: self.ports,
@@ -114,7 +115,7 @@ impl Dispatcher {
         // The tasks have the same token.
         while run.tasks.join_next().await.is_some() {}
         drop(run);
-        let _ = flusher.await;
+        let _ = writer.await;
     }
 }
 
@@ -144,7 +145,9 @@ impl Run {
         loop {
             match self.shared.ports.store.live_webhooks(after.as_ref(), PAGE).await {
                 Ok((webhooks, next)) => {
-                    webhooks.iter().for_each(|webhook| self.directory.insert(webhook));
+                    for webhook in &webhooks {
+                        self.directory.insert(webhook);
+                    }
                     after = next;
                     if after.is_none() {
                         return;
@@ -166,7 +169,9 @@ impl Run {
         for (organization, kinds) in changed.organizations {
             if !kinds.iter().any(|kind| changes_webhooks(*kind)) {
                 let concerned: Vec<_> = self.directory.concerned(&organization, &kinds).collect();
-                concerned.into_iter().for_each(|key| self.add_active(key));
+                for key in concerned {
+                    self.add_active(key);
+                }
                 continue;
             }
             let store = self.shared.ports.store.clone();
@@ -204,7 +209,7 @@ impl Run {
             }
             // Events that the task may not have read.
             None if end.lost || task.changed_at >= Some(end.read_at) => {
-                self.candidates.add(end.key)
+                self.candidates.add(end.key);
             }
             None => {}
         }
@@ -235,7 +240,11 @@ impl Run {
 
     async fn find_due(&mut self) {
         match self.shared.ports.store.due_webhooks(self.now(), PAGE).await {
-            Ok(due) => due.into_iter().for_each(|key| self.add_due(key)),
+            Ok(due) => {
+                for key in due {
+                    self.add_due(key);
+                }
+            }
             Err(error) => report(&error),
         }
     }
@@ -254,7 +263,9 @@ impl Run {
         }
         match self.shared.ports.store.behind(after.as_ref(), self.now(), PAGE).await {
             Ok((found, next)) => {
-                found.into_iter().for_each(|key| self.add_active(key));
+                for key in found {
+                    self.add_active(key);
+                }
                 self.sweep = next.map(Some);
             }
             Err(error) => {
@@ -276,7 +287,9 @@ impl Run {
         match self.shared.ports.store.claim(&claim, &keys).await {
             Ok(claimed) => {
                 // Another router may have delivered the events of a webhook that rested here.
-                keys.iter().for_each(|key| drop(self.resting.remove(key)));
+                for key in &keys {
+                    self.resting.remove(key);
+                }
                 for one in claimed {
                     match one {
                         Claimed::Held(leased) => self.start(*leased, claim.until, sent),
@@ -287,7 +300,9 @@ impl Run {
             Err(error) => {
                 report(&error);
                 let later = now.plus(TICK);
-                keys.into_iter().for_each(|key| self.candidates.defer(key, later));
+                for key in keys {
+                    self.candidates.defer(key, later);
+                }
             }
         }
     }
@@ -316,7 +331,9 @@ impl Run {
     fn report_metrics(&self) {
         let mut totals = TaskTotals::default();
         let running = self.running.values().map(|task| &task.state);
-        running.chain(self.resting.values()).for_each(|state| totals.add(state));
+        for state in running.chain(self.resting.values()) {
+            totals.add(state);
+        }
         let gauge = |state, count: u32| {
             metrics::gauge!("berth_webhook_endpoints", "state" => state).set(f64::from(count));
         };

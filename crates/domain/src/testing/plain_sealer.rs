@@ -22,10 +22,10 @@ impl PlainSealer {
     }
 
     fn require_key(&self) -> Result<(), SealError> {
-        match self.has_no_key.load(Ordering::SeqCst) {
-            true => Err(SealError::NoKey("as the test requires".into())),
-            false => Ok(()),
+        if self.has_no_key.load(Ordering::SeqCst) {
+            return Err(SealError::NoKey("as the test requires".into()));
         }
+        Ok(())
     }
 }
 

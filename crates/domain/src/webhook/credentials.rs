@@ -49,10 +49,10 @@ impl Webhook {
         &self,
         sealer: &dyn SecretSealer,
         field: &'static str,
-        sealed: Option<&SealedSecret>,
+        secret: Option<&SealedSecret>,
     ) -> Result<Option<String>, SealError> {
-        let Some(sealed) = sealed else { return Ok(None) };
-        let bytes = sealer.open(&self.seal_context(field), sealed).await?;
+        let Some(secret) = secret else { return Ok(None) };
+        let bytes = sealer.open(&self.seal_context(field), secret).await?;
         let text = String::from_utf8(bytes);
         Ok(Some(text.map_err(|_| SealError::Broken("the secret is not UTF-8".into()))?))
     }
@@ -76,14 +76,14 @@ impl Webhook {
         headers: Vec<CheckedHeader>,
     ) -> Result<CustomHeaders, SealError> {
         let is_sensitive = headers.iter().any(|checked| checked.header != checked.masked);
-        let sealed = if is_sensitive {
+        let secret = if is_sensitive {
             let text = encode_pairs(headers.iter().map(|checked| &checked.header));
             Some(sealer.seal(&self.seal_context(HEADERS), text.as_bytes()).await?)
         } else {
             None
         };
         let masked = headers.into_iter().map(|checked| checked.masked).collect();
-        Ok(CustomHeaders { masked, sealed })
+        Ok(CustomHeaders { masked, sealed: secret })
     }
 
     /// Seals a signing secret.
@@ -109,7 +109,8 @@ impl WebhookSecrets {
 
 /// Neither names nor values of headers contain line breaks.
 fn encode_pairs<'a>(pairs: impl Iterator<Item = &'a HeaderPair>) -> String {
-    pairs.map(|pair| format!("{}\n{}\n", pair.name, pair.value)).collect()
+    let lines = pairs.flat_map(|pair| [&*pair.name, "\n", &*pair.value, "\n"]);
+    lines.collect()
 }
 
 fn decode_pairs(text: &str) -> Vec<HeaderPair> {

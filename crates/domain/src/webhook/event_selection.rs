@@ -59,12 +59,11 @@ pub(crate) fn parse_patterns(texts: &[String]) -> Result<Vec<EventPattern>, Vec<
     }
     let (mut patterns, mut violations) = (Vec::new(), Vec::new());
     for (index, text) in texts.iter().enumerate() {
-        match EventPattern::parse(text) {
-            Some(pattern) => patterns.push(pattern),
-            None => {
-                let reason = "must be the name of an event, or a prefix such as session.*";
-                violations.push(Violation::new(FieldPath::WebhookEvent(index), reason));
-            }
+        if let Some(pattern) = EventPattern::parse(text) {
+            patterns.push(pattern);
+        } else {
+            let reason = "must be the name of an event, or a prefix such as session.*";
+            violations.push(Violation::new(FieldPath::WebhookEvent(index), reason));
         }
     }
     if !violations.is_empty() {

@@ -113,14 +113,12 @@ impl Webhooks {
         let until = self.ports.feed.horizon().await?.safe;
         let (feed, rights) = (&self.ports.organization_feed, FeedRights::of(caller)?);
         let after = report.progress.position;
-        let page = match feed.feed_page(&rights, after, until, MAX_LAG).await? {
-            Some(page) => Some(page),
+        let mut page = feed.feed_page(&rights, after, until, MAX_LAG).await?;
+        if page.is_none() {
             // Retention removed the first events behind the position.
-            None => {
-                let floor = feed.floor(&rights).await?.position;
-                feed.feed_page(&rights, floor, until, MAX_LAG).await?
-            }
-        };
+            let floor = feed.floor(&rights).await?.position;
+            page = feed.feed_page(&rights, floor, until, MAX_LAG).await?;
+        }
         let selection = webhook.event_selection();
         let events = page.into_iter().flat_map(|page| page.events).map(|found| found.event);
         let waiting =

@@ -137,8 +137,8 @@ impl Webhooks {
         webhook.settings.headers =
             webhook.seal_headers(sealer, headers).await.map_err(seal_error)?;
         if let Some(Some(secret)) = &patch.secret {
-            let sealed = webhook.seal_secret(sealer, secret).await.map_err(seal_error)?;
-            webhook.secrets.current = Some(sealed);
+            let current = webhook.seal_secret(sealer, secret).await.map_err(seal_error)?;
+            webhook.secrets.current = Some(current);
         }
         Ok(webhook)
     }

@@ -88,6 +88,10 @@ impl WebhookPatch {
     }
 
     /// Returns the session that the patch names, if its id is valid.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer option says whether the patch names a session"
+    )]
     pub(crate) fn session_id(&self) -> Option<Option<SessionId>> {
         self.session.as_ref().map(|named| named.as_deref().and_then(SessionId::parse))
     }

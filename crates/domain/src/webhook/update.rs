@@ -30,6 +30,7 @@ struct Prepared {
     /// `None` keeps the headers.
     headers: Option<CustomHeaders>,
     /// `None` keeps the secret.
+    #[expect(clippy::option_option, reason = "the outer option says whether the secret changes")]
     secret: Option<Option<SealedSecret>>,
     /// Position from which a webhook that becomes active delivers events.
     start: Option<FeedPosition>,
@@ -134,8 +135,8 @@ impl Webhooks {
         if same {
             return Ok(None);
         }
-        let sealed = webhook.seal_secret(sealer, secret).await.map_err(seal_error)?;
-        Ok(Some(Some(sealed)))
+        let next = webhook.seal_secret(sealer, secret).await.map_err(seal_error)?;
+        Ok(Some(Some(next)))
     }
 
     /// Returns the headers of a patch over the present ones, with masked values replaced.

@@ -11,10 +11,6 @@ use crate::{
 /// A change of one webhook for a caller. Every change makes the webhook due, so that a router looks
 /// at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value exists per write, and a box would add an allocation"
-)]
 pub enum WebhookWrite {
     /// Inserts a webhook whose deliveries begin after a position.
     Insert {

@@ -8,7 +8,7 @@ use domain::{
     ports::{SealContext, SealError, SealedSecret, SecretSealer},
     testing::{Memory, TestEnvironment},
 };
-use sealing::{Rewrapped, Sealer};
+use sealing::{Rewrapped, SealKeys, Sealer};
 
 const KEYS: [&str; 3] = [
     "a=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
@@ -18,7 +18,7 @@ const KEYS: [&str; 3] = [
 
 /// Returns the sealer of a process that starts with these keys.
 fn sealer(memory: &Memory, keys: &[&str]) -> Sealer {
-    let keys = if keys.is_empty() { Default::default() } else { keys.join(",").parse().unwrap() };
+    let keys = if keys.is_empty() { SealKeys::default() } else { keys.join(",").parse().unwrap() };
     Sealer::new(keys, Arc::new(memory.clone()), TestEnvironment::new())
 }
 
@@ -35,19 +35,19 @@ async fn secret_opens_in_its_own_context_only() {
     let (memory, acme, zeta) = (Memory::new(), organization("acme"), organization("zeta"));
     let sealer = sealer(&memory, &KEYS[..1]);
     let mine = context(&acme, "wh_1");
-    let sealed = sealer.seal(&mine, b"hidden").await.unwrap();
-    assert!(!sealed.0.windows(6).any(|part| part == b"hidden"));
-    assert_ne!(sealed, sealer.seal(&mine, b"hidden").await.unwrap());
-    assert_eq!(sealer.open(&mine, &sealed).await.unwrap(), b"hidden");
+    let secret = sealer.seal(&mine, b"hidden").await.unwrap();
+    assert!(!secret.0.windows(6).any(|part| part == b"hidden"));
+    assert_ne!(secret, sealer.seal(&mine, b"hidden").await.unwrap());
+    assert_eq!(sealer.open(&mine, &secret).await.unwrap(), b"hidden");
     sealer.seal(&context(&zeta, "wh_1"), b"other").await.unwrap();
     for other in
         [context(&acme, "wh_2"), context(&zeta, "wh_1"), SealContext { field: "headers", ..mine }]
     {
-        let opened = sealer.open(&other, &sealed).await;
+        let opened = sealer.open(&other, &secret).await;
         assert!(matches!(opened, Err(SealError::Broken(_))), "{other:?}");
     }
-    for at in 0..sealed.0.len() {
-        let mut changed = sealed.clone();
+    for at in 0..secret.0.len() {
+        let mut changed = secret.clone();
         changed.0[at] ^= 1;
         assert!(sealer.open(&mine, &changed).await.is_err(), "{at}");
     }
@@ -58,12 +58,12 @@ async fn secret_opens_in_its_own_context_only() {
 async fn secret_opens_in_another_process_with_the_key() {
     let (memory, acme) = (Memory::new(), organization("acme"));
     let mine = context(&acme, "wh_1");
-    let sealed = sealer(&memory, &KEYS[..1]).seal(&mine, b"hidden").await.unwrap();
-    let opened = sealer(&memory, &[KEYS[1], KEYS[0]]).open(&mine, &sealed).await;
+    let secret = sealer(&memory, &KEYS[..1]).seal(&mine, b"hidden").await.unwrap();
+    let opened = sealer(&memory, &[KEYS[1], KEYS[0]]).open(&mine, &secret).await;
     assert_eq!(opened.unwrap(), b"hidden");
     for keys in [&[][..], &KEYS[1..2]] {
         let sealer = sealer(&memory, keys);
-        let opened = sealer.open(&mine, &sealed).await;
+        let opened = sealer.open(&mine, &secret).await;
         assert!(matches!(opened, Err(SealError::NoKey(_))), "{keys:?}");
         // The organization has a data key, which no other data key replaces.
         let again = sealer.seal(&mine, b"x").await;
@@ -71,7 +71,7 @@ async fn secret_opens_in_another_process_with_the_key() {
     }
     // The same id with another key.
     let wrong = KEYS[1].replace("b=", "a=");
-    let opened = sealer(&memory, &[&wrong]).open(&mine, &sealed).await;
+    let opened = sealer(&memory, &[&wrong]).open(&mine, &secret).await;
     assert!(matches!(opened, Err(SealError::Broken(_))));
 }
 
@@ -79,11 +79,11 @@ async fn secret_opens_in_another_process_with_the_key() {
 async fn unreachable_store_is_unavailable() {
     let (memory, acme) = (Memory::new(), organization("acme"));
     let mine = context(&acme, "wh_1");
-    let sealed = sealer(&memory, &KEYS[..1]).seal(&mine, b"hidden").await.unwrap();
+    let secret = sealer(&memory, &KEYS[..1]).seal(&mine, b"hidden").await.unwrap();
     memory.set_down(true);
     let sealer = sealer(&memory, &KEYS[..1]);
     assert!(matches!(sealer.seal(&mine, b"x").await, Err(SealError::Unavailable(_))));
-    assert!(matches!(sealer.open(&mine, &sealed).await, Err(SealError::Unavailable(_))));
+    assert!(matches!(sealer.open(&mine, &secret).await, Err(SealError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -104,17 +104,20 @@ async fn rotation_rewraps_every_data_key_and_loses_no_secret() {
         };
         uses.iter().map(of).collect::<Vec<_>>()
     };
-    let used = |id: &str, count, missing, removable| (id.to_owned(), count, missing, removable);
+    let used_by = |id: &str, count, missing, removable| (id.to_owned(), count, missing, removable);
     let before = uses(sealer(&memory, &[KEYS[1], KEYS[0], KEYS[2]])).await;
-    let expected =
-        [used("b", 0, false, false), used("a", 450, false, false), used("c", 0, false, true)];
+    let expected = [
+        used_by("b", 0, false, false),
+        used_by("a", 450, false, false),
+        used_by("c", 0, false, true),
+    ];
     assert_eq!(before, expected);
-    assert_eq!(uses(sealer(&memory, &KEYS[1..2])).await[1], used("a", 450, true, false));
+    assert_eq!(uses(sealer(&memory, &KEYS[1..2])).await[1], used_by("a", 450, true, false));
 
     assert_eq!(both.rewrap_all().await.unwrap(), Rewrapped { done: 450, failed: 0 });
     assert_eq!(both.rewrap_all().await.unwrap(), Rewrapped::default());
     let after = uses(both).await;
-    assert_eq!(after, [used("b", 450, false, false), used("a", 0, false, true)]);
+    assert_eq!(after, [used_by("b", 450, false, false), used_by("a", 0, false, true)]);
     let new = sealer(&memory, &KEYS[1..2]);
     for (organization, secret) in organizations.iter().zip(&secrets) {
         let opened = new.open(&context(organization, "wh_1"), secret).await.unwrap();

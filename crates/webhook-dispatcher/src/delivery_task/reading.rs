@@ -1,7 +1,7 @@
 //! Reading of events: new ones, those of a replay, and those of retry queues.
 
 use domain::{EventName, FeedPosition, Pass, Timestamp};
-use event_feed::{FeedError, RenderedEvent};
+use event_feed::{FeedError, FeedReader, RenderedEvent};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -68,7 +68,7 @@ impl DeliveryTask {
         let count = first.map_or(self.held.len(), |first| first + 1);
         let events: Vec<_> = self.held.drain(..count).map(|event| queued(&event)).collect();
         let last = events.last().map(|event| event.position);
-        let read = self.reader.as_ref().map(|reader| reader.position());
+        let read = self.reader.as_ref().map(FeedReader::position);
         let until = if self.held.is_empty() { read } else { last };
         let until = until.unwrap_or(FeedPosition::START);
         self.deliveries.take_events(Pass::Live, events, until);

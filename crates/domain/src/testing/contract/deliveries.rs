@@ -171,7 +171,6 @@ pub async fn due_time_of_the_owner_survives_the_lease(
 
 /// A flush writes everything of its webhook, and nothing of another; nothing is written after the
 /// webhook is deleted.
-#[expect(clippy::too_many_lines, reason = "one flush with a value of every kind")]
 pub async fn flush_writes_all_changes_under_the_lease(
     store: &(impl DeliveryStore + WebhookStore + EventLog),
     environment: &dyn Environment,

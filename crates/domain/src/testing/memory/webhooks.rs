@@ -171,14 +171,11 @@ impl MemoryState {
 }
 
 /// Returns a page of entries, newest first.
-fn page_of<'a, T: Clone + 'a, Id: Ord>(
+fn page_of<'a, T: Clone + 'a, Id: Ord + 'a>(
     all: impl Iterator<Item = &'a T>,
     page: &WebhookPage<Id>,
     key: impl Fn(&'a T) -> (Timestamp, &'a Id),
-) -> Vec<T>
-where
-    Id: 'a,
-{
+) -> Vec<T> {
     let after = page.after.as_ref();
     let mut found: Vec<_> = all
         .filter(|entry| after.is_none_or(|after| key(entry) < (after.created_at, &after.id)))

@@ -127,13 +127,11 @@ impl<B: Clone> Deliveries<B> {
         let open_until = self.breaker.state().open_until;
         // An open breaker is tested when there is an event for the test.
         let waits = |until: &Timestamp| *until > now || self.has_retries();
-        match open_until {
-            Some(until) => Some(until).filter(waits),
-            None => {
-                let waiting = self.retries.values().filter(|state| state.step() != RetryStep::End);
-                waiting.map(|state| state.row.due).min()
-            }
+        if open_until.is_some() {
+            return open_until.filter(waits);
         }
+        let waiting = self.retries.values().filter(|state| state.step() != RetryStep::End);
+        waiting.map(|state| state.row.due).min()
     }
 
     /// Returns the progress.

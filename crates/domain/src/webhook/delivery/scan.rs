@@ -103,7 +103,7 @@ impl<B: Clone> Deliveries<B> {
         });
         let first = due.min_by_key(|(_, state)| (!state.row.skip, state.row.due));
         let id = first.map(|(id, _)| id.clone())?;
-        self.retries.get_mut(&id).map(|state| state.look_up())
+        self.retries.get_mut(&id).map(RetryState::look_up)
     }
 
     /// Takes the result of a look-up. `None` for a look-up that failed.
