@@ -13,12 +13,12 @@ use testbed::client::Api;
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) name: String,
-    events: Vec<Seen>,
+    events: Vec<ArrivedEvent>,
 }
 
 /// An event. There are too many for their texts.
 #[derive(Debug)]
-struct Seen {
+struct ArrivedEvent {
     id: String,
     /// Hash of the whole event.
     digest: u64,
@@ -27,14 +27,14 @@ struct Seen {
 /// The audit log of an organization.
 #[derive(Debug)]
 pub(super) struct AuditLog {
-    events: HashMap<String, Recorded>,
+    events: HashMap<String, LoggedEvent>,
     /// Session and kind of each event of a session.
     kinds: HashSet<(String, String)>,
 }
 
 /// An event of the audit log.
 #[derive(Debug)]
-struct Recorded {
+struct LoggedEvent {
     digest: u64,
     /// Session and stream with the number within them; `None` for an event without a session.
     sequence: Option<((String, String), u64)>,
@@ -56,7 +56,7 @@ impl Observation {
     /// Adds an event that has arrived.
     pub(super) fn add(&mut self, event: &Value) {
         let id = event["id"].as_str().unwrap_or_default().to_owned();
-        self.events.push(Seen { id, digest: digest(event) });
+        self.events.push(ArrivedEvent { id, digest: digest(event) });
     }
 
     /// Returns the ids in the order of arrival.
@@ -87,7 +87,7 @@ impl AuditLog {
             self.kinds.insert((session, kind));
         }
         let within = session.zip(text("stream")).zip(event["sequence"].as_u64());
-        let recorded = Recorded { digest: digest(event), sequence: within };
+        let recorded = LoggedEvent { digest: digest(event), sequence: within };
         self.events.insert(text("id").unwrap_or_default(), recorded);
     }
 
@@ -104,7 +104,7 @@ impl AuditLog {
     /// session are 1, 2, 3 and so on.
     pub(super) fn must_equal(&self, observed: &Observation) -> Result<()> {
         let (mut once, mut last) = (HashSet::new(), HashMap::new());
-        for (at, Seen { id, digest }) in observed.events.iter().enumerate() {
+        for (at, ArrivedEvent { id, digest }) in observed.events.iter().enumerate() {
             ensure!(once.insert(id), "{id} has come twice, again as event {at}");
             let recorded = self.events.get(id);
             let recorded = recorded.with_context(|| format!("{id} is not in the audit log"))?;
