@@ -17,8 +17,9 @@ pub(crate) struct Tools {
 pub(crate) enum Command {
     /// Build berth with its gateway and run both on SQLite under ./data.
     Up(Up),
-    /// Run the life of a session on a simulated WhatsApp.
-    Demo(Demo),
+    /// Run the life of a session on a simulated WhatsApp, and show its events as they arrive.
+    #[command(disable_help_flag = true)]
+    Demo(Forwarded),
     /// Run every test, with PostgreSQL.
     Test(Test),
     /// Test the API from the outside, on running programs.
@@ -58,15 +59,6 @@ pub(crate) struct Up {
     /// Arguments for `berth serve`.
     #[arg(last = true)]
     pub(crate) berth: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// Keep running afterwards; the phone links every session that shows a QR code.
-    #[arg(long)]
-    pub(crate) stay: bool,
-    #[command(flatten)]
-    pub(crate) prebuilt: Prebuilt,
 }
 
 #[derive(Debug, Args)]

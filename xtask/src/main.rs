@@ -9,7 +9,6 @@ mod bench;
 mod bless;
 mod commands;
 mod contract;
-mod demo;
 mod fuzz;
 mod gates;
 mod rings;
@@ -41,7 +40,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     match tools.command {
         Command::Up(up) => up::run(&workspace, &up),
-        Command::Demo(demo) => demo::run(&workspace, &demo).map(|()| ExitCode::SUCCESS),
+        Command::Demo(asked) => tool::DEMO.run(&workspace, &asked.arguments),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
         Command::Contract(asked) => contract::run(&workspace, &asked),
         Command::Soak(asked) => tool::SOAK.run(&workspace, &asked.arguments),

@@ -12,6 +12,8 @@ pub(crate) struct Tool {
     program: &'static str,
 }
 
+/// The demonstration.
+pub(crate) const DEMO: Tool = Tool { package: "demo", program: "demo" };
 /// The fault suites.
 pub(crate) const SOAK: Tool = Tool { package: "faults", program: "soak" };
 /// Mutation tests of the isolation between organizations.

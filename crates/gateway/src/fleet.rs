@@ -295,7 +295,9 @@ impl Fleet {
             return Err(stale_epoch(min_epoch));
         }
         // A session that is only closed needs no capacity, and a linked one has its place already.
-        let needs_room = declaration.running && !declaration.linked;
+        // With unreadable keys, any session may be linked: a refusal would move it to another node.
+        let needs_room =
+            declaration.running && !declaration.linked && self.context.key_store.is_readable();
         if needs_room && sessions.entries.len() >= self.capacity {
             return Err(refusal(RefusalCode::AtCapacity, "this node is at its capacity"));
         }

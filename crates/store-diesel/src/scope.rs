@@ -28,6 +28,7 @@ pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod feed;
 pub(crate) mod keyset;
+pub(crate) mod numbered;
 pub(crate) mod parameters;
 #[cfg(test)]
 mod plan_tests;

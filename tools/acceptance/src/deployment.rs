@@ -28,6 +28,9 @@ use testbed::{
 /// skipped.
 pub const PROGRAMS: &str = "BERTH_ACCEPTANCE_BIN";
 
+/// A seal key for tests: 32 bytes in base64.
+const SEAL_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// Running programs with a database and a login issuer.
 #[derive(Debug)]
 pub struct Deployment {
@@ -66,7 +69,7 @@ pub fn shared(database: DatabaseKind, test: fn(&Deployment) -> Result<()>) -> Re
         if let Some(deployment) = in_use.upgrade() {
             deployment
         } else {
-            let started = Arc::new(Deployment::start(&programs, database, "contract")?);
+            let started = Arc::new(Deployment::start(&programs, database, "contract", &[])?);
             *in_use = Arc::downgrade(&started);
             started
         }
@@ -90,7 +93,7 @@ pub fn exclusive(database: DatabaseKind, test: fn(&mut Deployment) -> Result<()>
     let mut in_use = lock(&shared);
     let mut deployment = match in_use.take() {
         Some(deployment) => deployment,
-        None => Deployment::start(&programs, database, "contract-kill")?,
+        None => Deployment::start(&programs, database, "contract-kill", &[])?,
     };
     test(&mut deployment).map_err(|error| deployment.with_log(&error))?;
     *in_use = Some(deployment);
@@ -106,9 +109,30 @@ pub fn fresh(
     name: &str,
     test: impl FnOnce(&mut Deployment) -> Result<()>,
 ) -> Result<()> {
+    fresh_with(database, name, &[], test)
+}
+
+/// As [`fresh`], with these settings beside the usual ones.
+///
+/// # Errors
+/// As [`fresh`].
+pub fn fresh_with(
+    database: DatabaseKind,
+    name: &str,
+    settings: &[(&'static str, String)],
+    test: impl FnOnce(&mut Deployment) -> Result<()>,
+) -> Result<()> {
     let Some(programs) = programs()? else { return Ok(()) };
-    let mut deployment = Deployment::start(&programs, database, name)?;
+    let mut deployment = Deployment::start(&programs, database, name, settings)?;
     test(&mut deployment).map_err(|error| deployment.with_log(&error))
+}
+
+/// Returns whether tests run; says so otherwise.
+///
+/// # Errors
+/// When the folder does not have the programs.
+pub fn has_programs() -> Result<bool> {
+    Ok(programs()?.is_some())
 }
 
 /// Returns the programs under test; `None` when [`PROGRAMS`] is not set.
@@ -126,7 +150,12 @@ fn programs() -> Result<Option<Programs>> {
 }
 
 impl Deployment {
-    fn start(programs: &Programs, database: DatabaseKind, name: &str) -> Result<Self> {
+    fn start(
+        programs: &Programs,
+        database: DatabaseKind,
+        name: &str,
+        settings: &[(&'static str, String)],
+    ) -> Result<Self> {
         let cluster = match database {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(Cluster::start()?),
@@ -135,8 +164,15 @@ impl Deployment {
             cluster.as_ref().map(|cluster| cluster.create_database("contract")).transpose()?;
         let issuer = Issuer::start()?;
         let logs = Workspace::find()?.scratch("logs")?;
-        let stack =
-            Stack::start(programs, &log_name(name, database), &logs, url, &issuer.settings())?;
+        let mut all = issuer.settings().to_vec();
+        // The receivers of the tests are on loopback.
+        all.push(("BERTH_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned()));
+        if database == DatabaseKind::Postgres {
+            // On SQLite berth makes a key of its own.
+            all.push(("BERTH_SEAL_KEYS", format!("contract={SEAL_KEY}")));
+        }
+        all.extend_from_slice(settings);
+        let stack = Stack::start(programs, &log_name(name, database), &logs, url, &all)?;
         Ok(Self { stack, cluster, issuer })
     }
 

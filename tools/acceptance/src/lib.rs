@@ -1,5 +1,5 @@
-//! Support of the acceptance tests: deployments that tests share, HTTP/2, event streams, and
-//! schemathesis.
+//! Support of the acceptance tests: deployments that tests share, HTTP/2, clients of event streams
+//! (ours, a browser's and Python's), webhooks, network namespaces, and schemathesis.
 //!
 //! `cargo xtask contract` builds the programs, sets [`deployment::PROGRAMS`] and runs the tests in
 //! one process. `cargo nextest run -p acceptance` runs each test in a process of its own, which
@@ -9,9 +9,15 @@
 
 #![allow(clippy::print_stdout, reason = "tests print figures and the reason for a skip")]
 
+pub mod browser;
 pub mod deployment;
-pub mod event_stream;
 pub mod http2;
+pub mod name_server;
+pub mod namespace;
 mod python;
+pub mod python_web_socket;
+pub mod relay;
 pub mod schemathesis;
+pub mod signatures;
 pub mod web_socket;
+pub mod webhook;

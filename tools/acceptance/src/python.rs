@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use testbed::workspace::{self, Workspace};
 
-const PACKAGES: &str = "tools/acceptance/schemathesis/requirements.txt";
+const PACKAGES: &str = "tools/acceptance/requirements.txt";
 const MISSING: &str = "Python 3 with its module venv is not there: `apt-get install python3-venv`";
 
 /// A Python interpreter with the packages.
@@ -52,7 +52,10 @@ impl Python {
         if found.works() {
             return Ok(found);
         }
-        println!("          making a virtual environment with schemathesis (once)");
+        println!(
+            "          making a virtual environment with schemathesis, websockets and standardwebhooks \
+             (once)"
+        );
         let _ = fs::remove_dir_all(&place);
         // The environment is created under another name and renamed when complete, because another
         // checkout may do the same.
@@ -69,7 +72,11 @@ impl Python {
     /// An upgrade of the system's Python may have broken the environment.
     fn works(&self) -> bool {
         let mut probe = Command::new(&self.interpreter);
-        workspace::answer(probe.args(["-c", "import schemathesis, openapi_spec_validator"])).is_ok()
+        workspace::answer(probe.args([
+            "-c",
+            "import schemathesis, openapi_spec_validator, websockets, standardwebhooks",
+        ]))
+        .is_ok()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod aim;
 mod bare;
+mod bare_streams;
 mod chapter;
 mod connection;
 mod environment;
@@ -18,6 +19,7 @@ mod large_node;
 mod latency;
 mod linked_sessions;
 mod lists;
+mod live;
 mod load;
 mod loaded_memory;
 mod memory;
@@ -71,7 +73,7 @@ struct Setup {
 type Measurement = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement in the order of the page.
-const ALL: [(Measure, Measurement); 11] = [
+const ALL: [(Measure, Measurement); 12] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
@@ -83,6 +85,7 @@ const ALL: [(Measure, Measurement); 11] = [
     (Measure::Writes, writes::measure),
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),
+    (Measure::Live, live::measure),
 ];
 
 fn main() -> ExitCode {
@@ -99,6 +102,7 @@ fn run(asked: &Bench) -> Result<ExitCode> {
     interrupt::watch()?;
     match &asked.internal {
         Some(Internal::Bare(bare)) => bare::run(bare),
+        Some(Internal::BareStreams(bare)) => bare_streams::run(bare),
         None => measure(&Workspace::find()?, asked),
     }
 }

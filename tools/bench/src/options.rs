@@ -40,6 +40,9 @@ pub(crate) enum Internal {
     /// The reference server that measurements compare with.
     #[command(hide = true)]
     Bare(BenchBare),
+    /// The reference server of event streams.
+    #[command(hide = true)]
+    BareStreams(BenchBareStreams),
 }
 
 impl Bench {
@@ -62,6 +65,30 @@ pub(crate) struct Size {
     /// For `mixed`: rounds of each server.
     #[arg(long, default_value_t = ROUNDS, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) rounds: usize,
+    /// For `live`: idle streams. A tenth of this number gets the events of one organization, and a
+    /// hundredth, at least 20, the events whose delay is measured.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) streams: usize,
+    /// For `live`: stored events of the late reader.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) events: usize,
+}
+
+impl Size {
+    /// Returns the number of streams that get the events of one organization.
+    pub(crate) fn fan_out_streams(self) -> usize {
+        (self.streams / 10).max(1)
+    }
+
+    /// Returns the number of streams whose delay is measured, a multiple of 20.
+    pub(crate) fn delay_streams(self) -> usize {
+        (self.streams / 100).next_multiple_of(20).max(20)
+    }
+
+    /// Returns the number of events per second whose delay is measured, by default 1,000.
+    pub(crate) fn delay_rate(self) -> usize {
+        self.delay_streams() * 10
+    }
 }
 
 /// The measurements.
@@ -90,6 +117,9 @@ pub(crate) enum Measure {
     Isolation,
     /// Cost of lists with a million sessions; fails when a deep page costs more than a first page.
     Lists,
+    /// Event streams: delay, fan-out, idle streams and late readers, beside hyper and the database
+    /// alone.
+    Live,
 }
 
 impl Measure {
@@ -107,6 +137,7 @@ impl Measure {
             Self::Writes => "writes",
             Self::Isolation => "isolation",
             Self::Lists => "lists",
+            Self::Live => "live",
         }
     }
 }
@@ -119,4 +150,14 @@ pub(crate) struct BenchBare {
     /// File with the answer to every request.
     #[arg(long)]
     pub(crate) answer: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBareStreams {
+    /// Address of the listener.
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+    /// File with the blocks, a JSON list of texts.
+    #[arg(long)]
+    pub(crate) blocks: PathBuf,
 }

@@ -20,6 +20,7 @@ mod ordinary_clients;
 mod proxy;
 mod raced;
 mod storms;
+mod streams;
 mod watch;
 mod wires;
 
@@ -74,6 +75,7 @@ const fn run_of(suite: FaultSuite) -> Run {
         FaultSuite::Greedy => greedy::run,
         FaultSuite::Strangers => anonymous_clients::run,
         FaultSuite::Storms => storms::run,
+        FaultSuite::Streams => streams::run,
     }
 }
 
@@ -133,7 +135,7 @@ fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Res
     };
     println!("\nfault suites, seed {seed}");
     let (sqlite, postgres) = (plan(DatabaseKind::Sqlite)?, plan(DatabaseKind::Postgres)?);
-    for suite in [FaultSuite::Raced, FaultSuite::Wires] {
+    for suite in [FaultSuite::Raced, FaultSuite::Wires, FaultSuite::Streams] {
         let both = [&sqlite, &postgres];
         let runs = both.map(|plan| move |checks: &mut Checks| drop(run_suite(suite, plan, checks)));
         for counted in at_the_same_time(runs) {

@@ -43,6 +43,8 @@ pub enum FaultSuite {
     Strangers,
     /// `kill -9` at random moments; `contract` kills at chosen moments.
     Storms,
+    /// `kill -9` of routers while clients follow the events.
+    Streams,
 }
 
 impl FaultSuite {
@@ -54,6 +56,7 @@ impl FaultSuite {
             Self::Greedy => "greedy",
             Self::Strangers => "strangers",
             Self::Storms => "storms",
+            Self::Streams => "streams",
         }
     }
 }

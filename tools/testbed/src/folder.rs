@@ -51,5 +51,10 @@ impl Drop for Folder {
 pub fn random_hex(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+    Ok(hexadecimal(&random))
+}
+
+/// Returns bytes as hexadecimal digits in lower case.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

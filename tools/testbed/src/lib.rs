@@ -8,6 +8,7 @@
 
 pub mod checks;
 pub mod client;
+pub mod event_stream;
 pub mod folder;
 pub mod http;
 pub mod interrupt;
@@ -21,7 +22,9 @@ pub mod process;
 pub mod processor;
 pub mod programs;
 pub mod random;
+pub mod receiver;
 pub mod resident;
+pub mod router;
 pub mod sessions;
 pub mod stack;
 pub mod wait;

@@ -258,9 +258,25 @@ impl Stack {
         Ok(())
     }
 
+    /// Returns the file with the log of the router.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Returns the folder with the keys of the node.
     pub fn node_disk(&self) -> PathBuf {
         self.folder.path().join("gateway")
+    }
+
+    /// Returns whether a file of this stack's folder, or the log, contains the bytes. The files
+    /// include the database of SQLite.
+    pub fn has_written(&self, bytes: &[u8]) -> Result<bool> {
+        let mut files = vec![self.log.clone()];
+        for entry in fs::read_dir(self.folder.path())? {
+            files.push(entry?.path());
+        }
+        let holds = |file: &PathBuf| contains(&fs::read(file).unwrap_or_default(), bytes);
+        Ok(files.iter().filter(|file| file.is_file()).any(holds))
     }
 
     /// Returns the size in bytes of the database's files for SQLite in this stack's folder;
@@ -330,8 +346,11 @@ impl fmt::Display for Victim {
 
 fn names(file: &Path, session: &str) -> bool {
     let held = fs::read(file).unwrap_or_default();
-    let held = held.windows(session.len()).any(|window| window == session.as_bytes());
-    held || file.to_string_lossy().contains(session)
+    contains(&held, session.as_bytes()) || file.to_string_lossy().contains(session)
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 fn any_runs(gateways: &[u32]) -> bool {

@@ -79,7 +79,7 @@ pub enum ReportOutcome {
         /// Reports that cannot be stored.
         refused: Vec<RefusedReport>,
     },
-    /// The incarnation is unknown. The node must register.
+    /// The incarnation is unknown or lost. The node must register.
     NotRegistered,
 }
 
@@ -167,8 +167,7 @@ impl Nodes {
     ) -> Result<HeartbeatOutcome> {
         let now = self.environment.now();
         let node = self.store.find(id).await?;
-        let is_current = |node: &Node| node.incarnation == incarnation && node.lost_at.is_none();
-        let Some(node) = node.filter(is_current) else {
+        let Some(node) = node.filter(|node| is_current(node, incarnation)) else {
             return Ok(HeartbeatOutcome::NotRegistered);
         };
         let lost = self.reconcile_held_sessions(id, held, now).await?;
@@ -223,7 +222,8 @@ impl Nodes {
     }
 
     /// Applies the reports of a node, oldest first. On return, all reports are durable or obsolete,
-    /// except the refused ones: a report that cannot be stored does not block the others.
+    /// except the refused ones: a report that cannot be stored does not block the others. A lost node
+    /// has closed its connections, so its delayed reports are outdated.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store is not reachable or a write races without end. The node
@@ -235,7 +235,7 @@ impl Nodes {
         reports: Vec<(SessionId, Snapshot)>,
     ) -> Result<ReportOutcome> {
         let node = self.store.find(id).await?;
-        if node.is_none_or(|node| node.incarnation != incarnation) {
+        if !node.is_some_and(|node| is_current(&node, incarnation)) {
             return Ok(ReportOutcome::NotRegistered);
         }
         let mut refused = Vec::new();
@@ -270,6 +270,11 @@ impl Nodes {
         let session = self.worker_store.find(id).await?;
         Ok(session.filter(|session| session.gateway.as_ref() == Some(node)))
     }
+}
+
+/// Returns true if the node is registered with this incarnation and not lost.
+fn is_current(node: &Node, incarnation: &str) -> bool {
+    node.incarnation == incarnation && node.lost_at.is_none()
 }
 
 /// Reports of nodes. A session that is due wakes the worker too.

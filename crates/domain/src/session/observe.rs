@@ -81,7 +81,7 @@ impl Session {
             matches!(code, PairingExpired | PairingFailed | PasskeyRequired)
         };
         let over = self.spec.pairing.is_some()
-            && snapshot.identity.is_none()
+            && snapshot.link_state() == LinkState::NotLinked
             && snapshot.pairing.is_none();
         snapshot.reason.as_ref().filter(|reason| over && ends(reason.code))
     }
@@ -99,9 +99,12 @@ impl Session {
             observed.last_connected_at = Some(now);
         }
         observed.deadline = next_deadline(observed, &snapshot, now, deadlines);
-        // A closed connection without a reason keeps the reason of the previous status.
+        // A closed connection without a reason keeps the reason of the previous status, unless the
+        // report disproves it.
         let merely_closed = snapshot.status == Status::Stopped && snapshot.reason.is_none();
-        if !(merely_closed && self.spec.desired == Desired::Stopped) {
+        let disproved =
+            observed.reason.as_ref().is_some_and(|reason| is_state_of_node(reason.code));
+        if disproved || !(merely_closed && self.spec.desired == Desired::Stopped) {
             observed.reason =
                 snapshot.reason.map(|reason| status_reason(reason, observed.reason.as_ref(), now));
         }
@@ -128,10 +131,13 @@ impl Session {
         merely_closed && running && snapshot.identity.is_none()
     }
 
-    /// Returns the previous reason, or that the phone unlinked the device.
+    /// Returns the previous reason, or that the phone unlinked the device if the report disproves
+    /// the previous reason.
     fn unlinked_reason(&self) -> SnapshotReason {
         match &self.observed.reason {
-            Some(StatusReason { code, message, retry_at, .. }) if !self.is_paired() => {
+            Some(StatusReason { code, message, retry_at, .. })
+                if !self.is_paired() && !is_state_of_node(*code) =>
+            {
                 SnapshotReason { code: *code, message: message.clone(), retry_at: *retry_at }
             }
             _ => SnapshotReason {
@@ -141,6 +147,12 @@ impl Session {
             },
         }
     }
+}
+
+/// Returns true for a reason that describes the node, not the connection: a later report without
+/// the reason shows that the node responds and has read the keys.
+fn is_state_of_node(code: ReasonCode) -> bool {
+    matches!(code, ReasonCode::GatewayLost | ReasonCode::KeysUnavailable)
 }
 
 /// Returns the deadline of the status in `snapshot`. An unchanged status keeps its deadline.

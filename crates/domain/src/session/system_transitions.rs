@@ -72,7 +72,7 @@ impl Session {
                 retry_at: None,
             },
         };
-        self.observed.settle(Status::Failed, Some(reason));
+        self.settle_unreported(Status::Failed, Some(reason));
         self.due = Some(now);
         self.status_event(None)
     }
@@ -100,9 +100,19 @@ impl Session {
             retry_at: None,
         });
         let status = if reason.is_some() { Status::Failed } else { Status::Stopped };
-        self.observed.settle(status, reason);
+        self.settle_unreported(status, reason);
         self.due = None;
         self.status_event(None)
+    }
+
+    /// Sets a status that no node reported. Such a status confirms no link state: if the node did
+    /// not know the link state, a new epoch makes the node report it again.
+    fn settle_unreported(&mut self, status: Status, reason: Option<StatusReason>) {
+        let (unknown, unlinked) = (self.has_unavailable_keys(), self.is_certainly_unlinked());
+        self.observed.settle(status, reason);
+        if unknown || (!unlinked && self.is_certainly_unlinked()) {
+            self.spec.epoch += 1;
+        }
     }
 
     /// Assigns a node. The device keys will be stored on this node.

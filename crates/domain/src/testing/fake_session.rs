@@ -31,6 +31,8 @@ pub(super) struct FakeSession {
     confirmed_unlink_epoch: Option<u64>,
     /// Closed with the lease, until the next declaration.
     suspended: bool,
+    /// Why WhatsApp closed the connection. Ends with the next declaration.
+    closed_by_whatsapp: Option<ReasonCode>,
 }
 
 impl FakeSession {
@@ -61,6 +63,7 @@ impl FakeSession {
             linked: None,
             confirmed_unlink_epoch: None,
             suspended: false,
+            closed_by_whatsapp: None,
         }
     }
 
@@ -98,7 +101,15 @@ impl FakeSession {
     /// Reads the keys again and continues with the declaration.
     pub(super) fn read_again(&mut self, session: &SessionId, now: Timestamp) {
         self.close(true);
+        if self.suspended {
+            return self.show_suspended();
+        }
         let Declaration { running, pairing, .. } = self.declaration.clone();
+        if let Some(code) = self.closed_by_whatsapp.filter(|_| running) {
+            return self.change(|snapshot| {
+                (snapshot.status, snapshot.reason) = (Status::Failed, Some(reason_for(code)));
+            });
+        }
         match (running, self.snapshot.link_state(), pairing) {
             (true, LinkState::Linked, _) => self.change(|snapshot| {
                 (snapshot.status, snapshot.reason) = (Status::Working, None);
@@ -127,8 +138,16 @@ impl FakeSession {
         self.snapshot.seq += 1;
     }
 
-    /// Changes the status as a message of WhatsApp would.
-    pub(super) fn report_status(&mut self, status: Status, code: ReasonCode) {
+    /// Returns true if a connection to WhatsApp is open.
+    pub(super) fn is_open(&self) -> bool {
+        use Status::{ScanQrCode, Starting, Working};
+        !self.suspended && matches!(self.snapshot.status, Working | Starting | ScanQrCode)
+    }
+
+    /// Changes the status as a message of WhatsApp on an open connection would. The message follows
+    /// the one about a link.
+    pub(super) fn report_status(&mut self, status: Status, code: ReasonCode, readable: bool) {
+        self.show_link();
         self.change(|snapshot| {
             snapshot.status = status;
             snapshot.reason = Some(reason_for(code));
@@ -137,22 +156,35 @@ impl FakeSession {
                 snapshot.identity = None;
             }
         });
+        if status == Status::Failed {
+            self.closed_by_whatsapp = Some(code);
+        }
         if code == ReasonCode::LoggedOutByPhone {
+            // The node discards the keys without reading them.
             self.linked = None;
+        } else if !self.is_open() {
+            self.close(readable);
         }
     }
 
-    /// Closes the connection after the lease, until the next declaration.
-    pub(super) fn suspend(&mut self) {
-        use Status::{ScanQrCode, Starting, Working};
-        if matches!(self.snapshot.status, Working | Starting | ScanQrCode) {
+    /// Closes the connection after the lease, until the next declaration. Keys that become readable
+    /// before then open none.
+    pub(super) fn suspend(&mut self, readable: bool) {
+        let unknown = self.snapshot.link_state() == LinkState::Unknown;
+        let reopens = self.declaration.running && self.closed_by_whatsapp.is_none();
+        if self.is_open() || (unknown && reopens) {
             self.suspended = true;
-            self.change(|snapshot| {
-                snapshot.status = Status::Starting;
-                snapshot.reason = Some(reason_for(ReasonCode::ConnectFailed));
-                snapshot.pairing = None;
-            });
+            self.show_suspended();
+            self.close(readable);
         }
+    }
+
+    fn show_suspended(&mut self) {
+        self.change(|snapshot| {
+            snapshot.status = Status::Starting;
+            snapshot.reason = Some(reason_for(ReasonCode::ConnectFailed));
+            snapshot.pairing = None;
+        });
     }
 
     /// Closes a session that no longer belongs to the node.
@@ -174,7 +206,7 @@ impl FakeSession {
         if self.declaration == *declaration && !self.suspended {
             return;
         }
-        self.suspended = false;
+        (self.suspended, self.closed_by_whatsapp) = (false, None);
         let epoch = declaration.epoch;
         self.declaration = declaration.clone();
         self.close(readable);

@@ -138,13 +138,15 @@ impl FakeSessionControl {
         self.lock().devices.iter().cloned().collect()
     }
 
-    /// Changes the status of a connection as WhatsApp would. A logout by the phone removes the
-    /// identity.
+    /// Changes the status of an open connection as WhatsApp would. A logout by the phone removes the
+    /// identity. A session without an open connection receives no message.
     pub fn report_status(&self, session: &SessionId, status: Status, code: ReasonCode) {
         let mut state = self.lock();
-        if let Some(entry) = state.sessions.get_mut(session) {
-            entry.report_status(status, code);
-        }
+        let readable = !state.unreadable;
+        let Some(entry) = state.sessions.get_mut(session).filter(|entry| entry.is_open()) else {
+            return;
+        };
+        entry.report_status(status, code, readable);
         if code == ReasonCode::LoggedOutByPhone {
             state.devices.remove(session);
         }
@@ -183,7 +185,8 @@ impl FakeSessionControl {
     pub fn expire_lease(&self) {
         let mut state = self.lock();
         state.generation = 0;
-        state.sessions.values_mut().for_each(FakeSession::suspend);
+        let readable = !state.unreadable;
+        state.sessions.values_mut().for_each(|entry| entry.suspend(readable));
     }
 
     /// Restarts the process: only keys remain, and the node rejects commands until it registers.

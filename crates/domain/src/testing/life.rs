@@ -39,8 +39,9 @@ impl Choices<'_> {
         self.byte() % most
     }
 
+    /// Returns one of `all`, or `None`.
     fn one_of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
-        all.get(usize::from(self.byte())).copied()
+        all.get(usize::from(self.byte()) % (all.len() + 1)).copied()
     }
 
     /// Returns a number close to `number` in most cases.
@@ -107,6 +108,8 @@ fn owner_change(
     }?;
     assert_eq!(change.session.spec.epoch, before.spec.epoch + 1, "a request increments the epoch");
     assert_eq!(change.session.due, Some(now), "a request wakes the reconciler");
+    let proven = change.session.gateway.is_none();
+    assert!(proven || !change.session.is_certainly_unlinked(), "a request is no proof: {before:?}");
     Some(change)
 }
 
@@ -124,7 +127,8 @@ fn system_change(
         let (report, answers) = (snapshot(choices, &session), choices.below(2) == 0);
         return check_report(session, &report, answers, now, deadlines);
     }
-    match plan(&session, liveness, now) {
+    let (step, before) = (plan(&session, liveness, now), session.clone());
+    let change = match step {
         Step::AssignNode => GatewayId::parse("gw").map(|gateway| session.assign_node(gateway, now)),
         Step::MarkNodeLost => Some(session.mark_node_lost(now)),
         Step::Expire => Some(session.expire(now)),
@@ -141,7 +145,15 @@ fn system_change(
             Some(session.unassign_node())
         }
         Step::Declare | Step::Rest(_) => None,
+    }?;
+    // Only the node knows whether a device is linked: time and its loss are no proof.
+    if matches!(step, Step::AssignNode | Step::MarkNodeLost | Step::Expire | Step::Retry) {
+        let after = &change.session;
+        let proven = before.is_certainly_unlinked() || !after.is_certainly_unlinked();
+        assert!(proven, "{step:?} is no proof: {before:?} {after:?}");
+        assert_eq!(after.is_paired(), before.is_paired(), "{step:?}");
     }
+    Some(change)
 }
 
 /// Applies a report and checks it: a report changes the observed state and never the spec, except
@@ -182,6 +194,15 @@ fn check_report(
         _ => report.identity.is_some(),
     };
     assert_eq!(after.is_paired(), linked, "{report:?} {before:?}");
+    assert!(
+        !after.is_certainly_unlinked() || report.link_state() == LinkState::NotLinked,
+        "only closed and readable keys prove that no device is linked: {report:?} {before:?}"
+    );
+    let code = |session: &Session| session.observed.reason.as_ref().map(|reason| reason.code);
+    for of_node in [ReasonCode::KeysUnavailable, ReasonCode::GatewayLost].map(Some) {
+        let reported = report.reason.as_ref().map(|reason| reason.code) == of_node;
+        assert!(reported || code(after) != of_node, "a report disproves {of_node:?}: {before:?}");
+    }
     let woken = before.due.is_some_and(|due| due <= now);
     assert!(answers || !woken || after.due == before.due, "a report keeps a wake");
     let again = after.clone().observe(report.clone(), now, deadlines);

@@ -139,6 +139,24 @@ async fn full_node_rejects_new_sessions_and_keeps_existing_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn full_node_with_unreadable_keys_rejects_no_session_that_it_may_have_linked() {
+    let (whatsapp, router) =
+        (Simulator::start(Config::default()).await.unwrap(), FakeRouter::start().await);
+    let data = tempfile::TempDir::new().unwrap();
+    std::fs::write(data.path().join("keys.db"), b"no database").unwrap();
+    let settings = settings(data.path(), &router.url, &whatsapp.url(), 1);
+    let node = gateway::Node::start(settings).await.unwrap();
+    let api = Api::new(node.address());
+    router.until("registered", |state| state.generation > 0 && !state.heartbeats.is_empty()).await;
+    assert_eq!(router.state().registrations[0].capacity, 0, "no new sessions are assigned");
+    for session in ["s1", "s2"] {
+        api.declare(session, &running(1)).await.unwrap();
+    }
+    assert_eq!(api.health().await.sessions, 2);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_before_registration_are_refused() {
     let (whatsapp, router) =
         (Simulator::start(Config::default()).await.unwrap(), FakeRouter::start().await);

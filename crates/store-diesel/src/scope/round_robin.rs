@@ -126,7 +126,10 @@ pub(crate) fn rows_statement(queue: DueQueue) -> String {
 /// Binds the parameters of a statement.
 macro_rules! bound_query {
     ($statement:expr, $($kind:ty: $value:expr),+) => {
-        diesel::sql_query($statement)$(.bind::<$kind, _>($value))+
+        {
+            use $crate::scope::numbered::ParameterizedStatement as _;
+            diesel::sql_query($statement.text())
+        }$(.bind::<$kind, _>($value))+
     };
 }
 

@@ -117,7 +117,7 @@ impl DeliveryStore for Database {
             let (now, most) = (now.millis(), i64::from(limit));
             let rows: Vec<ExaminedKey> = with_conn!(database, read, |conn| {
                 bound_query!(
-                    scope::BEHIND,
+                    scope::behind_statement(database.kind()),
                     Text: &organization,
                     Text: &webhook,
                     BigInt: now,

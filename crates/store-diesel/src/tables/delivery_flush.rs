@@ -20,9 +20,9 @@ use crate::{
     },
     scope::{
         deliveries::{
-            DISABLE, PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, end_replays_statement, flush_statement,
-            mark_replayed_statement, remove_retries_statement, store_attempts_statement,
-            store_dead_letters_statement, store_retries_statement,
+            PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, disable_statement, end_replays_statement,
+            flush_statement, mark_replayed_statement, remove_retries_statement,
+            store_attempts_statement, store_dead_letters_statement, store_retries_statement,
         },
         round_robin::bound_query,
     },
@@ -44,11 +44,11 @@ macro_rules! run_list {
 
 /// Disables webhooks; returns the events of those that were.
 macro_rules! disable {
-    ($conn:expr, $disabled:expr) => {{
+    ($conn:expr, $kind:expr, $disabled:expr) => {{
         let mut events = Vec::new();
         for one in &$disabled {
             let query = bound_query!(
-                DISABLE,
+                disable_statement($kind),
                 Text: one.key.organization.as_str(),
                 Text: one.key.webhook.as_str(),
                 BigInt: one.version,
@@ -99,7 +99,7 @@ impl Database {
         let disabled: Vec<_> = disabled.collect::<Result<_, _>>()?;
         let (kind, statement) = (self.kind(), flush_statement(self.kind()));
         with_transaction!(self, |conn| {
-            let mut events = disable!(conn, disabled);
+            let mut events = disable!(conn, kind, disabled);
             let found: Vec<FoundKey> = bound_query!(&statement, Text: &cursors).load(conn).await?;
             let written: BTreeSet<_> =
                 found.iter().map(FoundKey::key).collect::<Result<_, StoreError>>()?;

@@ -65,26 +65,23 @@ async fn page_during_a_removal_is_complete_or_gone(test_db: TestDatabase) {
     let until = store.horizon().await.expect("the horizon").safe;
     let rights = FeedRights::of(&Caller::operator(scope().organization().clone())).expect("may");
     let pruner = store.clone();
-    let pruned = tokio::spawn(async move {
+    let removal = tokio::spawn(async move {
         let before = Timestamp::from_millis(1_000);
         while pruner.prune_feed(before, 1).await.expect("prune") > 0 {}
     });
     let mut gone = 0;
-    while gone == 0 || !pruned.is_finished() {
-        match store.feed_page(&rights, position, until, 1_000).await.expect("a page") {
-            Some(page) => {
-                let found: Vec<_> =
-                    page.events.iter().map(|found| found.position.number()).collect();
-                let expected: Vec<_> = (position.number() + 1..=until.number()).collect();
-                assert_eq!(found, expected, "after {gone} removals");
-            }
-            None => {
-                gone += 1;
-                position = store.floor(&rights).await.expect("the floor").position;
-            }
+    while gone == 0 || !removal.is_finished() {
+        let page = store.feed_page(&rights, position, until, 1_000).await.expect("a page");
+        if let Some(page) = page {
+            let found: Vec<_> = page.events.iter().map(|found| found.position.number()).collect();
+            let expected: Vec<_> = (position.number() + 1..=until.number()).collect();
+            assert_eq!(found, expected, "after {gone} removals");
+        } else {
+            gone += 1;
+            position = store.floor(&rights).await.expect("the floor").position;
         }
     }
-    pruned.await.expect("no panic");
+    removal.await.expect("no panic");
 }
 
 on_both!(

@@ -110,13 +110,29 @@ impl Fixture {
         let heartbeat =
             self.world.nodes.heartbeat(&node.id, &node.incarnation, &held, None).await.unwrap();
         match heartbeat {
-            domain::HeartbeatOutcome::NotRegistered => self.world.register("gw-test").await,
+            domain::HeartbeatOutcome::NotRegistered => {
+                // The lease ended before the router marked the node as lost.
+                self.world.gateway.expire_lease();
+                self.register().await;
+            }
             domain::HeartbeatOutcome::Renewed { lost, .. } => {
                 for session in &lost {
                     self.world.gateway.release(session);
                 }
             }
         }
+    }
+
+    /// Registers the node, which then uses its new generation.
+    pub(crate) async fn register(&self) {
+        self.world.register("gw-test").await;
+        self.world.gateway.register(self.node().await.generation);
+    }
+
+    /// Starts a new process of the node, which has the keys only.
+    pub(crate) async fn restart_node(&self) {
+        self.world.gateway.restart();
+        self.register().await;
     }
 
     /// Reports all sessions of the node.

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    model_test::{assert_settled, config},
+    model_test::{assert_reported, assert_settled, config, gave_up_unlink},
     sim_fleet::{NetworkFault, SimulatedFleet},
 };
 
@@ -158,10 +158,9 @@ async fn perform(fleet: &mut SimulatedFleet, action: Action) {
     fleet.check().await;
 }
 
-/// Closes the connection of a session with a reason, if a node has one.
+/// Closes the open connections of a session with a reason.
 fn report_status(fleet: &SimulatedFleet, id: &SessionId, reason: ReasonCode) {
-    let mut nodes = fleet.nodes.iter();
-    if let Some(node) = nodes.find(|node| node.online().contains(id)) {
+    for node in &fleet.nodes {
         node.gateway.report_status(id, Status::Failed, reason);
     }
 }
@@ -227,12 +226,11 @@ fn check_session(fleet: &SimulatedFleet, session: &Session) {
     assert_settled(session);
     let node = fleet.nodes.iter().find(|node| Some(&node.id) == session.gateway.as_ref());
     let shown = node.and_then(|node| node.gateway.snapshot(&session.id));
-    let linked = shown.as_ref().is_some_and(|shown| shown.identity.is_some());
-    assert_eq!(linked, session.is_paired(), "the stored link state is the node's: {session:?}");
+    assert_reported(session, shown.as_ref());
     let devices = fleet.nodes.iter().filter(|node| node.gateway.devices().contains(&session.id));
-    let given_up = fleet.gave_up_unlink(&session.id);
+    let given_up = gave_up_unlink(&fleet.memory, &session.id);
     assert!(
-        given_up || usize::from(linked) == devices.count(),
+        given_up || usize::from(session.is_paired()) == devices.count(),
         "the phones show the same devices: {session:?}"
     );
     let online = shown.is_some_and(|shown| shown.status == Status::Working);

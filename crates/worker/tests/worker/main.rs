@@ -8,6 +8,7 @@ mod fairness;
 mod fixture;
 mod fleet;
 mod idempotency_records;
+mod keys_unavailable;
 mod model_test;
 mod nodes;
 mod orphans;

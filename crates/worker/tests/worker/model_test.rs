@@ -1,7 +1,10 @@
 //! Property test of one worker and one node: owners send requests, the node fails and time passes
 //! in any order. All sessions end in the state that their owners asked for, or with a reason.
 
-use domain::{Desired, ReasonCode, Session, SessionId, Settings, Status, testing::World};
+use domain::{
+    Desired, EventValue, LinkState, ReasonCode, Session, SessionId, Settings, Snapshot, Status,
+    testing::{Memory, World},
+};
 use proptest::prelude::*;
 
 use crate::fixture::Fixture;
@@ -88,7 +91,7 @@ async fn perform(fixture: &Fixture, ids: &[SessionId], action: Action) {
         RunWorker => drop(fixture.worker.round().await.unwrap()),
         Report => fixture.report().await,
         PassTime(seconds, heartbeats) => fixture.pass(seconds, heartbeats).await,
-        RestartNode => fixture.world.register("gw-test").await,
+        RestartNode => fixture.restart_node().await,
     }
 }
 
@@ -108,22 +111,38 @@ async fn check(fixture: &Fixture, ids: &[SessionId]) {
     assert!(fixture.world.memory.cleanups().is_empty(), "all cleanups finish");
     let held = fixture.world.gateway.held();
     for id in ids {
+        let linked_on_phone = fixture.world.gateway.devices().contains(id);
+        let given_up = gave_up_unlink(&fixture.world.memory, id);
         let Ok(session) = fixture.world.sessions.view(&World::acme(), id.as_str()).await else {
             assert!(!held.contains(id), "the node holds no deleted session");
+            assert!(given_up || !linked_on_phone, "a deleted session is unlinked");
             continue;
         };
         assert_settled(&session);
-        if let Some(snapshot) = fixture.world.gateway.snapshot(id) {
-            let linked = snapshot.identity.is_some();
-            assert_eq!(
-                linked,
-                session.is_paired(),
-                "the stored link state is the node's: {session:?}"
-            );
-            let connected = snapshot.status == Status::Working;
-            assert!(!connected || session.spec.desired == Desired::Running, "{session:?}");
-        }
+        let snapshot = fixture.world.gateway.snapshot(id);
+        assert_reported(&session, snapshot.as_ref());
+        let linked = session.is_paired();
+        assert!(given_up || linked == linked_on_phone, "the phone shows the device: {session:?}");
+        let connected = snapshot.is_some_and(|snapshot| snapshot.status == Status::Working);
+        assert!(!connected || session.spec.desired == Desired::Running, "{session:?}");
     }
+}
+
+/// Checks that a settled session shows what its node knows. `snapshot` is the node's.
+pub(crate) fn assert_reported(session: &Session, snapshot: Option<&Snapshot>) {
+    let linked = snapshot.is_some_and(|snapshot| snapshot.identity.is_some());
+    assert_eq!(linked, session.is_paired(), "the stored link state is the node's: {session:?}");
+    let unknown = snapshot.is_some_and(|snapshot| snapshot.link_state() == LinkState::Unknown);
+    assert_eq!(unknown, session.has_unavailable_keys(), "{snapshot:?} {session:?}");
+    let code = session.observed.reason.as_ref().map(|reason| reason.code);
+    assert_ne!(code, Some(ReasonCode::GatewayLost), "the node responds: {session:?}");
+}
+
+/// Returns true if an unlink of the session ever ended as unconfirmed.
+pub(crate) fn gave_up_unlink(memory: &Memory, id: &SessionId) -> bool {
+    let unconfirmed = ("unlink".into(), EventValue::Text("unconfirmed".into()));
+    let own = memory.events().into_iter().filter(|event| event.session.as_ref() == Some(id));
+    own.into_iter().any(|event| event.payload.fields().contains(&unconfirmed))
 }
 
 /// Checks that a session has the requested state or a reason, and that no transition is pending.
@@ -154,6 +173,44 @@ pub(crate) fn config() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence, ..default }
 }
 
+fn run(actions: impl IntoIterator<Item = Action>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let fixture = Fixture::new().await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let settings = Settings::default();
+            let session =
+                fixture.world.sessions.create(&World::acme(), settings, false, None).await;
+            ids.push(session.unwrap().id);
+        }
+        for action in actions {
+            perform(&fixture, &ids, action).await;
+        }
+        wait_until_settled(&fixture).await;
+        check(&fixture, &ids).await;
+    });
+}
+
+/// Keys that become unreadable and a connection that WhatsApp closes, at every point around a stop
+/// that races with a scan. Without an open connection, WhatsApp cannot close one.
+#[test]
+fn stop_with_unreadable_keys_and_a_lost_connection_keeps_the_link_state() {
+    use Action::{LoseConnection, Pair, PassTime, RunWorker, Scan, Stop, Unreadable};
+    let steps = [Pair(0), RunWorker, Stop(0), Scan(0), PassTime(1, false)];
+    let reasons = [ReasonCode::LoggedOutByPhone, ReasonCode::Replaced, ReasonCode::ConnectFailed];
+    for unreadable_at in 0..=steps.len() {
+        for lost_at in 0..=steps.len() + 1 {
+            for reason in reasons {
+                let mut actions = steps.to_vec();
+                actions.insert(unreadable_at, Unreadable(true));
+                actions.insert(lost_at, LoseConnection(0, reason));
+                run(actions);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -161,20 +218,6 @@ proptest! {
     fn sessions_reach_the_requested_states(
         actions in proptest::collection::vec(action(), 1..40)
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let fixture = Fixture::new().await;
-            let mut ids = Vec::new();
-            for _ in 0..3 {
-                let settings = Settings::default();
-                let session = fixture.world.sessions.create(&World::acme(), settings, false, None).await;
-                ids.push(session.unwrap().id);
-            }
-            for action in actions {
-                perform(&fixture, &ids, action).await;
-            }
-            wait_until_settled(&fixture).await;
-            check(&fixture, &ids).await;
-        });
+        run(actions);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     ReasonCode, Settings, Status,
-    ports::{SessionFilter, SessionPage},
+    ports::{SessionFilter, SessionPage, WorkerStore},
     testing::World,
 };
 
@@ -101,9 +101,27 @@ async fn heartbeats_whose_answers_are_lost_renew_no_lease() {
     }
     let node = fixture.node().await;
     assert!(node.lost_at.is_some(), "lost, although its heartbeats arrive");
-    fixture.world.register("gw-test").await;
+    fixture.register().await;
     fixture.settle().await;
     assert_eq!(fixture.view(&id).await.observed.status, Status::Working, "recovers by itself");
+}
+
+#[tokio::test]
+async fn delayed_report_of_a_lost_node_is_refused() {
+    let fixture = Fixture::new().await;
+    let id = fixture.working().await;
+    let mut delayed = fixture.world.gateway.snapshot(&id).unwrap();
+    delayed.seq += 1;
+    fixture.pass(45, false).await;
+    let node = fixture.node().await;
+    assert!(node.lost_at.is_some());
+    let reports = vec![(id.clone(), delayed)];
+    let outcome = fixture.world.nodes.report(&node.id, &node.incarnation, reports).await.unwrap();
+    assert!(matches!(outcome, domain::ReportOutcome::NotRegistered), "it has to register first");
+    let stored = WorkerStore::find(&fixture.world.memory, &id).await.unwrap().unwrap();
+    assert_eq!(stored.observed.status, Status::Failed, "the node has closed the connection");
+    fixture.settle().await;
+    assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
 }
 
 #[tokio::test]
@@ -112,9 +130,7 @@ async fn node_without_keys_of_a_linked_session_unlinks_no_device() {
     let id = fixture.working().await;
     let known = fixture.view(&id).await.observed.identity;
     fixture.world.gateway.set_unreadable(true);
-    fixture.world.gateway.restart();
-    fixture.world.register("gw-test").await;
-    fixture.world.gateway.register(2);
+    fixture.restart_node().await;
     fixture.settle().await;
     let session = fixture.view(&id).await;
     assert_eq!(session.observed.status, Status::Failed);

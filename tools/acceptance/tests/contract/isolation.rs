@@ -92,7 +92,7 @@ fn with_name<'a>(
     headers.iter().map(own).collect()
 }
 
-fn fresh() -> String {
+pub(crate) fn fresh() -> String {
     // A deployment may remember keys of earlier runs.
     format!("k-{:016x}", RandomState::new().hash_one(0))
 }

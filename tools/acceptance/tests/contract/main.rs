@@ -10,12 +10,14 @@ mod isolation;
 mod kicks;
 mod kills;
 mod life;
+mod other_clients;
 mod outages;
 mod raw_bytes;
 mod remote;
 mod repeats;
 mod shutdown;
 mod streams;
+mod webhooks;
 
 /// Declares tests of functions in this module, one for each database, on a deployment that is
 /// `shared` or `exclusive`.

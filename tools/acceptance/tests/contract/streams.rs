@@ -7,13 +7,13 @@ use std::{
 
 use acceptance::{
     deployment::{Deployment, Organization},
-    event_stream::{EventStream, Opened},
     web_socket::{Frame, WebSocket, ticket},
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{
     client::Api,
+    event_stream::{EventStream, Opened},
     issuer::Token,
     sessions::{Owned, PATIENCE, SESSIONS},
     stack::Victim,
@@ -41,17 +41,24 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// Returns all events of an organization, oldest first. The first is the creation of its API key,
 /// before any stream of the organization begins.
-fn audit(api: &Api) -> Result<Vec<Value>> {
-    let page = api.get("/api/v1/audit?limit=200")?.expect(200)?.json();
-    let mut events = page["data"].as_array().context("a list")?.clone();
-    ensure!(page["nextCursor"].is_null(), "the test has few events");
+pub(crate) fn audit(api: &Api) -> Result<Vec<Value>> {
+    let mut events = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("/api/v1/audit?limit=200{cursor}"))?.expect(200)?.json();
+        events.extend(page["data"].as_array().context("a list")?.iter().cloned());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
     events.reverse();
     ensure!(events[0]["event"] == "api_key.created", "the oldest event is {}", events[0]);
     Ok(events)
 }
 
 /// Per session, the numbers are 1, 2, 3 and so on.
-fn check_sequences(events: &[Value]) -> Result<()> {
+pub(crate) fn check_sequences(events: &[Value]) -> Result<()> {
     let mut last = std::collections::HashMap::new();
     for event in events.iter().filter(|event| !event["session"].is_null()) {
         let number = last.entry(event["session"].to_string()).or_insert(0);

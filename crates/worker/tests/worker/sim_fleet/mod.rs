@@ -9,10 +9,12 @@ mod stepped_store;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
-    Desired, Event, EventName, EventValue, Session, SessionId, Settings,
+    Desired, Event, EventName, Session, SessionId, Settings,
     ports::{NodeStore, WorkerStore},
     testing::{FakeSessionControl, Memory, TestEnvironment, World},
 };
+
+use crate::model_test::gave_up_unlink;
 
 pub(crate) use network::{Network, NetworkFault};
 pub(crate) use node::NodeProcess;
@@ -182,18 +184,10 @@ impl SimulatedFleet {
             Some(session) => session.is_certainly_unlinked(),
             None => self.events_of(id).any(|event| event.name() == EventName::SessionRetired),
         };
-        if reported && !self.gave_up_unlink(id) {
+        if reported && !gave_up_unlink(&self.memory, id) {
             let nodes = self.nodes_where(id, |node| node.gateway.devices());
             assert!(nodes.is_empty(), "{id} is reported as unlinked but linked on {nodes:?}");
         }
-    }
-
-    /// Returns true if an unlink of the session ever ended as unconfirmed.
-    pub(crate) fn gave_up_unlink(&self, id: &SessionId) -> bool {
-        let unconfirmed = EventValue::Text("unconfirmed".into());
-        let is_unconfirmed =
-            |event: Event| event.payload.fields().contains(&("unlink".into(), unconfirmed.clone()));
-        self.events_of(id).any(is_unconfirmed)
     }
 
     fn events_of(&self, id: &SessionId) -> impl Iterator<Item = Event> {

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
+use crate::{client::Api, http};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-use testbed::{client::Api, http};
 
 /// Upper bound of the time to the next part. Bookmarks come every 15 s.
 const PATIENCE: Duration = Duration::from_secs(30);
