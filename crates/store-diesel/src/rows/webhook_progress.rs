@@ -35,6 +35,7 @@ pub(crate) struct ProgressColumns {
 /// The columns of a replay; all `NULL` without a replay.
 #[derive(Clone, Default, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = webhook_cursors, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the columns")]
 pub(crate) struct ReplayColumns {
     replay_started_at: Option<i64>,
     replay_position: Option<i64>,
@@ -86,6 +87,11 @@ impl ReplayColumns {
         })
     }
 
+    /// Returns the replay; `None` for unreadable columns.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer option says whether the columns are readable"
+    )]
     fn replay(&self) -> Option<Option<Replay>> {
         let Some(started_at) = timestamp(self.replay_started_at) else { return Some(None) };
         Some(Some(Replay {

@@ -234,6 +234,12 @@ const BEHIND: &str = "SELECT organization, webhook, leased_until <= $3
 pub(crate) const DUE: &str = "SELECT organization, webhook FROM webhook_cursors
     WHERE due IS NOT NULL AND due <= $1 AND leased_until <= $1 ORDER BY due LIMIT $2";
 
+/// Returns assignments of columns from the columns of the same names in `source`.
+fn assignments(columns: &[JsonColumn], source: &str) -> String {
+    let assignments = columns.iter().map(|(name, _)| format!("{name} = {source}.{name}"));
+    assignments.collect::<Vec<_>>().join(", ")
+}
+
 /// Claims the leases of listed webhooks; returns those that were free. Parameters: the list, the
 /// holder, the end of the leases, the time.
 pub(crate) fn claim_statement(kind: DatabaseKind) -> Numbered {
@@ -248,10 +254,9 @@ pub(crate) fn claim_statement(kind: DatabaseKind) -> Numbered {
 
 /// Writes the listed progress of webhooks whose leases are still held; returns these webhooks.
 pub(crate) fn flush_statement(kind: DatabaseKind) -> String {
-    let replaced: String =
-        REPLACED.iter().map(|(name, _)| format!("{name} = entry.{name}, ")).collect();
+    let replaced = assignments(&REPLACED, "entry");
     format!(
-        "UPDATE webhook_cursors SET {replaced}
+        "UPDATE webhook_cursors SET {replaced},
             position = CASE WHEN entry.position > webhook_cursors.position
                 THEN entry.position ELSE webhook_cursors.position END,
             replay_position = CASE
@@ -289,11 +294,10 @@ pub(crate) fn remove_retries_statement(kind: DatabaseKind) -> String {
 
 /// Stores listed retry queues. A queue whose event stays the same keeps the mark to skip it.
 pub(crate) fn store_retries_statement(kind: DatabaseKind) -> String {
-    let replaced: String =
-        RETRY[4..13].iter().map(|(name, _)| format!("{name} = excluded.{name}, ")).collect();
+    let replaced = assignments(&RETRY[4..13], "excluded");
     format!(
         "INSERT INTO webhook_retries ({columns}) SELECT {columns} FROM {rows} WHERE true
-        ON CONFLICT (organization, webhook, pass, ordering_key) DO UPDATE SET {replaced}
+        ON CONFLICT (organization, webhook, pass, ordering_key) DO UPDATE SET {replaced},
             skip = CASE WHEN webhook_retries.position = excluded.position
                 THEN webhook_retries.skip ELSE excluded.skip END",
         columns = names(&RETRY),
@@ -303,14 +307,12 @@ pub(crate) fn store_retries_statement(kind: DatabaseKind) -> String {
 
 /// Stores listed dead letters.
 pub(crate) fn store_dead_letters_statement(kind: DatabaseKind) -> String {
-    let replaced: Vec<_> =
-        DEAD_LETTER[5..].iter().map(|(name, _)| format!("{name} = excluded.{name}")).collect();
+    let replaced = assignments(&DEAD_LETTER[5..], "excluded");
     format!(
         "INSERT INTO webhook_dead_letters ({columns}) SELECT {columns} FROM {rows} WHERE true
         ON CONFLICT (organization, webhook, event) DO UPDATE SET {replaced}",
         columns = names(&DEAD_LETTER),
         rows = json_rows(kind, &DEAD_LETTER),
-        replaced = replaced.join(", "),
     )
 }
 
