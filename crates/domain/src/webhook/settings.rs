@@ -97,14 +97,22 @@ impl WebhookPatch {
     }
 
     /// Returns the headers with the patch applied. A name that the patch writes in other case
-    /// replaces the header of that name.
+    /// replaces the header of that name at its place.
     pub(crate) fn patched_headers(&self, present: &[HeaderPair]) -> Vec<HeaderPair> {
-        let is_named = |name: &str| self.headers.keys().any(|key| key.eq_ignore_ascii_case(name));
-        let kept = present.iter().filter(|pair| !self.clear_headers && !is_named(&pair.name));
-        let set = self.headers.iter().filter_map(|(name, value)| {
+        let present = if self.clear_headers { &[] } else { present };
+        let set = |(name, value): (&String, &Option<String>)| {
             Some(HeaderPair { name: name.clone(), value: value.clone()? })
+        };
+        let patched = present.iter().filter_map(|pair| {
+            let mut named = self.headers.iter();
+            match named.find(|(name, _)| name.eq_ignore_ascii_case(&pair.name)) {
+                Some(named) => set(named),
+                None => Some(pair.clone()),
+            }
         });
-        kept.cloned().chain(set).collect()
+        let is_new = |name: &str| !present.iter().any(|pair| pair.name.eq_ignore_ascii_case(name));
+        let new = self.headers.iter().filter(|(name, _)| is_new(name)).filter_map(set);
+        patched.chain(new).collect()
     }
 
     /// Checks everything that does not depend on the webhook.
@@ -154,10 +162,10 @@ mod tests {
         let set = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
         let headers = [set("x-a", Some("9")), set("X-B", None), set("X-D", Some("4"))].into();
         let mut patch = WebhookPatch { headers, ..WebhookPatch::default() };
-        let expected = [pair("X-C", "3"), pair("X-D", "4"), pair("x-a", "9")];
+        let expected = [pair("x-a", "9"), pair("X-C", "3"), pair("X-D", "4")];
         assert_eq!(patch.patched_headers(&present), expected);
         patch.clear_headers = true;
-        assert_eq!(patch.patched_headers(&present), expected[1..]);
+        assert_eq!(patch.patched_headers(&present), [pair("X-D", "4"), pair("x-a", "9")]);
         assert_eq!(WebhookPatch::default().patched_headers(&present), present);
     }
 

@@ -111,7 +111,12 @@ impl Webhooks {
             webhook.open_headers(sealer).await.map_err(seal_error)?
         };
         let checked = self.patched_headers(patch, &present)?;
-        if checked.iter().map(|checked| &checked.header).eq(&present) {
+        let is_same = if patch.clear_headers {
+            checked.is_empty() && webhook.settings.headers.masked.is_empty()
+        } else {
+            checked.iter().map(|checked| &checked.header).eq(&present)
+        };
+        if is_same {
             return Ok(None);
         }
         webhook.seal_headers(sealer, checked).await.map(Some).map_err(seal_error)

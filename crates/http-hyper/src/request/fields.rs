@@ -193,7 +193,7 @@ impl Fields {
             Json::Whole(number) => i64::try_from(number).ok(),
             _ => None,
         };
-        match millis.filter(|millis| *millis <= MAX_TIMESTAMP_MILLIS) {
+        match millis.filter(|millis| (0..=MAX_TIMESTAMP_MILLIS).contains(millis)) {
             Some(millis) => Some(Timestamp::from_millis(millis)),
             None => self
                 .fault(name, "must be a moment in epoch milliseconds up to the year 9999, or null"),

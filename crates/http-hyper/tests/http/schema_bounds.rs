@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Faults that need a lookup, or several fields, which no schema can state.
-const OF_THE_MOMENT: [&str; 7] = [
+const OF_THE_MOMENT: [&str; 8] = [
     "must be in the future",
     "no such session",
     "was not issued by this list",
@@ -27,6 +27,8 @@ const OF_THE_MOMENT: [&str; 7] = [
     "since and after exclude each other",
     "must be after since",
     "a masked value without a previous value",
+    // With the headers that the webhook has.
+    "at most 20 headers",
 ];
 
 /// Checks that the reader accepts a value iff the schema allows the value, whatever the use case

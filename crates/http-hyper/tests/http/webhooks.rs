@@ -36,13 +36,13 @@ async fn new_webhook_has_defaults_and_shows_no_secret() {
     assert_eq!((&plain["active"], &plain["ordered"]), (&json!(true), &json!(true)));
     let policy = json!({ "policy": "exponential", "delaySeconds": 2, "attempts": 15 });
     assert_eq!(plain["retryPolicy"], policy);
-    let headers = json!({ "X-Tenant": "7", "X-Api-Token": "hidden-canary" });
+    let headers = json!({ "X-Tenant": "7", "X-Api-Token": "hidden-value" });
     let full = create(&server, json!({ "secret": SECRET, "customHeaders": headers })).await;
     let shown = json!({ "X-Tenant": "7", "X-Api-Token": "***" });
     assert_eq!(full["customHeaders"], shown);
     let listed = server.ask("acme", "GET", WEBHOOKS).await;
     for text in [full.to_string(), String::from_utf8(listed.body.to_vec()).unwrap()] {
-        assert!(!text.contains("whsec") && !text.contains("canary"), "{text}");
+        assert!(!text.contains("whsec") && !text.contains("hidden"), "{text}");
     }
     assert_eq!(listed.json()["data"].as_array().unwrap().len(), 2);
     let events = server.world.memory.events();
@@ -149,7 +149,7 @@ async fn patch_merges_headers_and_keeps_masked_values() {
     server.ask("acme", "POST", &path).await;
     let sent = server.world.webhook_sender.sent().pop().unwrap();
     let values: Vec<_> = sent.credentials.headers.iter().map(|pair| pair.value.as_str()).collect();
-    assert_eq!(values, ["2", "3", "t"]);
+    assert_eq!(values, ["2", "t", "3"]);
     let (_, again) = patch(&server, &webhook, json!({ "customHeaders": { "X-C": "3" } })).await;
     assert_eq!(again["version"], changed["version"], "a patch without effect");
     let (_, none) = patch(&server, &webhook, json!({ "customHeaders": null })).await;
