@@ -14,6 +14,7 @@ mod listeners;
 mod local_gateway;
 mod metrics;
 mod notifier;
+mod only_server;
 mod organization_tags;
 mod orphans;
 mod readiness;

@@ -20,6 +20,7 @@ use crate::{
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     metrics::Metrics,
+    only_server::{self, ServerLock},
     seal, store,
     webhook_sender::{self, RouterWebhookSender},
 };
@@ -33,6 +34,13 @@ const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 struct Running<T> {
     stop: CancellationToken,
     task: JoinHandle<T>,
+}
+
+/// What runs beside the parts of the router.
+struct Background {
+    supervisor: Option<Supervisor>,
+    periodic: [Running<()>; 3],
+    server_lock: ServerLock,
 }
 
 /// The running router.
@@ -49,6 +57,7 @@ pub(crate) struct Router {
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
+    _server_lock: ServerLock,
 }
 
 impl Router {
@@ -62,6 +71,7 @@ impl Router {
         if login.is_none() {
             tracing::info!("no key set is configured: login tokens are refused, API keys work");
         }
+        let server_lock = only_server::lock(&database, &*environment).await?;
         let database_servers = config.database.servers();
         let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
         let bound = listeners::bind(config.listeners)?;
@@ -107,8 +117,8 @@ impl Router {
                 webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
             }),
         ];
-        let connections = &config.connections;
-        Ok(Self::run(parts, bound, addresses, connections, supervisor, shutting_down, periodic))
+        let background = Background { supervisor, periodic, server_lock };
+        Ok(Self::run(parts, bound, addresses, &config.connections, shutting_down, background))
     }
 
     fn run(
@@ -116,10 +126,10 @@ impl Router {
         bound: BoundListeners,
         addresses: Listeners,
         connections: &Connections,
-        supervisor: Option<Supervisor>,
         shutting_down: CancellationToken,
-        periodic: [Running<()>; 3],
+        background: Background,
     ) -> Self {
+        let Background { supervisor, periodic, server_lock } = background;
         let Parts { api, nodes, worker, webhooks, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
@@ -142,6 +152,7 @@ impl Router {
             webhooks: Running::start(|stop| webhooks.run(stop)),
             feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
+            _server_lock: server_lock,
         }
     }
 

@@ -21,18 +21,23 @@ pub struct SigningSecret(SecretString);
 
 /// The error for a text that is no secret. The error does not contain the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must have 24 to 256 visible ASCII characters without spaces")]
+#[error(
+    "must have 24 to 256 visible ASCII characters without spaces; after `whsec_`, base64 of 24 to 64 \
+     bytes"
+)]
 pub struct InvalidSecret;
 
 impl SigningSecret {
-    /// Accepts 24 to 256 visible ASCII characters.
+    /// Accepts 24 to 256 visible ASCII characters. The libraries of Standard Webhooks decode what
+    /// follows `whsec_`, so this must be base64 of a key.
     ///
     /// # Errors
     /// [`InvalidSecret`] for any other text.
     pub fn new(text: String) -> Result<Self, InvalidSecret> {
-        let valid =
+        let is_text =
             SECRET_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if valid { Ok(Self(text.into())) } else { Err(InvalidSecret) }
+        let is_key = text.strip_prefix(PREFIX).is_none_or(|rest| decode_key(rest).is_some());
+        if is_text && is_key { Ok(Self(text.into())) } else { Err(InvalidSecret) }
     }
 
     /// Returns the HMAC-SHA512 of `body` in lower-case hexadecimal; the key is the text itself.
@@ -48,12 +53,16 @@ impl SigningSecret {
     /// Returns `v1,` and the base64 of the HMAC-SHA256 of `signed`.
     fn standard_signature(&self, signed: &[u8]) -> String {
         let text = self.0.expose_secret();
-        let decoded = text.strip_prefix(PREFIX).and_then(|rest| STANDARD.decode(rest).ok());
-        let decoded = decoded.filter(|key| KEY_LENGTH.contains(&key.len()));
+        let decoded = text.strip_prefix(PREFIX).and_then(decode_key);
         let bytes = decoded.as_deref().unwrap_or(text.as_bytes());
         let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         format!("v1,{}", STANDARD.encode(hmac::sign(&key, signed)))
     }
+}
+
+/// Decodes the part of a secret after [`PREFIX`].
+fn decode_key(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok().filter(|key| KEY_LENGTH.contains(&key.len()))
 }
 
 /// The secrets of a webhook. During a rotation both sign.
@@ -69,8 +78,7 @@ impl SigningSecrets {
     /// Returns the value of `webhook-signature`: one signature for each secret, the newest first,
     /// separated by a space. `timestamp` is in seconds since 1970.
     ///
-    /// The key of a secret `whsec_` + base64 of 24 to 64 bytes is those bytes; the key of any other
-    /// secret is its text.
+    /// The key of a secret `whsec_` + base64 is those bytes; the key of any other secret is its text.
     pub(crate) fn standard_signatures(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let signed = [id.as_bytes(), b".", timestamp.to_string().as_bytes(), b".", body].concat();
         let current = self.current.standard_signature(&signed);
@@ -98,7 +106,7 @@ mod tests {
         assert_eq!(hmac, expected);
     }
 
-    /// The second key is the text of a secret that is no base64 of 24 bytes.
+    /// The second key is the text of a secret without the prefix.
     #[test]
     fn standard_signature_equals_an_independent_computation() {
         let body = br#"{"test": 2432232314}"#;
@@ -109,8 +117,8 @@ mod tests {
         };
         // The example of the specification's libraries.
         let first = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        let second = "v1,JVBiBvaRUGn8sb+VT83CslshixcJiVYTW3g38Jcuyt0=";
-        let (whsec, text) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_0123456789abcdef01");
+        let second = "v1,d5PJaLhU6hQf9TLleqdn97PBQffdITHtAOuMMHkRQ4U=";
+        let (whsec, text) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "0123456789abcdef01234567");
         assert_eq!(sign(whsec, None), first);
         assert_eq!(sign(text, None), second);
         assert_eq!(sign(text, Some(whsec)), format!("{second} {first}"));
@@ -122,6 +130,13 @@ mod tests {
             assert!(SigningSecret::new(text.into()).is_err(), "{text}");
         }
         assert!(SigningSecret::new("é".repeat(24)).is_err());
+        let whsec = |bytes| format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
+        for invalid in [whsec(23), whsec(65), format!("{}x", whsec(24)), "whsec_".repeat(5)] {
+            assert!(SigningSecret::new(invalid.clone()).is_err(), "{invalid}");
+        }
+        for valid in [whsec(24), whsec(25), whsec(64)] {
+            assert!(SigningSecret::new(valid.clone()).is_ok(), "{valid}");
+        }
         for length in [24, 256] {
             assert!(!format!("{:?}", secret(&"x".repeat(length))).contains("xx"));
         }

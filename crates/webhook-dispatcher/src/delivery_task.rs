@@ -26,10 +26,10 @@ use crate::{
     permits::PermitRequest, task_state::TaskState,
 };
 
-mod happening;
 mod reading;
 mod sending;
 mod storing;
+mod task_event;
 
 /// Time without work after which a lease is given back.
 const IDLE: Duration = Duration::from_secs(5);
@@ -209,8 +209,8 @@ impl DeliveryTask {
         self.request_permits(now);
         self.begin_flush(now).await;
         self.account();
-        let happening = self.next_happening(now).await;
-        self.handle(happening).await
+        let task_event = self.next_task_event(now).await;
+        self.handle(task_event).await
     }
 
     fn now(&self) -> Timestamp {

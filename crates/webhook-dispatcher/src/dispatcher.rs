@@ -14,7 +14,7 @@ use event_feed::{ChangedOrganizations, OrganizationWatcher};
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -109,9 +109,9 @@ impl Dispatcher {
             sweep: None,
             sweep_at: Instant::now(),
             ticks: 0,
-            stop: stop.clone(),
+            stop,
         };
-        stop.run_until_cancelled(run.dispatch(watcher, due)).await;
+        run.dispatch(watcher, due).await;
         // The tasks have the same token.
         while run.tasks.join_next().await.is_some() {}
         drop(run);
@@ -120,24 +120,42 @@ impl Dispatcher {
 }
 
 impl Run {
+    /// Claims leases until the router stops. A stop never drops a claim: without its answer nobody
+    /// would give the leases back.
     async fn dispatch(&mut self, mut watcher: OrganizationWatcher, mut due: Box<dyn Subscription>) {
-        self.fill_directory().await;
+        let stop = self.stop.clone();
+        if stop.run_until_cancelled(self.fill_directory()).await.is_none() {
+            return;
+        }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                changed = watcher.next() => self.take_changed(changed).await,
-                Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(end) => self.end_task(end),
-                    Err(error) => self.end_panicked_task(error.id()),
-                },
-                () = due.wait(None, LONG) => self.find_due().await,
-                _ = tick.tick() => self.tick().await,
-                () = std::future::ready(()), if self.has_more() => {}
+            let found = self.find_work(&mut watcher, due.as_mut(), &mut tick);
+            if stop.run_until_cancelled(found).await.is_none() {
+                return;
             }
-            self.continue_sweep().await;
             self.claim().await;
         }
+    }
+
+    /// Waits until webhooks may have work, and makes candidates of them.
+    async fn find_work(
+        &mut self,
+        watcher: &mut OrganizationWatcher,
+        due: &mut dyn Subscription,
+        tick: &mut Interval,
+    ) {
+        tokio::select! {
+            changed = watcher.next() => self.take_changed(changed).await,
+            Some(ended) = self.tasks.join_next() => match ended {
+                Ok(end) => self.end_task(end),
+                Err(error) => self.end_panicked_task(error.id()),
+            },
+            () = due.wait(None, LONG) => self.find_due().await,
+            _ = tick.tick() => self.tick().await,
+            () = std::future::ready(()), if self.has_more() => {}
+        }
+        self.continue_sweep().await;
     }
 
     async fn fill_directory(&mut self) {

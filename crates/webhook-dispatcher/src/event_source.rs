@@ -47,7 +47,7 @@ impl Shared {
     }
 
     /// Looks up events for a retry queue.
-    pub(crate) async fn look_up(
+    pub(crate) async fn find_events(
         &self,
         organization: &OrganizationId,
         lookup: &EventLookup,

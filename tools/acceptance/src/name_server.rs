@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn look_ups_get_the_lists_in_turn() {
+    fn lookups_get_the_lists_in_turn() {
         let address = |last| vec![Record::Address(Ipv4Addr::new(10, 0, 0, last).into())];
         let zone = Zone::from([
             ("turn.test", vec![address(1), address(2)]),

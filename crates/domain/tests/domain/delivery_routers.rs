@@ -137,7 +137,7 @@ impl DeliveryRouters {
         while let Some(lookup) = held.deliveries.next_lookup(now) {
             let found = memory.events_in(&organization, &lookup.range, lookup.limit).await;
             let found = found.unwrap().iter().map(queued).collect();
-            held.deliveries.looked_up(&lookup, Some(found), now);
+            held.deliveries.end_lookup(&lookup, Some(found), now);
         }
         let all = [Capability::Manage].into_iter().collect();
         let rights = FeedRights::of_organization(organization, all).unwrap();
@@ -257,7 +257,7 @@ impl DeliveryRouters {
         for router in 0..ROUTERS {
             while self.finish(router, 0, outcome(OutcomeClass::Timeout, None)) {}
         }
-        self.world.environment.advance(total - first);
+        self.world.environment.advance(total.saturating_sub(first));
         let now = self.now();
         for router in 0..ROUTERS {
             if self.routers[router].as_ref().is_some_and(|held| held.until <= now) {
@@ -309,7 +309,7 @@ impl DeliveryRouters {
     }
 
     /// Checks what holds after every event is settled.
-    pub(crate) async fn check_laws(&self, dead: &BTreeSet<EventId>) {
+    pub(crate) fn check_laws(&self, dead: &BTreeSet<EventId>) {
         let events = self.world.memory.events();
         for event in &events {
             let copies = self.acknowledged.get(&event.id).copied().unwrap_or(0);

@@ -234,6 +234,10 @@ const BEHIND: &str = "SELECT organization, webhook, leased_until <= $3
 pub(crate) const DUE: &str = "SELECT organization, webhook FROM webhook_cursors
     WHERE due IS NOT NULL AND due <= $1 AND leased_until <= $1 ORDER BY due LIMIT $2";
 
+/// Ends all leases, and makes their webhooks due. Parameter: the time.
+pub(crate) const END_LEASES: &str =
+    "UPDATE webhook_cursors SET leased_until = 0, due = 0 WHERE leased_until > $1";
+
 /// Returns assignments of columns from the columns of the same names in `source`.
 fn assignments(columns: &[JsonColumn], source: &str) -> String {
     let assignments = columns.iter().map(|(name, _)| format!("{name} = {source}.{name}"));

@@ -37,7 +37,7 @@ use crate::{
 
 /// The key of a webhook.
 #[derive(QueryableByName)]
-pub(crate) struct FoundKey {
+pub(crate) struct WebhookKeyRow {
     #[diesel(sql_type = Text)]
     organization: String,
     #[diesel(sql_type = Text)]
@@ -48,12 +48,12 @@ pub(crate) struct FoundKey {
 #[derive(QueryableByName)]
 struct ExaminedKey {
     #[diesel(embed)]
-    key: FoundKey,
+    key: WebhookKeyRow,
     #[diesel(sql_type = Bool)]
     found: bool,
 }
 
-impl FoundKey {
+impl WebhookKeyRow {
     pub(crate) fn key(&self) -> Result<WebhookKey, StoreError> {
         let organization = OrganizationId::parse(&self.organization);
         let webhook = WebhookId::parse(&self.webhook);
@@ -130,7 +130,7 @@ impl DeliveryStore for Database {
             let next = rows.last().filter(|_| full).map(|last| last.key.key()).transpose()?;
             let found: Vec<_> =
                 rows.into_iter().filter(|row| row.found).map(|row| row.key).collect();
-            Ok((FoundKey::keys(&found), next))
+            Ok((WebhookKeyRow::keys(&found), next))
         })
         .await
     }
@@ -138,10 +138,10 @@ impl DeliveryStore for Database {
     async fn due_webhooks(&self, now: Timestamp, limit: u32) -> PortResult<Vec<WebhookKey>> {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
-            let found: Vec<FoundKey> = with_conn!(database, read, |conn| {
+            let found: Vec<WebhookKeyRow> = with_conn!(database, read, |conn| {
                 bound_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
             })?;
-            Ok(FoundKey::keys(&found))
+            Ok(WebhookKeyRow::keys(&found))
         })
         .await
     }
@@ -153,7 +153,7 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let statement = scope::claim_statement(database.kind());
             let (until, now) = (claim.until.millis(), claim.now.millis());
-            let found: Vec<FoundKey> = with_conn!(database, write, |conn| {
+            let found: Vec<WebhookKeyRow> = with_conn!(database, write, |conn| {
                 bound_query!(
                     &statement,
                     Text: &list,
@@ -164,7 +164,7 @@ impl DeliveryStore for Database {
                 .load(conn)
                 .await
             })?;
-            let held: BTreeSet<_> = FoundKey::keys(&found).into_iter().collect();
+            let held: BTreeSet<_> = WebhookKeyRow::keys(&found).into_iter().collect();
             let mut claimed = Vec::new();
             for key in keys {
                 let one = if held.contains(&key) {
@@ -249,6 +249,20 @@ fn column(position: FeedPosition) -> Result<i64, StoreError> {
 }
 
 impl Database {
+    /// Ends the leases of all webhooks. The caller knows that the processes that held the leases have
+    /// ended. Returns the number of leases.
+    ///
+    /// # Errors
+    /// *Unavailable* when the database does not answer in time.
+    pub async fn end_webhook_leases(&self, now: Timestamp) -> PortResult<usize> {
+        self.run(move |database| async move {
+            with_conn!(database, write, |conn| {
+                bound_query!(scope::END_LEASES, BigInt: now.millis()).execute(conn).await
+            })
+        })
+        .await
+    }
+
     fn read_leased<'a>(
         &'a self,
         key: &'a WebhookKey,

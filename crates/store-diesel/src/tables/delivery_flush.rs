@@ -26,7 +26,7 @@ use crate::{
         },
         round_robin::bound_query,
     },
-    tables::deliveries::FoundKey,
+    tables::deliveries::WebhookKeyRow,
 };
 
 /// Number of attempts of a webhook that stay when old ones are removed.
@@ -100,9 +100,10 @@ impl Database {
         let (kind, statement) = (self.kind(), flush_statement(self.kind()));
         with_transaction!(self, |conn| {
             let mut events = disable!(conn, kind, disabled);
-            let found: Vec<FoundKey> = bound_query!(&statement, Text: &cursors).load(conn).await?;
+            let found: Vec<WebhookKeyRow> =
+                bound_query!(&statement, Text: &cursors).load(conn).await?;
             let written: BTreeSet<_> =
-                found.iter().map(FoundKey::key).collect::<Result<_, StoreError>>()?;
+                found.iter().map(WebhookKeyRow::key).collect::<Result<_, StoreError>>()?;
             let rows = LeasedRows::of(&flushes, &written)?;
             run_list!(conn, kind, end_replays_statement, rows.ended_replays);
             run_list!(conn, kind, remove_retries_statement, rows.removed);

@@ -33,11 +33,11 @@ impl Resolver {
     /// on with its permits and stores its result.
     pub(super) async fn resolve(&self, organization: &str, name: &str) -> Answer {
         let key = LookupKey { organization: organization.to_owned(), name: name.to_owned() };
-        let answer = timeout(self.limits.lookup, self.look_up(key)).await;
+        let answer = timeout(self.limits.lookup, self.resolve_without_limit(key)).await;
         answer.unwrap_or(Err(LookupError::TimedOut))
     }
 
-    async fn look_up(&self, key: LookupKey) -> Answer {
+    async fn resolve_without_limit(&self, key: LookupKey) -> Answer {
         if let Some(answer) = self.cached(&key) {
             return answer;
         }

@@ -20,7 +20,7 @@ impl DeliveryTask {
         while let Some(lookup) = self.deliveries.next_lookup(now) {
             let (shared, organization) = (self.shared.clone(), self.key.organization.clone());
             self.lookups.spawn(async move {
-                let found = shared.look_up(&organization, &lookup).await;
+                let found = shared.find_events(&organization, &lookup).await;
                 FinishedLookup { lookup, found }
             });
         }
@@ -102,7 +102,7 @@ impl DeliveryTask {
                 None
             }
         };
-        self.deliveries.looked_up(&finished.lookup, found, now);
+        self.deliveries.end_lookup(&finished.lookup, found, now);
     }
 }
 

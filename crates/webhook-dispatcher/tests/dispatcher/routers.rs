@@ -177,3 +177,23 @@ async fn crash_repeats_few_deliveries_although_a_request_hangs() {
     assert!(is_in_order(&arrived, &events) && arrived.contains(&hung));
     assert!(arrived.len() <= 2_001 + MAX_AT_RISK, "{} requests", arrived.len());
 }
+
+/// A stop at any step gives the lease back, also one that comes before the answer to the claim.
+#[tokio::test(start_paused = true)]
+async fn stopped_router_has_no_lease_at_any_step() {
+    let mut claimed = 0;
+    for steps in 0..60 {
+        let fleet = Fleet::new();
+        let webhook = fleet.webhook("acme", WebhookPatch::default()).await;
+        fleet.write("acme", 1, 1);
+        let router = fleet.router();
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        router.stop().await;
+        let lease = fleet.memory.delivery_lease(&webhook.id).unwrap();
+        assert!(lease.until <= fleet.clock.now(), "after {steps} steps: {lease:?}");
+        claimed += lease.epoch.min(1);
+    }
+    assert!((10..60).contains(&claimed), "{claimed} routers claimed the lease");
+}

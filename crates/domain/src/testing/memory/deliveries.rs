@@ -1,6 +1,6 @@
 //! Store of deliveries in memory.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, future::poll_fn, task::Poll};
 
 use async_trait::async_trait;
 
@@ -196,23 +196,9 @@ impl DeliveryStore for Memory {
     }
 
     async fn claim(&self, claim: &LeaseClaim, keys: &[WebhookKey]) -> PortResult<Vec<Claimed>> {
-        let mut state = self.state()?;
-        let mut claimed = Vec::new();
-        for key in keys {
-            let Some(rows) = state.rows_of(key) else { continue };
-            let is_mine = rows.lease.holder.as_ref() == Some(&claim.holder);
-            if !is_mine && !rows.is_free(claim.now) {
-                claimed.push(Claimed::Busy(key.clone(), rows.lease.until));
-                continue;
-            }
-            rows.lease = DeliveryLease {
-                holder: Some(claim.holder.clone()),
-                epoch: rows.lease.epoch + 1,
-                until: claim.until,
-                due: Some(claim.until),
-            };
-            claimed.push(Claimed::Held(Box::new(rows.leased())));
-        }
+        let claimed = self.claimed(claim, keys)?;
+        // As from a database, the answer comes later than the write.
+        pending_once().await;
         Ok(claimed)
     }
 
@@ -286,8 +272,42 @@ impl DeliveryStore for Memory {
 }
 
 impl Memory {
+    fn claimed(&self, claim: &LeaseClaim, keys: &[WebhookKey]) -> PortResult<Vec<Claimed>> {
+        let mut state = self.state()?;
+        let mut claimed = Vec::new();
+        for key in keys {
+            let Some(rows) = state.rows_of(key) else { continue };
+            let is_mine = rows.lease.holder.as_ref() == Some(&claim.holder);
+            if !is_mine && !rows.is_free(claim.now) {
+                claimed.push(Claimed::Busy(key.clone(), rows.lease.until));
+                continue;
+            }
+            rows.lease = DeliveryLease {
+                holder: Some(claim.holder.clone()),
+                epoch: rows.lease.epoch + 1,
+                until: claim.until,
+                due: Some(claim.until),
+            };
+            claimed.push(Claimed::Held(Box::new(rows.leased())));
+        }
+        Ok(claimed)
+    }
+
     /// Returns the lease of a webhook.
     pub fn delivery_lease(&self, webhook: &WebhookId) -> Option<DeliveryLease> {
         self.state().ok()?.webhooks.get(webhook).map(|rows| rows.lease.clone())
     }
+}
+
+/// Lets other tasks run once.
+async fn pending_once() {
+    let mut is_first = true;
+    poll_fn(|context| {
+        if std::mem::take(&mut is_first) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
 }

@@ -86,7 +86,7 @@ impl<B> RetryState<B> {
     }
 
     /// Begins the look-up of the head, or of the events behind it.
-    pub(crate) fn look_up(&mut self) -> EventLookup {
+    pub(crate) fn begin_lookup(&mut self) -> EventLookup {
         self.looking = true;
         let (sequence, after) = self.examined;
         let range = match &self.row.key {
@@ -103,7 +103,7 @@ impl<B> RetryState<B> {
     }
 
     /// Ends a look-up that failed.
-    pub(crate) fn look_up_failed(&mut self) {
+    pub(crate) fn fail_lookup(&mut self) {
         self.looking = false;
     }
 
@@ -241,14 +241,14 @@ mod tests {
     #[test]
     fn queue_catches_up_with_the_scan() {
         let mut state = state(60);
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         assert_eq!((lookup.range, state.step()), (LookupRange::Event(at(30)), RetryStep::Wait));
         assert!(state.load_head(Some(event(3))));
         assert_eq!(state.head(), Some(&event(3)));
         state.settle(now());
         assert_eq!((state.head(), state.step()), (None, RetryStep::LookUp));
 
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         let range = LookupRange::Session { session: session(), after: 3 };
         assert_eq!((&lookup.range, lookup.until), (&range, at(60)));
         state.pass_over(at(70));
@@ -262,7 +262,7 @@ mod tests {
         state.settle(now());
         assert_eq!(state.step(), RetryStep::LookUp, "event 7 was passed over since");
 
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         assert_eq!(lookup.range, LookupRange::Session { session: session(), after: 6 });
         state.load_behind(&lookup, [7, 8].map(event).into(), |_| true, now());
         state.settle(now());
@@ -272,21 +272,21 @@ mod tests {
     #[test]
     fn removed_head_is_settled() {
         let mut state = state(30);
-        state.look_up();
+        state.begin_lookup();
         assert!(!state.load_head(None));
         assert_eq!(state.step(), RetryStep::End);
     }
 
     #[test]
-    fn full_page_is_followed_by_another_look_up() {
+    fn full_page_is_followed_by_another_lookup() {
         let mut state = state(2_000);
-        state.look_up();
+        state.begin_lookup();
         state.load_head(Some(event(3)));
         state.settle(now());
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         state.load_behind(&lookup, (4..36).map(event).collect(), |_| false, now());
         assert_eq!(state.step(), RetryStep::LookUp);
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         assert_eq!(lookup.range, LookupRange::Session { session: session(), after: 35 });
         state.load_behind(&lookup, Vec::new(), |_| true, now());
         assert_eq!(state.step(), RetryStep::End);
@@ -295,17 +295,20 @@ mod tests {
     #[test]
     fn unloaded_queue_begins_again_at_its_head() {
         let mut state = state(60);
-        state.look_up();
+        state.begin_lookup();
         state.load_head(Some(event(3)));
         state.settle(now());
-        let lookup = state.look_up();
+        let lookup = state.begin_lookup();
         state.load_behind(&lookup, [4, 5, 6].map(event).into(), |_| true, now());
         assert_eq!(state.step(), RetryStep::Attempt);
         state.unload();
         assert_eq!(state.step(), RetryStep::LookUp);
-        assert_eq!(state.look_up().range, LookupRange::Event(at(40)));
+        assert_eq!(state.begin_lookup().range, LookupRange::Event(at(40)));
         state.load_head(Some(event(4)));
         state.settle(now());
-        assert_eq!(state.look_up().range, LookupRange::Session { session: session(), after: 4 });
+        assert_eq!(
+            state.begin_lookup().range,
+            LookupRange::Session { session: session(), after: 4 }
+        );
     }
 }

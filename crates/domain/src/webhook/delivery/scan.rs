@@ -103,11 +103,11 @@ impl<B: Clone> Deliveries<B> {
         });
         let first = due.min_by_key(|(_, state)| (!state.row.skip, state.row.due));
         let id = first.map(|(id, _)| id.clone())?;
-        self.retries.get_mut(&id).map(RetryState::look_up)
+        self.retries.get_mut(&id).map(RetryState::begin_lookup)
     }
 
     /// Takes the result of a look-up. `None` for a look-up that failed.
-    pub fn looked_up(
+    pub fn end_lookup(
         &mut self,
         lookup: &EventLookup,
         found: Option<Vec<QueuedEvent<B>>>,
@@ -117,7 +117,7 @@ impl<B: Clone> Deliveries<B> {
         let (selection, replay) = (&self.selection, self.replay.as_ref());
         let Some(state) = self.retries.get_mut(&id) else { return };
         let Some(found) = found else {
-            state.look_up_failed();
+            state.fail_lookup();
             return;
         };
         if matches!(lookup.range, LookupRange::Event(_)) {

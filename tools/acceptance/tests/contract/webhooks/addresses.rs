@@ -6,8 +6,6 @@
 mod names;
 mod spellings;
 
-use std::thread;
-
 use acceptance::{
     deployment::{Deployment, fresh_with},
     name_server::NameServer,
@@ -23,7 +21,7 @@ use testbed::{
     sessions::Owned,
 };
 
-use super::{PROMPT, QUIET};
+use super::PROMPT;
 
 mod forbidden_addresses_are_never_dialled {
     /// The database takes no part in the decision, so one is enough.
@@ -168,7 +166,6 @@ impl Watch {
         let create = |name: &str| Webhook::create(&api, &format!("http://{name}/"), fields.clone());
         let (rebound, late, flipping) =
             (create("rebound.test")?, create("late.test")?, create("flipping.test")?);
-        thread::sleep(QUIET); // a lease that is claimed during the stop would stay for 30 s
         deployment.stack.stop_berth()?;
         deployment.stack.start_berth()?;
         let dialled = self.dialled();

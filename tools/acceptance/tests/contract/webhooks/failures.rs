@@ -21,7 +21,7 @@ each_database!(
     event_without_further_attempts_is_a_dead_letter,
     failing_event_is_skipped_on_request,
     outage_is_tested_by_single_requests,
-    retry_after_is_kept,
+    retry_after_is_obeyed,
 );
 
 fn rejected_event_is_retried_in_order_and_blocks_its_session_alone(
@@ -229,7 +229,7 @@ fn outage_is_tested_by_single_requests(deployment: &Deployment) -> Result<()> {
     Ok(())
 }
 
-fn retry_after_is_kept(deployment: &Deployment) -> Result<()> {
+fn retry_after_is_obeyed(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let receiver = Receiver::start()?;
     let policy = json!({ "policy": "constant", "delaySeconds": 1 });

@@ -19,7 +19,7 @@ each_database!(
     replay_is_bounded_by_time_and_position,
     invalid_bounds_are_refused,
     one_replay_runs_at_a_time_beside_new_events,
-    dead_letters_are_replayed_together,
+    all_dead_letters_are_replayed,
 );
 
 fn until_replayed(webhook: &Webhook) -> Result<()> {
@@ -139,7 +139,7 @@ fn one_replay_runs_at_a_time_beside_new_events(deployment: &Deployment) -> Resul
     Ok(())
 }
 
-fn dead_letters_are_replayed_together(deployment: &Deployment) -> Result<()> {
+fn all_dead_letters_are_replayed(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let receiver = Receiver::start()?;
     let fields = json!({ "retryPolicy": { "attempts": 1 }, "events": ["session.*"] });

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What happened.
-pub(super) enum Happening {
+pub(super) enum TaskEvent {
     Stop,
     Changed,
     Attempt(FinishedAttempt),
@@ -28,8 +28,8 @@ pub(super) enum Happening {
 }
 
 impl DeliveryTask {
-    /// Waits for the next happening. Nothing is lost when another comes first.
-    pub(super) async fn next_happening(&mut self, now: Timestamp) -> Happening {
+    /// Waits for the next event of the task. Nothing is lost when another comes first.
+    pub(super) async fn next_task_event(&mut self, now: Timestamp) -> TaskEvent {
         let wants_events = self.wants_events(Pass::Live, now);
         if wants_events && self.reader.is_none() {
             self.subscribe();
@@ -41,25 +41,25 @@ impl DeliveryTask {
         let flush = self.flush.as_mut().map(|flush| &mut flush.result);
         tokio::select! {
             biased;
-            () = self.signals.stop.cancelled(), if !is_stopping => Happening::Stop,
+            () = self.signals.stop.cancelled(), if !is_stopping => TaskEvent::Stop,
             Some(ended) = self.attempts.join_next() => match ended {
-                Ok(finished) => Happening::Attempt(finished),
+                Ok(finished) => TaskEvent::Attempt(finished),
                 // At the end of the grace of a stop.
-                Err(error) if error.is_cancelled() => Happening::Time,
-                Err(_) => Happening::Panic,
+                Err(error) if error.is_cancelled() => TaskEvent::Time,
+                Err(_) => TaskEvent::Panic,
             },
-            flushed = or_never(flush) => Happening::Flush(flushed.unwrap_or(Flushed::Failed)),
-            () = self.signals.changed.notified() => Happening::Changed,
+            flushed = or_never(flush) => TaskEvent::Flush(flushed.unwrap_or(Flushed::Failed)),
+            () = self.signals.changed.notified() => TaskEvent::Changed,
             Some(ended) = self.lookups.join_next() => {
-                ended.map_or(Happening::Panic, Happening::Lookup)
+                ended.map_or(TaskEvent::Panic, TaskEvent::Lookup)
             }
-            permit = granted(first) => Happening::Permit(AttemptKind::First, permit),
-            permit = granted(repeat) => Happening::Permit(AttemptKind::Repeat, permit),
+            permit = granted(first) => TaskEvent::Permit(AttemptKind::First, permit),
+            permit = granted(repeat) => TaskEvent::Permit(AttemptKind::Repeat, permit),
             Some(ended) = self.replay_reads.join_next() => {
-                ended.map_or(Happening::Panic, Happening::Replay)
+                ended.map_or(TaskEvent::Panic, TaskEvent::Replay)
             }
-            events = next_events(reader) => Happening::Events(events),
-            () = sleep_until(wakes_at) => Happening::Time,
+            events = next_events(reader) => TaskEvent::Events(events),
+            () = sleep_until(wakes_at) => TaskEvent::Time,
         }
     }
 
@@ -75,22 +75,22 @@ impl DeliveryTask {
     }
 
     /// Handles what happened. Returns the end of the task.
-    pub(super) async fn handle(&mut self, happening: Happening) -> Option<Ending> {
+    pub(super) async fn handle(&mut self, task_event: TaskEvent) -> Option<Ending> {
         let now = self.now();
-        if !matches!(happening, Happening::Time | Happening::Flush(_)) {
+        if !matches!(task_event, TaskEvent::Time | TaskEvent::Flush(_)) {
             self.idle_since = None;
         }
-        match happening {
-            Happening::Stop => self.stopped_at = Some(Instant::now()),
-            Happening::Changed => self.reload_at = Some(Instant::now()),
-            Happening::Attempt(finished) => self.end_attempt(finished, now),
-            Happening::Lookup(finished) => self.take_lookup(finished, now),
-            Happening::Replay(finished) => self.take_replayed(finished),
-            Happening::Permit(kind, permit) => self.begin_attempt(kind, permit, now),
-            Happening::Events(events) => self.take_new(events).await,
-            Happening::Flush(flushed) => return self.end_flush(flushed),
-            Happening::Panic => return Some(Ending::Lost),
-            Happening::Time => {
+        match task_event {
+            TaskEvent::Stop => self.stopped_at = Some(Instant::now()),
+            TaskEvent::Changed => self.reload_at = Some(Instant::now()),
+            TaskEvent::Attempt(finished) => self.end_attempt(finished, now),
+            TaskEvent::Lookup(finished) => self.take_lookup(finished, now),
+            TaskEvent::Replay(finished) => self.take_replayed(finished),
+            TaskEvent::Permit(kind, permit) => self.begin_attempt(kind, permit, now),
+            TaskEvent::Events(events) => self.take_new(events).await,
+            TaskEvent::Flush(flushed) => return self.end_flush(flushed),
+            TaskEvent::Panic => return Some(Ending::Lost),
+            TaskEvent::Time => {
                 if self.credentials_until.is_some_and(|until| until <= now) {
                     self.open_credentials().await;
                 }
