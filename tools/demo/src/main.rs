@@ -1,5 +1,5 @@
 //! `demo`: the life of a session on a simulated WhatsApp. Each request is printed as a `curl`
-//! command, and each event of the organization as it arrives.
+//! command, and each event of the organization as it arrives over a stream and at a webhook.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a demonstration prints")]
 
@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 fn run(asked: &Demo) -> Result<()> {
     let workspace = Workspace::find()?;
     let programs = Programs::find(&workspace, &asked.prebuilt)?;
-    let stack = Stack::start(&programs, "demo", &workspace.scratch("logs")?, None, &[])?;
+    // The receiver of the webhook is on this machine.
+    let settings = [("BERTH_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned())];
+    let stack = Stack::start(&programs, "demo", &workspace.scratch("logs")?, None, &settings)?;
     println!(
         "\nberth, a gateway and a simulated WhatsApp run in a temporary folder.\n\
          berth listens on {}; no program connects to the real WhatsApp.",
@@ -58,9 +60,11 @@ fn run(asked: &Demo) -> Result<()> {
         Narrator { api: stack.api.with_credential(Some(other)), variable: "OTHER_KEY" };
     println!("$ OTHER_KEY=$(berth key create --org zeta --name demo --capability manage)");
     // Everything that shows events starts here, before the first change.
-    let events = EventPrinter::start(&show.api)?;
+    let events = EventPrinter::stream(&show.api)?;
+    let (requests, _receiver) = EventPrinter::webhook(&show)?;
     let phone = stack.phones.new_phone("Ada")?;
     life::walk(&show, &other_organization, &phone)?;
     events.until("session.retired")?;
+    requests.until("session.retired")?;
     if asked.stay { stay::run(&show.api, &key, &phone) } else { Ok(()) }
 }

@@ -4,20 +4,23 @@
 //! each session, and at the end has exactly the audit log. A client that is cut off resumes by
 //! `Last-Event-ID` at any router.
 //!
-//! [`Observation`] is what an observer got: a receiver of webhooks is another observer, whose
-//! repetitions are removed before the same checks.
+//! [`Observation`] is what an observer got. The receiver of a webhook is another observer: its first
+//! arrivals pass the same checks, and its copies are counted. A webhook that is deleted gets no
+//! further request.
 
+mod hooks;
 mod observation;
 mod reader;
 mod routers;
 mod writers;
 
-use std::{thread, time::Duration};
+use std::{ops::RangeInclusive, thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use testbed::{checks::Checks, random::Random, sessions::Owned};
 
 use self::{
+    hooks::{Hook, HookResult},
     observation::{AuditLog, Observation},
     reader::{LAST, Reader},
     routers::{Client, Routers},
@@ -41,30 +44,43 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let mut routers = Routers::start(plan)?;
     let clients = (0..ORGANIZATIONS).map(|number| routers.client(number));
     let clients: Vec<_> = clients.collect::<Result<_>>()?;
+    let hooks: Vec<_> = clients.iter().map(Hook::start).collect::<Result<_>>()?;
+    let deleted: Vec<_> = clients.iter().map(Hook::start).collect::<Result<_>>()?;
     let readers: Vec<Vec<_>> = clients
         .iter()
         .map(|client| (0..READERS).map(|which| Reader::start(client, plan.seed, which)).collect())
         .collect();
     let writers: Vec<_> = clients.iter().map(|client| Writers::start(client, plan.seed)).collect();
-    kill(&mut routers, plan, kills, checks);
+    kill(&mut routers, plan, 1..=kills / 2, checks);
+    let deleted = deleted.into_iter().zip(&clients);
+    let deleted = deleted.map(|(hook, client)| hook.delete(&client.routers, PATIENCE));
+    let deleted: Vec<_> = deleted.collect::<Result<_>>()?;
+    kill(&mut routers, plan, kills / 2 + 1..=kills, checks);
     let mut counts = Counts::default();
-    for ((client, writers), readers) in clients.iter().zip(writers).zip(readers) {
+    let observers = writers.into_iter().zip(readers).zip(hooks).zip(&deleted);
+    for (client, (((writers, readers), hook), deleted)) in clients.iter().zip(observers) {
         let name = format!("{}: {}", plan.database.name(), client.organization);
         let followed = follow_to_the_end(client, writers, readers, &mut counts)
+            .and_then(|(log, streams)| Ok((hook.finish(&log, kills, PATIENCE)?, log, streams)))
             .map_err(|error| anyhow!("{error:#}\n{}", routers.tail()));
-        let (log, observations) = followed.with_context(|| name.clone())?;
-        for observation in &observations {
+        let (HookResult { observation, copies }, log, observations) =
+            followed.with_context(|| name.clone())?;
+        counts.copies += copies;
+        checks.check(&format!("{name}: a deleted webhook is quiet"), || deleted.must_be_quiet());
+        for observation in observations.iter().chain([&observation]) {
             let name = format!("{name}, {}: each event once and in order", observation.name);
             checks.check(&name, || log.must_equal(observation));
         }
         checks.check(&format!("{name}: all clients have one order"), || one_order(&observations));
     }
     Ok(format!(
-        "{kills} kills of {} routers, {} clients that resumed {} times, {} events",
+        "{kills} kills of {} routers, {} clients that resumed {} times, {} events, {} copies at \
+         webhooks",
         routers.count(),
         ORGANIZATIONS * READERS,
         counts.resumed,
         counts.events,
+        counts.copies,
     ))
 }
 
@@ -73,19 +89,25 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
 struct Counts {
     resumed: usize,
     events: usize,
+    copies: usize,
 }
 
 /// Kills routers at random moments, one kill after the other, and starts them again.
-fn kill(routers: &mut Routers, plan: &Plan, kills: usize, checks: &mut Checks) {
-    let mut random = Random::seeded(plan.seed, 0);
-    for number in 1..=kills {
+fn kill(
+    routers: &mut Routers,
+    plan: &Plan,
+    numbers: RangeInclusive<usize>,
+    checks: &mut Checks,
+) {
+    let mut random = Random::seeded(plan.seed, *numbers.start() as u64);
+    for number in numbers {
         let victims = if random.below(ALL) == 0 {
             (0..routers.count()).collect()
         } else {
             vec![usize::try_from(random.below(routers.count() as u64)).unwrap_or_default()]
         };
         let pause = Duration::from_millis(random.below(PAUSE));
-        let name = format!("{}: kill {number} of {kills}", plan.database.name());
+        let name = format!("{}: kill {number}", plan.database.name());
         checks.check(&format!("{name}, routers {victims:?}"), || {
             thread::sleep(pause); // the kill may hit any instant
             routers.kill_and_start(&victims)

@@ -69,15 +69,10 @@ impl AuditLog {
     /// Reads all pages.
     pub(super) fn read(api: &Api) -> Result<Self> {
         let mut log = Self { events: HashMap::new(), kinds: HashSet::new() };
-        let mut cursor = String::new();
-        loop {
-            let page = api.get(&format!("/api/v1/audit?limit=200{cursor}"))?.expect(200)?.json();
-            for event in page["data"].as_array().context("a list")? {
-                log.add(event);
-            }
-            let Some(next) = page["nextCursor"].as_str() else { return Ok(log) };
-            cursor = format!("&cursor={next}");
+        for event in events(api)? {
+            log.add(&event);
         }
+        Ok(log)
     }
 
     fn add(&mut self, event: &Value) {
@@ -119,6 +114,17 @@ impl AuditLog {
         let counts = (once.len(), self.events.len());
         ensure!(missing.is_empty(), "{} of {} events; missing {missing:?}", counts.0, counts.1);
         Ok(())
+    }
+}
+
+/// Returns all pages of the audit log.
+pub(super) fn events(api: &Api) -> Result<Vec<Value>> {
+    let (mut events, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/api/v1/audit?limit=200{cursor}"))?.expect(200)?.json();
+        events.extend(page["data"].as_array().context("a list")?.iter().cloned());
+        let Some(next) = page["nextCursor"].as_str() else { return Ok(events) };
+        cursor = format!("&cursor={next}");
     }
 }
 

@@ -37,6 +37,7 @@ impl Routers {
         let settings = [
             ("BERTH_NODE_TOKENS", format!("gw-1={}", random_hex(20)?)),
             ("BERTH_LOG", "warn".to_owned()),
+            ("BERTH_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned()),
         ];
         let mut stacks = Vec::new();
         for number in 0..count {

@@ -1,0 +1,117 @@
+//! Webhooks whose receivers record every request.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use testbed::{
+    client::Api,
+    receiver::{Delivery, Receiver},
+    wait,
+};
+
+use super::{
+    observation::{AuditLog, Observation, events},
+    routers::Client,
+};
+
+const WEBHOOKS: &str = "/api/v1/webhooks";
+/// Copies that a killed router may cause at one webhook (ADR 0044).
+const COPIES: usize = 256;
+/// Time after which a deleted webhook gets no request. A request takes up to 17 s, but the receiver
+/// answers at once.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Time between two attempts, or two counts.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A webhook of an organization, for all events.
+#[derive(Debug)]
+pub(super) struct Hook {
+    receiver: Receiver,
+    path: String,
+    organization: String,
+    /// The events from before the webhook.
+    earlier: Vec<Value>,
+}
+
+/// A webhook that was deleted.
+#[derive(Debug)]
+pub(super) struct DeletedHook {
+    receiver: Receiver,
+    at: Instant,
+}
+
+/// The requests of a webhook.
+#[derive(Debug)]
+pub(super) struct HookResult {
+    pub(super) observation: Observation,
+    pub(super) copies: usize,
+}
+
+impl Hook {
+    /// Creates the webhook. Nobody else writes in the organization at this time.
+    pub(super) fn start(client: &Client) -> Result<Self> {
+        let receiver = Receiver::start()?;
+        let api = &client.routers[0];
+        let earlier = events(api)?;
+        let reply = api.post(WEBHOOKS, &json!({ "url": receiver.url() }))?.expect(201)?.json();
+        let path = format!("{WEBHOOKS}/{}", reply["id"].as_str().context("no id")?);
+        Ok(Self { receiver, path, organization: client.organization.clone(), earlier })
+    }
+
+    /// Deletes the webhook at the first router that answers.
+    pub(super) fn delete(self, routers: &[Api], patience: Duration) -> Result<DeletedHook> {
+        ensure!(self.receiver.count() > 0, "the webhook got no request before it is deleted");
+        wait::until("the webhook is deleted", patience, || {
+            std::thread::sleep(PAUSE);
+            // A router may have died after the deletion and before its answer.
+            let replies = routers.iter().filter_map(|api| api.delete(&self.path).ok());
+            let deleted = replies.map(|reply| reply.status).any(|status| matches!(status, 204 | 404));
+            Ok(deleted.then_some(()))
+        })?;
+        Ok(DeletedHook { receiver: self.receiver, at: Instant::now() })
+    }
+
+    /// Waits until every event has arrived. Checks the number of copies.
+    pub(super) fn finish(self, log: &AuditLog, kills: usize, patience: Duration) -> Result<HookResult> {
+        let Self { receiver, path, organization, earlier } = self;
+        let expected = log.count() - earlier.len();
+        let waited = wait::until("all events arrive", patience, || {
+            std::thread::sleep(PAUSE);
+            let first = receiver.count() >= expected && first_arrivals(&receiver).len() >= expected;
+            Ok(first.then_some(()))
+        });
+        waited.with_context(|| format!("{} of {expected} events", first_arrivals(&receiver).len()))?;
+        let mut observation = Observation::new(format!("webhook {path}"));
+        let first = first_arrivals(&receiver);
+        let copies = receiver.count() - first.len();
+        ensure!(copies <= COPIES * kills, "{copies} copies after {kills} kills");
+        for event in earlier.iter().chain(&first) {
+            ensure!(event["organization"] == organization, "another organization's {event}");
+            observation.add(event);
+        }
+        Ok(HookResult { observation, copies })
+    }
+}
+
+impl DeletedHook {
+    /// Checks that no request came after the deletion had settled.
+    pub(super) fn must_be_quiet(&self) -> Result<()> {
+        let settled = self.at + SETTLED;
+        let late = self.receiver.deliveries().into_iter().filter(|one| one.at > settled);
+        let late: Vec<_> = late.map(|one| (one.at - self.at, one.event())).collect();
+        ensure!(late.is_empty(), "{} requests after the deletion: {:?}", late.len(), late.first());
+        Ok(())
+    }
+}
+
+/// Returns the first arrival of each event.
+fn first_arrivals(receiver: &Receiver) -> Vec<Value> {
+    let mut once = HashSet::new();
+    let deliveries = receiver.deliveries();
+    let first = deliveries.iter().filter(|one| once.insert(one.id().to_owned()));
+    first.map(Delivery::event).collect()
+}
