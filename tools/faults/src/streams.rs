@@ -93,12 +93,7 @@ struct Counts {
 }
 
 /// Kills routers at random moments, one kill after the other, and starts them again.
-fn kill(
-    routers: &mut Routers,
-    plan: &Plan,
-    numbers: RangeInclusive<usize>,
-    checks: &mut Checks,
-) {
+fn kill(routers: &mut Routers, plan: &Plan, numbers: RangeInclusive<usize>, checks: &mut Checks) {
     let mut random = Random::seeded(plan.seed, *numbers.start() as u64);
     for number in numbers {
         let victims = if random.below(ALL) == 0 {

@@ -2,6 +2,7 @@
 //! routers.
 
 mod addresses;
+mod callbacks;
 mod deliveries;
 mod failures;
 mod isolation;
@@ -9,6 +10,7 @@ mod kills;
 mod neighbours;
 mod pauses;
 mod replays;
+mod seal_keys;
 mod secrets;
 mod settings;
 

@@ -69,14 +69,20 @@ impl Hook {
             std::thread::sleep(PAUSE);
             // A router may have died after the deletion and before its answer.
             let replies = routers.iter().filter_map(|api| api.delete(&self.path).ok());
-            let deleted = replies.map(|reply| reply.status).any(|status| matches!(status, 204 | 404));
+            let deleted =
+                replies.map(|reply| reply.status).any(|status| matches!(status, 204 | 404));
             Ok(deleted.then_some(()))
         })?;
         Ok(DeletedHook { receiver: self.receiver, at: Instant::now() })
     }
 
     /// Waits until every event has arrived. Checks the number of copies.
-    pub(super) fn finish(self, log: &AuditLog, kills: usize, patience: Duration) -> Result<HookResult> {
+    pub(super) fn finish(
+        self,
+        log: &AuditLog,
+        kills: usize,
+        patience: Duration,
+    ) -> Result<HookResult> {
         let Self { receiver, path, organization, earlier } = self;
         let expected = log.count() - earlier.len();
         let waited = wait::until("all events arrive", patience, || {
@@ -84,7 +90,8 @@ impl Hook {
             let first = receiver.count() >= expected && first_arrivals(&receiver).len() >= expected;
             Ok(first.then_some(()))
         });
-        waited.with_context(|| format!("{} of {expected} events", first_arrivals(&receiver).len()))?;
+        waited
+            .with_context(|| format!("{} of {expected} events", first_arrivals(&receiver).len()))?;
         let mut observation = Observation::new(format!("webhook {path}"));
         let first = first_arrivals(&receiver);
         let copies = receiver.count() - first.len();
