@@ -81,10 +81,9 @@ fn newline_at_the_end_of_a_setting_is_ignored() {
         .env("BERTH_OPS_LISTEN", "127.0.0.1:0\r\n");
     let berth = Berth::start(command);
     assert_eq!(berth.get("ops_listen", "/readyz", None).status, 200);
-    assert_eq!(
-        folder.names(),
-        ["berth.db", "berth.db-shm", "berth.db-wal", "berth.toml", "seal.key"]
-    );
+    let database = ["berth.db", "berth.db-server.lock", "berth.db-shm", "berth.db-wal"];
+    let expected: Vec<_> = database.into_iter().chain(["berth.toml", "seal.key"]).collect();
+    assert_eq!(folder.names(), expected);
 }
 
 #[test]
