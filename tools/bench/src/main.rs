@@ -5,6 +5,7 @@
 
 mod aim;
 mod bare;
+mod bare_sender;
 mod bare_streams;
 mod chapter;
 mod connection;
@@ -16,6 +17,7 @@ mod fleet;
 mod flood;
 mod forged;
 mod get;
+mod hooks;
 mod isolation;
 mod large_node;
 mod latency;
@@ -76,7 +78,7 @@ struct Setup {
 type Measurement = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement in the order of the page.
-const ALL: [(Measure, Measurement); 12] = [
+const ALL: [(Measure, Measurement); 13] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
@@ -89,6 +91,7 @@ const ALL: [(Measure, Measurement); 12] = [
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),
     (Measure::Live, live::measure),
+    (Measure::Hooks, hooks::measure),
 ];
 
 fn main() -> ExitCode {
@@ -105,6 +108,7 @@ fn run(asked: &Bench) -> Result<ExitCode> {
     interrupt::watch()?;
     match &asked.internal {
         Some(Internal::Bare(bare)) => bare::run(bare),
+        Some(Internal::BareSender(bare)) => bare_sender::run(bare),
         Some(Internal::BareStreams(bare)) => bare_streams::run(bare),
         None => measure(&Workspace::find()?, asked),
     }

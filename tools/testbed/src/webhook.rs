@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{client::Api, http::Reply, wait};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use crate::{client::Api, http::Reply, wait};
 
 /// Path of the collection.
 pub const WEBHOOKS: &str = "/api/v1/webhooks";

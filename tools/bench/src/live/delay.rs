@@ -133,7 +133,8 @@ impl Routers {
         });
         let asked: Vec<_> = asked.collect();
         let credentials = self.keys.clone();
-        let writer = SessionWriter { address: addresses[0], credentials, connections: WRITERS, padding: 0 };
+        let writer =
+            SessionWriter { address: addresses[0], credentials, connections: WRITERS, padding: 0 };
         let count = size.delay_rate() * seconds();
         let rate = float(size.delay_rate() as u64);
         let write = || writer.write_on_schedule(rate, count);

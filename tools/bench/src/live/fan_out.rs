@@ -44,7 +44,8 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
     let stack = Stack::start(&setup.programs, "bench-fan-out", logs, None, &settings)?;
     let key = stack.key("bench", &["manage"])?;
     let address = http::address(stack.api.base())?;
-    let writer = SessionWriter { address, credentials: vec![key.clone()], connections: WRITERS, padding: 0 };
+    let writer =
+        SessionWriter { address, credentials: vec![key.clone()], connections: WRITERS, padding: 0 };
     let blocks = blocks(&stack, &key, &writer)?;
     let bare = BareStreams::start(setup, &blocks)?;
     let (mut of_berth, mut of_bare) = (Vec::new(), Vec::new());

@@ -1,0 +1,170 @@
+//! The rate of deliveries to receivers that work, beside hyper alone that sends the same requests.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use testbed::{client::Api, postgres::Cluster, webhook::Webhook};
+
+use super::{
+    Findings,
+    deployment::{self, HookDeployment, act_on},
+    recorder::{Recorder, steady_rate},
+    usage::{Usage, UsageOfDeliveries},
+};
+use crate::{
+    Setup,
+    aim::Aim,
+    bare_sender,
+    figure::ComparedFigure,
+    session_writer::SessionWriter,
+    spread::{Spread, float, number},
+};
+
+pub(super) const ORGANIZATIONS: usize = 8;
+pub(super) const WEBHOOKS: usize = 64;
+/// Characters of a label, so that an event has about 500 bytes.
+const PADDING: usize = 80;
+/// Pause between the writes and the deliveries, and after them until the last progress is written.
+const REST: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Deliveries of the warm-up, by those of a round.
+const WARM_UP: usize = 4;
+/// Targets of the ratio to hyper alone, on SQLite and on PostgreSQL.
+const RATIOS: [Aim; 2] = [Aim::AtLeast(0.6), Aim::AtLeast(0.5)];
+/// Target of commits for 1,000 deliveries.
+const COMMITS: Aim = Aim::AtMost(20.0);
+
+/// A deployment with paused webhooks.
+struct Paused {
+    deployment: HookDeployment,
+    owners: Vec<Api>,
+    webhooks: Vec<Webhook>,
+    recorder: Recorder,
+}
+
+/// A round of berth.
+struct Delivered {
+    rate: f64,
+    /// For 1,000 deliveries.
+    commits: f64,
+    usage: UsageOfDeliveries,
+    /// Number of connections that the receiver accepted.
+    accepted: usize,
+}
+
+/// Runs the measurement.
+pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
+    for ((name, cluster), aim) in deployment::databases()?.into_iter().zip(RATIOS) {
+        let paused = Paused::start(setup, cluster)?;
+        paused.measure(setup, name, aim, found).with_context(|| paused.deployment.stack.tail())?;
+    }
+    Ok(())
+}
+
+impl Paused {
+    fn start(setup: &Setup, cluster: Option<Cluster>) -> Result<Self> {
+        let deployment = HookDeployment::start(setup, "rate", cluster)?;
+        let recorder = Recorder::start(false)?;
+        let owners = (0..ORGANIZATIONS).map(|number| deployment.owner(&format!("org-{number}")));
+        let owners = owners.collect::<Result<Vec<_>>>()?;
+        let mut webhooks = Vec::with_capacity(WEBHOOKS);
+        for owner in &owners {
+            let count = WEBHOOKS / ORGANIZATIONS;
+            webhooks.extend(deployment::for_sessions(owner, &recorder, count)?);
+        }
+        act_on(&webhooks, ":pause")?;
+        Ok(Self { deployment, owners, webhooks, recorder })
+    }
+
+    fn measure(&self, setup: &Setup, name: &str, aim: Aim, found: &mut Findings) -> Result<()> {
+        let writer = self.deployment.writer(&self.owners, PADDING)?;
+        let deliveries = setup.size.deliveries;
+        self.deliver(&writer, deliveries / WARM_UP)?; // the journal grows, and connections open
+        let (connections, _) = self.recorder.connections();
+        let (mut rounds, mut alone) = (Vec::new(), Vec::new());
+        for round in 1..=setup.size.rounds {
+            println!("  rate on {name}, round {round} of {}", setup.size.rounds);
+            rounds.push(self.deliver(&writer, deliveries)?);
+            let samples = self.recorder.samples();
+            alone.push(self.bare_rate(setup, &samples, connections, deliveries)?);
+        }
+        let rates: Vec<_> = rounds.iter().map(|round| round.rate).collect();
+        let figure = ComparedFigure::new(format!("rate, deliveries/s: {name}"), 0, &rates, &alone)?;
+        let ratio = figure.median_ratio();
+        let sentence = format!("{name}: {ratio:.2} of hyper alone over {connections} connections");
+        found.sentences.push(aim.judge(ratio, &sentence, 2));
+        found.figures.push(figure);
+        let commits: Vec<_> = rounds.iter().map(|round| round.commits).collect();
+        let title = format!("commits for 1,000 deliveries: {name}");
+        let figure = ComparedFigure::new(title, 1, &commits, &[])?;
+        let median = figure.berth.median();
+        let sentence = format!("{name}: {} commits for 1,000 deliveries", number(median, 1));
+        found.sentences.push(COMMITS.judge(median, &sentence, 0));
+        found.figures.push(figure);
+        found.sentences.push(self.limits(name, &rounds, deliveries)?);
+        Ok(())
+    }
+
+    /// Creates sessions, resumes the webhooks, and waits for all deliveries, at least this number.
+    fn deliver(&self, writer: &SessionWriter, deliveries: usize) -> Result<Delivered> {
+        // Each organization gets as many sessions as the others.
+        let each = WEBHOOKS / ORGANIZATIONS;
+        let sessions = deliveries.div_ceil(each).next_multiple_of(ORGANIZATIONS);
+        let deliveries = sessions * each;
+        writer.write(sessions)?;
+        thread::sleep(REST);
+        self.recorder.clear();
+        let process = self.deployment.process()?;
+        let (commits, usage) = (self.deployment.commits()?, Usage::read(process)?);
+        act_on(&self.webhooks, ":resume")?;
+        self.recorder.until_count(deliveries, PATIENCE)?;
+        let usage = usage.until(Usage::read(process)?, deliveries);
+        thread::sleep(REST);
+        let commits = self.deployment.commits()? - commits;
+        act_on(&self.webhooks, ":pause")?;
+        let arrivals = self.recorder.arrivals();
+        ensure!(arrivals.len() == deliveries, "{} of {deliveries} deliveries", arrivals.len());
+        Ok(Delivered {
+            rate: steady_rate(&arrivals).context("too few deliveries")?,
+            commits: commits * 1e3 / float(deliveries as u64),
+            usage,
+            accepted: self.recorder.connections().1,
+        })
+    }
+
+    /// Returns the rate of hyper alone.
+    fn bare_rate(
+        &self,
+        setup: &Setup,
+        samples: &[Vec<u8>],
+        connections: usize,
+        count: usize,
+    ) -> Result<f64> {
+        self.recorder.clear();
+        bare_sender::send(setup, self.recorder.address, samples, connections, count)?;
+        steady_rate(&self.recorder.arrivals()).context("too few requests")
+    }
+
+    /// Returns a sentence about what limits the rate.
+    fn limits(&self, name: &str, rounds: &[Delivered], deliveries: usize) -> Result<String> {
+        let median = |of: fn(&Delivered) -> f64| {
+            Spread::of(rounds.iter().map(of)).map(|spread| spread.median()).context("no rounds")
+        };
+        let samples = self.recorder.samples();
+        let body = samples.first().and_then(|request| {
+            let head = request.windows(4).position(|four| four == b"\r\n\r\n")?;
+            Some((head + 4, request.len() - head - 4))
+        });
+        let (head, body) = body.context("no request")?;
+        Ok(format!(
+            "{name}: a delivery takes {:.0} µs of processor time in berth and {:.0} µs in the \
+             receiver; {:.0} % of the cores are busy. The receiver accepted {} connections for {} \
+             deliveries. A request has {head} bytes before its body of {body} bytes.",
+            median(|round| round.usage.berth)?,
+            median(|round| round.usage.receiver)?,
+            median(|round| round.usage.busy)?,
+            number(median(|round| float(round.accepted as u64))?, 0),
+            number(float(deliveries as u64), 0),
+        ))
+    }
+}

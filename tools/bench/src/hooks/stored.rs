@@ -1,0 +1,77 @@
+//! Webhooks of one organization with many stored events behind them.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use rusqlite::Connection as File;
+use serde_json::json;
+use testbed::{client::Api, postgres::Cluster, webhook::Webhook};
+
+use super::{
+    Findings,
+    deployment::{self, HookDeployment, act_on},
+    neighbour,
+    recorder::Recorder,
+    recovery,
+};
+use crate::{Setup, seeded};
+
+/// Events of a seeded session.
+const OF_A_SESSION: usize = 3;
+/// Moves all webhooks before the first event. Their leases have ended with the router.
+const REWIND: &str = "UPDATE webhook_cursors SET position = 0";
+
+/// A deployment whose largest organization has events and paused webhooks.
+pub(super) struct StoredEvents {
+    pub(super) deployment: HookDeployment,
+    /// The receiver of [`Self::hanging`].
+    pub(super) silent: Recorder,
+    pub(super) hanging: Vec<Webhook>,
+    /// The receiver of [`Self::webhook`].
+    pub(super) recorder: Recorder,
+    pub(super) webhook: Webhook,
+    /// The owner of another organization without webhooks.
+    pub(super) neighbour: Api,
+}
+
+/// Runs the measurements.
+pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
+    for (name, cluster) in deployment::databases()? {
+        let folder = setup.scratch.path().join("hooks");
+        let stored = StoredEvents::start(setup, &folder.join("berth.db"), cluster)?;
+        let measured = neighbour::measure(setup, name, &stored, found)
+            .and_then(|()| recovery::measure(setup, name, &stored, found));
+        measured.with_context(|| stored.deployment.stack.tail())?;
+        drop(stored);
+        let _ = fs::remove_dir_all(folder); // frees the disk
+    }
+    Ok(())
+}
+
+impl StoredEvents {
+    fn start(setup: &Setup, file: &std::path::Path, cluster: Option<Cluster>) -> Result<Self> {
+        let url = match &cluster {
+            Some(cluster) => cluster.create_database("hooks")?,
+            None => format!("sqlite:{}", file.display()),
+        };
+        let sessions = setup.size.events.div_ceil(OF_A_SESSION);
+        let seeded = seeded::fill(setup, &url, (sessions, 1, sessions))?;
+        let mut deployment = HookDeployment::start_over(setup, "stored", Some(url), cluster)?;
+        let organization = seeded["organization"].as_str().context("an organization")?;
+        let owner = deployment.owner(organization)?;
+        let neighbour = deployment.owner("neighbour")?;
+        let (silent, recorder) = (Recorder::start(false)?, Recorder::start(true)?);
+        let fields = json!({ "events": ["session.*", "auth.*"] });
+        let hanging = deployment::create(&owner, &silent, neighbour::WEBHOOKS, &fields)?;
+        let webhook = deployment::create(&owner, &recorder, 1, &fields)?.remove(0);
+        act_on(&hanging, ":pause")?;
+        webhook.act(":pause")?;
+        deployment.stack.stop_berth()?;
+        if deployment.value(REWIND)?.is_none() {
+            let moved = File::open(file)?.execute(REWIND, [])?;
+            ensure!(moved == hanging.len() + 1, "{moved} webhooks were moved");
+        }
+        deployment.stack.start_berth()?;
+        Ok(Self { deployment, silent, hanging, recorder, webhook, neighbour })
+    }
+}
