@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::{
     aim::Aim,
-    figure::ComparedFigure,
+    figure::{ComparedFigure, Findings},
     spread::{float, number},
 };
 
@@ -32,8 +32,7 @@ impl DelayRounds {
         name: &str,
         reference: Option<&Self>,
         aims: Option<[Aim; 2]>,
-        figures: &mut Vec<ComparedFigure>,
-        findings: &mut Vec<String>,
+        found: &mut Findings,
     ) -> Result<()> {
         for (which, percent) in PERCENTILES.into_iter().enumerate() {
             let name = format!("delay, ms: {name}, p{percent}");
@@ -42,9 +41,9 @@ impl DelayRounds {
             if let Some(aims) = &aims {
                 let median = figure.berth.median();
                 let sentence = format!("{}: {}", figure.name, number(median, 2));
-                findings.push(aims[which].judge(median, &sentence, 0));
+                found.sentences.push(aims[which].judge(median, &sentence, 0));
             }
-            figures.push(figure);
+            found.figures.push(figure);
         }
         Ok(())
     }
@@ -66,10 +65,15 @@ mod tests {
         rounds.add(vec![7_000_000]).unwrap();
         assert!(rounds.add(Vec::new()).is_err());
         assert_eq!(format!("{:?}", rounds.0), "[[100.0, 7.0], [198.0, 7.0]]");
-        let (mut figures, mut findings) = (Vec::new(), Vec::new());
+        let mut found = Findings::default();
         let aims = Some([Aim::AtMost(50.0), Aim::AtMost(150.0)]);
-        rounds.describe("here", None, aims, &mut figures, &mut findings).unwrap();
-        assert_eq!(figures[1].row(), ["delay, ms: here, p99", "102.50 (7.00–198.00)", "", ""]);
-        assert!(findings[0].contains("**missed**") && findings[1].contains("reached"));
+        rounds.describe("here", None, aims, &mut found).unwrap();
+        assert_eq!(
+            found.figures[1].row(),
+            ["delay, ms: here, p99", "102.50 (7.00–198.00)", "", ""]
+        );
+        assert!(
+            found.sentences[0].contains("**missed**") && found.sentences[1].contains("reached")
+        );
     }
 }

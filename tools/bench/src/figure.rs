@@ -4,6 +4,13 @@ use anyhow::{Context as _, Result};
 
 use crate::spread::{Spread, float, number};
 
+/// Rows of the table, and the sentences below.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) figures: Vec<ComparedFigure>,
+    pub(crate) sentences: Vec<String>,
+}
+
 /// A row of the table with its conclusions.
 pub(crate) struct ComparedFigure {
     pub(crate) name: String,

@@ -10,27 +10,24 @@ mod recovery;
 mod stored;
 mod usage;
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context as _, Result};
 use testbed::process;
+
+use self::stored::StoredEvents;
 
 use crate::{
     Setup,
     chapter::{Chapter, Table},
-    figure::{ComparedFigure, shown},
+    figure::{Findings, shown},
 };
-
-/// Rows and sentences of the chapter.
-#[derive(Default)]
-struct Findings {
-    figures: Vec<ComparedFigure>,
-    sentences: Vec<String>,
-}
 
 /// Runs the measurement.
 pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
     process::allow_connections()?;
     let mut found = Findings::default();
-    for part in [rate::measure, delay::measure, stored::measure] {
+    for part in [rate::measure, delay::measure, measure_stored] {
         part(setup, &mut found)?;
     }
     let mut table = Table::new(["webhooks", "berth", "reference", "ratio"]);
@@ -44,6 +41,21 @@ pub(crate) fn measure(setup: &Setup) -> Result<Chapter> {
         findings: found.sentences,
         broken: Vec::new(),
     })
+}
+
+/// Measures what many stored events behind webhooks cost.
+fn measure_stored(setup: &Setup, found: &mut Findings) -> Result<()> {
+    for (name, cluster) in deployment::databases()? {
+        let folder = setup.scratch.path().join("hooks");
+        let file = folder.join("berth.db");
+        let stored = StoredEvents::start(setup, &file, cluster, neighbour::WEBHOOKS)?;
+        let measured = neighbour::measure(setup, name, &stored, found)
+            .and_then(|()| recovery::measure(setup, name, &stored, found));
+        measured.with_context(|| stored.deployment.stack.tail())?;
+        drop(stored);
+        let _ = fs::remove_dir_all(folder); // frees the disk
+    }
+    Ok(())
 }
 
 fn method(setup: &Setup) -> String {

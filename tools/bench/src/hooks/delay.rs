@@ -6,11 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::{client::Api, http, postgres::Cluster, router::Router};
 
 use super::{
-    Findings,
     deployment::{self, HookDeployment, sum_of},
     recorder::Recorder,
 };
-use crate::{Setup, aim::Aim, delays::DelayRounds, session_writer::SessionWriter, spread::float};
+use crate::{
+    Setup, aim::Aim, delays::DelayRounds, figure::Findings, session_writer::SessionWriter,
+    spread::float,
+};
 
 pub(super) const ORGANIZATIONS: usize = 10;
 /// Sessions per second.
@@ -54,7 +56,7 @@ pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
         ("PostgreSQL, router that commits", committing, Some(AIMS)),
         ("PostgreSQL, other router", elsewhere, None),
     ] {
-        rounds.describe(name, None, aims, &mut found.figures, &mut found.sentences)?;
+        rounds.describe(name, None, aims, found)?;
     }
     Ok(())
 }

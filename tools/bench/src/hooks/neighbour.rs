@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use testbed::{resident::Resident, wait};
 
 use super::{
-    Findings, delay,
+    delay,
     deployment::{self, act_on},
     recorder::Answering,
     stored::StoredEvents,
@@ -15,7 +15,7 @@ use crate::{
     Setup,
     aim::Aim,
     delays::DelayRounds,
-    figure::{ComparedFigure, shown},
+    figure::{ComparedFigure, Findings, shown},
     spread::{Spread, float, number},
 };
 

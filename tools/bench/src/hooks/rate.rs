@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::{client::Api, postgres::Cluster, webhook::Webhook};
 
 use super::{
-    Findings,
     deployment::{self, HookDeployment, act_on},
     recorder::{Recorder, steady_rate},
     usage::{Usage, UsageOfDeliveries},
@@ -15,7 +14,7 @@ use crate::{
     Setup,
     aim::Aim,
     bare_sender,
-    figure::ComparedFigure,
+    figure::{ComparedFigure, Findings},
     session_writer::SessionWriter,
     spread::{Spread, float, number},
 };

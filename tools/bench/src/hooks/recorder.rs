@@ -46,7 +46,7 @@ pub(super) enum Answering {
 
 /// An accepted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrival {
+pub(super) struct TakenRequest {
     /// Time at which the request was complete, in nanoseconds since 1970.
     pub(super) at: u64,
     /// Number in the label of the event's session; `None` without such a label, or if labels are not
@@ -57,7 +57,7 @@ pub(super) struct Arrival {
 /// What the receiver has seen since the last [`Recorder::clear`].
 #[derive(Debug, Default)]
 struct Seen {
-    arrivals: Vec<Arrival>,
+    arrivals: Vec<TakenRequest>,
     /// The first requests, byte for byte.
     samples: Vec<Vec<u8>>,
     /// Connections that are open now, and their maximum.
@@ -136,7 +136,7 @@ impl Recorder {
     }
 
     /// Returns the accepted requests in the order of their arrival.
-    pub(super) fn arrivals(&self) -> Vec<Arrival> {
+    pub(super) fn arrivals(&self) -> Vec<TakenRequest> {
         lock(&self.seen).arrivals.clone()
     }
 
@@ -157,7 +157,7 @@ impl Drop for Recorder {
 
 /// Returns the accepted requests per second between the first and the last tenth of them; at least
 /// ten.
-pub(super) fn steady_rate(arrivals: &[Arrival]) -> Option<f64> {
+pub(super) fn steady_rate(arrivals: &[TakenRequest]) -> Option<f64> {
     let tenth = arrivals.len() / 10;
     let (first, last) = (arrivals.get(tenth)?, arrivals.get(arrivals.len() - 1 - tenth)?);
     let count = (arrivals.len() - 1 - 2 * tenth) as u64;
@@ -242,7 +242,7 @@ impl Seen {
 
     fn record(&mut self, request: &[u8], reads_labels: bool) {
         let label = if reads_labels { label(request) } else { None };
-        self.arrivals.push(Arrival { at: now(), label });
+        self.arrivals.push(TakenRequest { at: now(), label });
         if self.samples.len() < SAMPLES {
             self.samples.push(request.to_vec());
         }
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn rate_leaves_out_the_first_and_the_last_tenth() {
         let arrivals = |times: &[u64]| -> Vec<_> {
-            times.iter().map(|at| Arrival { at: at * 1_000_000_000, label: None }).collect()
+            times.iter().map(|at| TakenRequest { at: at * 1_000_000_000, label: None }).collect()
         };
         // A late start and a late end.
         let times = [0, 100, 101, 102, 103, 104, 105, 106, 107, 900];

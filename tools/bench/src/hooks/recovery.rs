@@ -8,7 +8,6 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    Findings,
     recorder::{Answering, steady_rate},
     stored::StoredEvents,
 };
@@ -16,7 +15,7 @@ use crate::{
     Setup,
     aim::Aim,
     bare_sender,
-    figure::ComparedFigure,
+    figure::{ComparedFigure, Findings},
     session_writer::now,
     spread::{float, number},
 };

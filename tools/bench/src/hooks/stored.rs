@@ -1,6 +1,6 @@
 //! Webhooks of one organization with many stored events behind them.
 
-use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use rusqlite::Connection as File;
@@ -8,11 +8,8 @@ use serde_json::json;
 use testbed::{client::Api, postgres::Cluster, webhook::Webhook};
 
 use super::{
-    Findings,
     deployment::{self, HookDeployment, act_on},
-    neighbour,
     recorder::Recorder,
-    recovery,
 };
 use crate::{Setup, seeded};
 
@@ -34,22 +31,15 @@ pub(super) struct StoredEvents {
     pub(super) neighbour: Api,
 }
 
-/// Runs the measurements.
-pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
-    for (name, cluster) in deployment::databases()? {
-        let folder = setup.scratch.path().join("hooks");
-        let stored = StoredEvents::start(setup, &folder.join("berth.db"), cluster)?;
-        let measured = neighbour::measure(setup, name, &stored, found)
-            .and_then(|()| recovery::measure(setup, name, &stored, found));
-        measured.with_context(|| stored.deployment.stack.tail())?;
-        drop(stored);
-        let _ = fs::remove_dir_all(folder); // frees the disk
-    }
-    Ok(())
-}
-
 impl StoredEvents {
-    fn start(setup: &Setup, file: &std::path::Path, cluster: Option<Cluster>) -> Result<Self> {
+    /// Seeds a database, for SQLite in this file, and starts a router with this number of webhooks whose
+    /// receiver is to hang.
+    pub(super) fn start(
+        setup: &Setup,
+        file: &Path,
+        cluster: Option<Cluster>,
+        hanging: usize,
+    ) -> Result<Self> {
         let url = match &cluster {
             Some(cluster) => cluster.create_database("hooks")?,
             None => format!("sqlite:{}", file.display()),
@@ -62,7 +52,7 @@ impl StoredEvents {
         let neighbour = deployment.owner("neighbour")?;
         let (silent, recorder) = (Recorder::start(false)?, Recorder::start(true)?);
         let fields = json!({ "events": ["session.*", "auth.*"] });
-        let hanging = deployment::create(&owner, &silent, neighbour::WEBHOOKS, &fields)?;
+        let hanging = deployment::create(&owner, &silent, hanging, &fields)?;
         let webhook = deployment::create(&owner, &recorder, 1, &fields)?.remove(0);
         act_on(&hanging, ":pause")?;
         webhook.act(":pause")?;

@@ -13,7 +13,7 @@ use crate::{
     bare_streams::{self, BareStreams},
     connection::request,
     delays::DelayRounds,
-    figure::ComparedFigure,
+    figure::{ComparedFigure, Findings},
     options::Size,
     rounds::ROUNDS,
     session_writer::{SessionWriter, label, now},
@@ -61,15 +61,15 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
         other.add(there)?;
     }
     let [of_bare, of_sqlite, committing, other] = &rounds;
-    let (mut figures, mut findings) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     for (name, delays, aims) in [
         ("SQLite", of_sqlite, COMMITTING),
         ("PostgreSQL, router that commits", committing, COMMITTING),
         ("PostgreSQL, other router", other, OTHER),
     ] {
-        delays.describe(name, Some(of_bare), Some(aims), &mut figures, &mut findings)?;
+        delays.describe(name, Some(of_bare), Some(aims), &mut found)?;
     }
-    Ok((figures, findings))
+    Ok((found.figures, found.sentences))
 }
 
 /// Returns the delays of hyper alone in nanoseconds.
