@@ -27,7 +27,7 @@ pub(crate) struct SessionWriter {
     /// A key of each organization.
     pub(crate) credentials: Vec<Credential>,
     pub(crate) connections: usize,
-    /// Number of characters of a label behind its number.
+    /// Number of characters of a label behind its number, of three bytes each.
     pub(crate) padding: usize,
 }
 
@@ -71,7 +71,7 @@ impl SessionWriter {
 
     fn create(&self, connection: &mut Connection, number: usize) -> Result<()> {
         let credential = self.credentials.get(number % self.credentials.len()).context("no key")?;
-        let body = format!(r#"{{"label":"{number}{}"}}"#, "x".repeat(self.padding));
+        let body = format!(r#"{{"label":"{number}{}"}}"#, "€".repeat(self.padding));
         let create = request_with("POST", self.address, SESSIONS, Some(credential), Some(&body));
         let reply = connection.ask(&create)?;
         let text = String::from_utf8_lossy(reply.body);

@@ -14,15 +14,15 @@ use crate::{
     Setup,
     aim::Aim,
     bare_sender,
-    figure::{ComparedFigure, Findings},
+    figure::{ComparedFigure, Findings, shown},
     session_writer::SessionWriter,
     spread::{Spread, float, number},
 };
 
 pub(super) const ORGANIZATIONS: usize = 8;
 pub(super) const WEBHOOKS: usize = 64;
-/// Characters of a label, so that an event has about 500 bytes.
-const PADDING: usize = 80;
+/// Characters of a label of three bytes, so that an event has about 500 bytes.
+const PADDING: usize = 70;
 /// Pause between the writes and the deliveries, and after them until the last progress is written.
 const REST: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -49,6 +49,12 @@ struct Delivered {
     usage: UsageOfDeliveries,
     /// Number of connections that the receiver accepted.
     accepted: usize,
+}
+
+/// A round of hyper alone.
+struct Sent {
+    rate: f64,
+    usage: UsageOfDeliveries,
 }
 
 /// Runs the measurement.
@@ -85,10 +91,11 @@ impl Paused {
             println!("  rate on {name}, round {round} of {}", setup.size.rounds);
             rounds.push(self.deliver(&writer, deliveries)?);
             let samples = self.recorder.samples();
-            alone.push(self.bare_rate(setup, &samples, connections, deliveries)?);
+            alone.push(self.send_alone(setup, &samples, connections, deliveries)?);
         }
         let rates: Vec<_> = rounds.iter().map(|round| round.rate).collect();
-        let figure = ComparedFigure::new(format!("rate, deliveries/s: {name}"), 0, &rates, &alone)?;
+        let sent: Vec<_> = alone.iter().map(|round| round.rate).collect();
+        let figure = ComparedFigure::new(format!("rate, deliveries/s: {name}"), 0, &rates, &sent)?;
         let ratio = figure.median_ratio();
         let sentence = format!("{name}: {ratio:.2} of hyper alone over {connections} connections");
         found.sentences.push(aim.judge(ratio, &sentence, 2));
@@ -100,7 +107,7 @@ impl Paused {
         let sentence = format!("{name}: {} commits for 1,000 deliveries", number(median, 1));
         found.sentences.push(COMMITS.judge(median, &sentence, 0));
         found.figures.push(figure);
-        found.sentences.push(self.limits(name, &rounds, deliveries)?);
+        found.sentences.push(self.limits(name, &rounds, &alone, deliveries)?);
         Ok(())
     }
 
@@ -131,39 +138,60 @@ impl Paused {
         })
     }
 
-    /// Returns the rate of hyper alone.
-    fn bare_rate(
+    /// Lets hyper alone send requests.
+    fn send_alone(
         &self,
         setup: &Setup,
         samples: &[Vec<u8>],
         connections: usize,
         count: usize,
-    ) -> Result<f64> {
+    ) -> Result<Sent> {
         self.recorder.clear();
+        let process = self.deployment.process()?;
+        let usage = Usage::read(process)?;
         bare_sender::send(setup, self.recorder.address, samples, connections, count)?;
-        steady_rate(&self.recorder.arrivals()).context("too few requests")
+        let usage = usage.until(Usage::read(process)?, count);
+        let rate = steady_rate(&self.recorder.arrivals()).context("too few requests")?;
+        Ok(Sent { rate, usage })
     }
 
-    /// Returns a sentence about what limits the rate.
-    fn limits(&self, name: &str, rounds: &[Delivered], deliveries: usize) -> Result<String> {
-        let median = |of: fn(&Delivered) -> f64| {
-            Spread::of(rounds.iter().map(of)).map(|spread| spread.median()).context("no rounds")
-        };
-        let samples = self.recorder.samples();
-        let body = samples.first().and_then(|request| {
-            let head = request.windows(4).position(|four| four == b"\r\n\r\n")?;
-            Some((head + 4, request.len() - head - 4))
-        });
-        let (head, body) = body.context("no request")?;
+    /// Returns a sentence about what limits the rates.
+    fn limits(
+        &self,
+        name: &str,
+        rounds: &[Delivered],
+        alone: &[Sent],
+        deliveries: usize,
+    ) -> Result<String> {
+        let of_berth = |of: fn(&Delivered) -> f64| median(rounds.iter().map(of));
+        let of_hyper =
+            |of: fn(&UsageOfDeliveries) -> f64| median(alone.iter().map(|round| of(&round.usage)));
+        let (head, body) = sizes(&self.recorder.samples()).context("no request")?;
         Ok(format!(
             "{name}: a delivery takes {:.0} µs of processor time in berth and {:.0} µs in the \
-             receiver; {:.0} % of the cores are busy. The receiver accepted {} connections for {} \
-             deliveries. A request has {head} bytes before its body of {body} bytes.",
-            median(|round| round.usage.berth)?,
-            median(|round| round.usage.receiver)?,
-            median(|round| round.usage.busy)?,
-            number(median(|round| float(round.accepted as u64))?, 0),
-            number(float(deliveries as u64), 0),
+             receiver, whose thread is busy {:.0} % of the time; the machine's cores are busy {:.0} \
+             %. With hyper alone, the receiver's thread is busy {:.0} % and the cores {:.0} %. The \
+             receiver accepted {} connections for {} deliveries. A request has {head} bytes before \
+             its body of {body} bytes.",
+            of_berth(|round| round.usage.berth)?,
+            of_berth(|round| round.usage.receiver)?,
+            of_berth(|round| round.usage.receiver_busy)?,
+            of_berth(|round| round.usage.busy)?,
+            of_hyper(|usage| usage.receiver_busy)?,
+            of_hyper(|usage| usage.busy)?,
+            number(of_berth(|round| float(round.accepted as u64))?, 0),
+            shown(deliveries),
         ))
     }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Result<f64> {
+    Spread::of(values).map(|spread| spread.median()).context("no rounds")
+}
+
+/// Returns the bytes of the head and of the body of the first request.
+fn sizes(samples: &[Vec<u8>]) -> Option<(usize, usize)> {
+    let request = samples.first()?;
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    Some((head, request.len() - head))
 }
