@@ -20,4 +20,5 @@ pub mod relay;
 pub mod schemathesis;
 pub mod signatures;
 pub mod web_socket;
-pub mod webhook;
+
+pub use testbed::webhook;

@@ -4,18 +4,16 @@
 mod catch_up;
 mod delay;
 mod fan_out;
-mod figure;
 mod followed;
 mod idle;
-mod writer;
 
 use anyhow::Result;
 use testbed::process;
 
-use self::figure::shown;
 use crate::{
     Setup,
     chapter::{Chapter, Table},
+    figure::shown,
     rounds::ROUNDS,
 };
 

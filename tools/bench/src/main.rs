@@ -5,15 +5,19 @@
 
 mod aim;
 mod bare;
+mod bare_sender;
 mod bare_streams;
 mod chapter;
 mod connection;
+mod delays;
 mod environment;
 mod fairness;
+mod figure;
 mod fleet;
 mod flood;
 mod forged;
 mod get;
+mod hooks;
 mod isolation;
 mod large_node;
 mod latency;
@@ -32,6 +36,7 @@ mod rounds;
 mod scheduled;
 mod seeded;
 mod served;
+mod session_writer;
 mod spread;
 mod sqlite;
 mod start;
@@ -73,7 +78,7 @@ struct Setup {
 type Measurement = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement in the order of the page.
-const ALL: [(Measure, Measurement); 12] = [
+const ALL: [(Measure, Measurement); 13] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
@@ -86,6 +91,7 @@ const ALL: [(Measure, Measurement); 12] = [
     (Measure::Isolation, isolation::measure),
     (Measure::Lists, lists::measure),
     (Measure::Live, live::measure),
+    (Measure::Hooks, hooks::measure),
 ];
 
 fn main() -> ExitCode {
@@ -102,6 +108,7 @@ fn run(asked: &Bench) -> Result<ExitCode> {
     interrupt::watch()?;
     match &asked.internal {
         Some(Internal::Bare(bare)) => bare::run(bare),
+        Some(Internal::BareSender(bare)) => bare_sender::run(bare),
         Some(Internal::BareStreams(bare)) => bare_streams::run(bare),
         None => measure(&Workspace::find()?, asked),
     }

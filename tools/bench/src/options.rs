@@ -20,7 +20,8 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) dry: bool,
     /// Use the release builds of berth, berth-gateway (with feature `sim`) and whatsapp-sim in this
-    /// folder, and write nothing; `start` and `lists` also need store-diesel's example `seed`.
+    /// folder, and write nothing; `start`, `lists`, `live` and `hooks` also need store-diesel's
+    /// example `seed`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
     /// For `mixed` and `writes`: compare with the release builds in this folder in the same run, and
@@ -40,6 +41,9 @@ pub(crate) enum Internal {
     /// The reference server that measurements compare with.
     #[command(hide = true)]
     Bare(BenchBare),
+    /// The reference of deliveries to webhooks.
+    #[command(hide = true)]
+    BareSender(BenchBareSender),
     /// The reference server of event streams.
     #[command(hide = true)]
     BareStreams(BenchBareStreams),
@@ -62,16 +66,19 @@ pub(crate) struct Size {
     /// one node, by default a thousand.
     #[arg(long)]
     pub(crate) sessions: Option<usize>,
-    /// For `mixed`: rounds of each server.
+    /// For `mixed` and `hooks`: rounds of each server.
     #[arg(long, default_value_t = ROUNDS, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) rounds: usize,
     /// For `live`: idle streams. A tenth of this number gets the events of one organization, and a
     /// hundredth, at least 20, the events whose delay is measured.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) streams: usize,
-    /// For `live`: stored events of the late reader.
+    /// For `live`: stored events of the late reader. For `hooks`: stored events behind receivers.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) events: usize,
+    /// For `hooks`: deliveries of a round to receivers that work, a multiple of 64.
+    #[arg(long, default_value_t = 64_000)]
+    pub(crate) deliveries: usize,
 }
 
 impl Size {
@@ -120,6 +127,9 @@ pub(crate) enum Measure {
     /// Event streams: delay, fan-out, idle streams and late readers, beside hyper and the database
     /// alone.
     Live,
+    /// Deliveries to webhooks: rate, delay, receivers that hang and receivers that come back, beside
+    /// hyper alone.
+    Hooks,
 }
 
 impl Measure {
@@ -138,6 +148,7 @@ impl Measure {
             Self::Isolation => "isolation",
             Self::Lists => "lists",
             Self::Live => "live",
+            Self::Hooks => "hooks",
         }
     }
 }
@@ -160,4 +171,20 @@ pub(crate) struct BenchBareStreams {
     /// File with the blocks, a JSON list of texts.
     #[arg(long)]
     pub(crate) blocks: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBareSender {
+    /// Address of the receiver.
+    #[arg(long)]
+    pub(crate) to: SocketAddr,
+    /// File with the requests, a JSON list of texts.
+    #[arg(long)]
+    pub(crate) requests: PathBuf,
+    /// Number of connections.
+    #[arg(long)]
+    pub(crate) connections: usize,
+    /// Number of requests over all connections.
+    #[arg(long)]
+    pub(crate) count: usize,
 }

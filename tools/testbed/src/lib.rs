@@ -28,4 +28,5 @@ pub mod router;
 pub mod sessions;
 pub mod stack;
 pub mod wait;
+pub mod webhook;
 pub mod workspace;

@@ -138,9 +138,14 @@ impl Cluster {
 
     /// Executes SQL in a database and discards the result.
     pub fn query(&self, database: &str, sql: &str) -> Result<()> {
+        self.value(database, sql).map(drop)
+    }
+
+    /// Executes SQL in a database and returns the result as psql shows it, without a heading.
+    pub fn value(&self, database: &str, sql: &str) -> Result<String> {
         let mut psql = Command::new(self.program("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--dbname", &self.url(database)]);
-        workspace::answer(psql.args(["--command", sql])).map(drop)
+        Ok(workspace::answer(psql.args(["--command", sql]))?.trim().to_owned())
     }
 
     fn init(&self) -> Result<()> {

@@ -13,14 +13,12 @@ use rusqlite::{Connection as File, OpenFlags};
 use testbed::{http, postgres::Cluster, stack::Stack};
 use tokio::{runtime, time::timeout};
 
-use super::{
-    figure::{StreamFigure, shown},
-    followed::{Followed, StreamRequest},
-};
+use super::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,
     connection::request,
+    figure::{ComparedFigure, shown},
     seeded,
     spread::{float, number},
 };
@@ -40,7 +38,7 @@ const COLUMNS: &str =
     "id, organization, session, stream, sequence, name, at, actor_kind, actor_name, payload";
 
 /// Runs the measurement.
-pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)> {
+pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>)> {
     let (mut figures, mut findings) = (Vec::new(), Vec::new());
     let folder = setup.scratch.path().join("catch-up");
     let file = folder.join("berth.db");
@@ -94,7 +92,7 @@ impl Late {
         setup: &Setup,
         name: &str,
         reference: impl Fn(&str) -> Result<usize>,
-    ) -> Result<StreamFigure> {
+    ) -> Result<ComparedFigure> {
         let (mut of_berth, mut alone) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
             println!("  late reader on {name}, round {round} of {ROUNDS}");
@@ -107,7 +105,7 @@ impl Late {
             of_berth.push(self.rate(began));
         }
         let name = format!("late reader, events/s: {name}, {}", shown(setup.size.events));
-        StreamFigure::new(name, 0, &of_berth, &alone)
+        ComparedFigure::new(name, 0, &of_berth, &alone)
     }
 
     fn rate(&self, began: Instant) -> f64 {

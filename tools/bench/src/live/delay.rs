@@ -2,23 +2,22 @@
 
 use std::{thread, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use testbed::{client::Credential, folder::random_hex, http, postgres::Cluster, stack::Stack};
 use tokio::{runtime, task::JoinSet, time::timeout};
 
-use super::{
-    figure::StreamFigure,
-    followed::{Followed, StreamRequest, label, now},
-    writer::SessionWriter,
-};
+use super::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,
     bare_streams::{self, BareStreams},
     connection::request,
+    delays::DelayRounds,
+    figure::{ComparedFigure, Findings},
     options::Size,
     rounds::ROUNDS,
-    spread::{float, number},
+    session_writer::{SessionWriter, label, now},
+    spread::float,
 };
 
 pub(super) const ORGANIZATIONS: usize = 10;
@@ -32,7 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The targets of p50 and p99 in milliseconds, at the router that commits and at another one.
 const COMMITTING: [Aim; 2] = [Aim::AtMost(5.0), Aim::AtMost(25.0)];
 const OTHER: [Aim; 2] = [Aim::AtMost(80.0), Aim::AtMost(200.0)];
-const PERCENTILES: [usize; 2] = [50, 99];
 
 /// The number of an event's request with the time at which a client has read it.
 type Arrival = (u64, u64);
@@ -45,11 +43,8 @@ struct Routers {
     _cluster: Option<Cluster>,
 }
 
-/// Delays in milliseconds, for p50 and p99, of each round.
-type DelayRounds = [Vec<f64>; 2];
-
 /// Runs the measurement.
-pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)> {
+pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>)> {
     let sqlite = Routers::start(setup, None)?;
     let postgres = Routers::start(setup, Some(Cluster::start_durable()?))?;
     let block = sqlite.block()?;
@@ -59,40 +54,22 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)>
         println!("  delay, round {round} of {ROUNDS}");
         let size = setup.size;
         let [of_bare, of_sqlite, committing, other] = &mut rounds;
-        add(of_bare, bare_delays(&bare, size)?)?;
-        add(of_sqlite, sqlite.delays(size)?.0)?;
+        of_bare.add(bare_delays(&bare, size)?)?;
+        of_sqlite.add(sqlite.delays(size)?.0)?;
         let (here, there) = postgres.delays(size)?;
-        add(committing, here)?;
-        add(other, there)?;
+        committing.add(here)?;
+        other.add(there)?;
     }
     let [of_bare, of_sqlite, committing, other] = &rounds;
-    let (mut figures, mut findings) = (Vec::new(), Vec::new());
+    let mut found = Findings::default();
     for (name, delays, aims) in [
         ("SQLite", of_sqlite, COMMITTING),
         ("PostgreSQL, router that commits", committing, COMMITTING),
         ("PostgreSQL, other router", other, OTHER),
     ] {
-        for (which, aim) in aims.into_iter().enumerate() {
-            let name = format!("delay, ms: {name}, p{}", PERCENTILES[which]);
-            let figure = StreamFigure::new(name, 2, &delays[which], &of_bare[which])?;
-            let median = figure.berth.median();
-            let sentence = format!("{}: {}", figure.name, number(median, 2));
-            findings.push(aim.judge(median, &sentence, 0));
-            figures.push(figure);
-        }
+        delays.describe(name, Some(of_bare), Some(aims), &mut found)?;
     }
-    Ok((figures, findings))
-}
-
-/// Adds the percentiles of a round.
-fn add(rounds: &mut DelayRounds, mut delays: Vec<u64>) -> Result<()> {
-    ensure!(!delays.is_empty(), "no events");
-    delays.sort_unstable();
-    for (rounds, percent) in rounds.iter_mut().zip(PERCENTILES) {
-        let rank = (delays.len() * percent).div_ceil(100).max(1);
-        rounds.push(float(delays[rank - 1]) / 1e6);
-    }
-    Ok(())
+    Ok((found.figures, found.sentences))
 }
 
 /// Returns the delays of hyper alone in nanoseconds.
@@ -156,7 +133,8 @@ impl Routers {
         });
         let asked: Vec<_> = asked.collect();
         let credentials = self.keys.clone();
-        let writer = SessionWriter { address: addresses[0], credentials, connections: WRITERS };
+        let writer =
+            SessionWriter { address: addresses[0], credentials, connections: WRITERS, padding: 0 };
         let count = size.delay_rate() * seconds();
         let rate = float(size.delay_rate() as u64);
         let write = || writer.write_on_schedule(rate, count);

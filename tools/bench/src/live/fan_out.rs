@@ -10,17 +10,15 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    figure::{StreamFigure, shown},
-    followed::{Followed, StreamRequest},
-    writer::SessionWriter,
-};
+use super::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,
     bare_streams::{self, BareStreams},
     connection::request,
+    figure::{ComparedFigure, shown},
     rounds::ROUNDS,
+    session_writer::SessionWriter,
     spread::float,
 };
 
@@ -33,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const AIM: Aim = Aim::AtLeast(0.6);
 
 /// Runs the measurement.
-pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)> {
+pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>)> {
     let streams = setup.size.fan_out_streams();
     let many = (streams + 20).to_string();
     let settings = [
@@ -46,7 +44,8 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)>
     let stack = Stack::start(&setup.programs, "bench-fan-out", logs, None, &settings)?;
     let key = stack.key("bench", &["manage"])?;
     let address = http::address(stack.api.base())?;
-    let writer = SessionWriter { address, credentials: vec![key.clone()], connections: WRITERS };
+    let writer =
+        SessionWriter { address, credentials: vec![key.clone()], connections: WRITERS, padding: 0 };
     let blocks = blocks(&stack, &key, &writer)?;
     let bare = BareStreams::start(setup, &blocks)?;
     let (mut of_berth, mut of_bare) = (Vec::new(), Vec::new());
@@ -60,7 +59,7 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)>
         of_berth.push(rate(streams, &live, || writer.write(EVENTS).map(drop))?);
     }
     let name = format!("fan-out, events/s: {} streams", shown(streams));
-    let figure = StreamFigure::new(name, 0, &of_berth, &of_bare)?;
+    let figure = ComparedFigure::new(name, 0, &of_berth, &of_bare)?;
     let ratio = figure.median_ratio();
     let finding = AIM.judge(ratio, &format!("Fan-out: {ratio:.2} of hyper alone"), 2);
     Ok((vec![figure], vec![finding]))

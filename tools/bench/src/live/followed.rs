@@ -8,15 +8,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::bare_streams;
-
 /// Bytes of a buffer; small, because there are thousands of streams.
 const BUFFER: usize = 2 * 1024;
 /// Maximum length of the head and the first block in bytes.
 const MAX_HEAD: usize = 8 * 1024;
 const DATA: &[u8] = b"data: ";
-/// The text before the label of a session in an event.
-const LABEL: &[u8] = b"\"label\":\"";
 
 /// The request for a stream.
 #[derive(Clone, Debug)]
@@ -98,21 +94,10 @@ impl Lines {
     }
 }
 
-/// Returns the number in the label of an event's session; `None` for other events.
-pub(super) fn label(event: &[u8]) -> Option<u64> {
-    let at = event.windows(LABEL.len()).position(|window| window == LABEL)? + LABEL.len();
-    let digits = event[at..].iter().take_while(|byte| byte.is_ascii_digit());
-    std::str::from_utf8(&event[at..at + digits.count()]).ok()?.parse().ok()
-}
-
-/// Returns nanoseconds since 1970.
-pub(super) fn now() -> u64 {
-    u64::try_from(bare_streams::now().as_nanos()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session_writer::label;
 
     #[test]
     fn events_in_parts_are_read_completely() {

@@ -21,15 +21,13 @@ use testbed::{
 };
 use tokio::{runtime, sync::oneshot, task::JoinSet};
 
-use super::{
-    figure::{StreamFigure, shown},
-    followed::{Followed, StreamRequest},
-};
+use super::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,
     bare_streams::BareStreams,
     connection::request,
+    figure::{ComparedFigure, shown},
     load::Load,
     rounds::{ROUND, ROUNDS},
     spread::{Spread, float},
@@ -65,7 +63,7 @@ struct IdleStreams {
 }
 
 /// Runs the measurement.
-pub(super) fn measure(setup: &Setup) -> Result<(Vec<StreamFigure>, Vec<String>)> {
+pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>)> {
     let settings = [
         ("BERTH_NODE_TOKENS", format!("gw-1={}", random_hex(20)?)),
         ("BERTH_LOG", "warn".to_owned()),
@@ -136,12 +134,12 @@ fn each(before: Resident, after: Resident, streams: usize) -> f64 {
 }
 
 impl IdleRounds {
-    fn figures(self, streams: usize) -> Result<(Vec<StreamFigure>, Vec<String>)> {
+    fn figures(self, streams: usize) -> Result<(Vec<ComparedFigure>, Vec<String>)> {
         let many = shown(streams);
         let memory = format!("idle, kB of a stream: {many} streams");
-        let memory = StreamFigure::new(memory, 1, &self.memory, &self.bare_memory)?;
+        let memory = ComparedFigure::new(memory, 1, &self.memory, &self.bare_memory)?;
         let beside = format!("idle, GET/s: beside {many} streams, and without");
-        let beside = StreamFigure::new(beside, 0, &self.beside, &self.alone)?;
+        let beside = ComparedFigure::new(beside, 0, &self.beside, &self.alone)?;
         let processor = Spread::of(self.processor).context("no rounds")?.median();
         let (size, kept) = (memory.berth.median(), beside.median_ratio());
         let findings = vec![

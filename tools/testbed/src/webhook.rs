@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{client::Api, http::Reply, wait};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use testbed::{client::Api, http::Reply, wait};
 
 /// Path of the collection.
 pub const WEBHOOKS: &str = "/api/v1/webhooks";
@@ -22,9 +22,6 @@ pub struct Webhook {
 
 impl Webhook {
     /// Creates a webhook with these fields beside the URL.
-    ///
-    /// # Errors
-    /// When the webhook is refused, or the answer names no webhook.
     pub fn create(api: &Api, url: &str, fields: Value) -> Result<Self> {
         let mut body = fields;
         body["url"] = json!(url);
@@ -42,50 +39,32 @@ impl Webhook {
     }
 
     /// Returns the webhook as its owner sees it.
-    ///
-    /// # Errors
-    /// When the owner does not see the webhook.
     pub fn view(&self) -> Result<Value> {
         Ok(self.api.get(&self.path(""))?.expect(200)?.json())
     }
 
     /// Sends a merge patch.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub fn patch(&self, change: &Value) -> Result<Reply> {
         let merge = [("Content-Type", "application/merge-patch+json")];
         self.api.send("PATCH", &self.path(""), &merge, Some(change.to_string().as_bytes()))
     }
 
     /// Sends an action without a body, such as `:pause`, and returns the body of the answer.
-    ///
-    /// # Errors
-    /// When the action is refused.
     pub fn act(&self, action: &str) -> Result<Value> {
         Ok(self.api.action(&self.path(action))?.expect(200)?.json())
     }
 
     /// Starts a replay.
-    ///
-    /// # Errors
-    /// When the replay is refused.
     pub fn replay(&self, spec: &Value) -> Result<()> {
         self.api.post(&self.path(":replay"), spec)?.expect(202).map(drop)
     }
 
     /// Returns the state of the deliveries.
-    ///
-    /// # Errors
-    /// When the owner does not see the state.
     pub fn state(&self) -> Result<Value> {
         Ok(self.api.get(&self.path("/state"))?.expect(200)?.json())
     }
 
     /// Waits until the state fulfils the condition, and returns the state.
-    ///
-    /// # Errors
-    /// When the state does not fulfil the condition in time.
     pub fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         let seen = wait::until(what, PATIENCE, || {
@@ -96,9 +75,6 @@ impl Webhook {
     }
 
     /// Returns all pages of a list of the webhook, such as `/attempts`.
-    ///
-    /// # Errors
-    /// When the list is refused.
     pub fn all(&self, what: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut cursor = String::new();

@@ -4,19 +4,26 @@ use anyhow::{Context as _, Result};
 
 use crate::spread::{Spread, float, number};
 
+/// Rows of the table, and the sentences below.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) figures: Vec<ComparedFigure>,
+    pub(crate) sentences: Vec<String>,
+}
+
 /// A row of the table with its conclusions.
-pub(super) struct StreamFigure {
-    pub(super) name: String,
-    pub(super) berth: Spread,
+pub(crate) struct ComparedFigure {
+    pub(crate) name: String,
+    pub(crate) berth: Spread,
     reference: Option<Spread>,
     /// Ratios of berth to the reference, round by round.
     ratio: Option<Spread>,
     decimals: usize,
 }
 
-impl StreamFigure {
+impl ComparedFigure {
     /// Creates a row from figures of berth and of the reference, in the order of the rounds.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         decimals: usize,
         berth: &[f64],
@@ -33,7 +40,7 @@ impl StreamFigure {
     }
 
     /// Returns the cells: name, berth, reference and ratio, each with its range.
-    pub(super) fn row(&self) -> [String; 4] {
+    pub(crate) fn row(&self) -> [String; 4] {
         let Self { name, berth, reference, ratio, decimals } = self;
         let shown = |spread: &Option<Spread>, decimals: usize| {
             spread.as_ref().map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
@@ -43,12 +50,12 @@ impl StreamFigure {
     }
 
     /// Returns the median of the ratios; without a reference, of the figures.
-    pub(super) fn median_ratio(&self) -> f64 {
+    pub(crate) fn median_ratio(&self) -> f64 {
         self.ratio.as_ref().unwrap_or(&self.berth).median()
     }
 }
 
 /// Formats a count.
-pub(super) fn shown(count: usize) -> String {
+pub(crate) fn shown(count: usize) -> String {
     number(float(count as u64), 0)
 }
