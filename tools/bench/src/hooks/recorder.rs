@@ -54,9 +54,9 @@ pub(super) struct TakenRequest {
     pub(super) label: Option<u64>,
 }
 
-/// What the receiver has seen since the last [`Recorder::clear`].
+/// What the receiver has recorded since the last [`Recorder::clear`].
 #[derive(Debug, Default)]
-struct Seen {
+struct Recording {
     arrivals: Vec<TakenRequest>,
     /// The first requests, byte for byte.
     samples: Vec<Vec<u8>>,
@@ -74,7 +74,7 @@ struct Seen {
 pub(super) struct Recorder {
     /// Address of the listener.
     pub(super) address: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
+    recording: Arc<Mutex<Recording>>,
     answering: watch::Sender<Answering>,
     thread: Option<JoinHandle<()>>,
 }
@@ -85,15 +85,15 @@ impl Recorder {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let seen = Arc::<Mutex<Seen>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let (answering, answer) = watch::channel(Answering::Take);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let recorded = Arc::clone(&seen);
+        let recorded = Arc::clone(&recording);
         let thread = thread::spawn(move || {
             // The sender reports what goes wrong.
             let _ = runtime.block_on(accept(listener, recorded, answer, reads_labels));
         });
-        Ok(Self { address, seen, answering, thread: Some(thread) })
+        Ok(Self { address, recording, answering, thread: Some(thread) })
     }
 
     /// Returns the URL of the receiver.
@@ -108,25 +108,25 @@ impl Recorder {
 
     /// Forgets requests and the maximum of connections.
     pub(super) fn clear(&self) {
-        let mut seen = lock(&self.seen);
-        let (open, hanging) = (seen.open, seen.hanging);
-        *seen = Seen { open, most_open: open, hanging, ..Seen::default() };
+        let mut recording = lock(&self.recording);
+        let (open, hanging) = (recording.open, recording.hanging);
+        *recording = Recording { open, most_open: open, hanging, ..Recording::default() };
     }
 
     /// Returns the number of accepted requests.
     pub(super) fn count(&self) -> usize {
-        lock(&self.seen).arrivals.len()
+        lock(&self.recording).arrivals.len()
     }
 
     /// Returns the number of requests that wait for an answer.
     pub(super) fn hanging(&self) -> usize {
-        lock(&self.seen).hanging
+        lock(&self.recording).hanging
     }
 
     /// Returns the maximum number of open connections, and the number of accepted ones.
     pub(super) fn connections(&self) -> (usize, usize) {
-        let seen = lock(&self.seen);
-        (seen.most_open, seen.accepted)
+        let recording = lock(&self.recording);
+        (recording.most_open, recording.accepted)
     }
 
     /// Waits for this number of accepted requests.
@@ -137,12 +137,12 @@ impl Recorder {
 
     /// Returns the accepted requests in the order of their arrival.
     pub(super) fn arrivals(&self) -> Vec<TakenRequest> {
-        lock(&self.seen).arrivals.clone()
+        lock(&self.recording).arrivals.clone()
     }
 
     /// Returns the first requests.
     pub(super) fn samples(&self) -> Vec<Vec<u8>> {
-        lock(&self.seen).samples.clone()
+        lock(&self.recording).samples.clone()
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn steady_rate(arrivals: &[TakenRequest]) -> Option<f64> {
 
 async fn accept(
     listener: std::net::TcpListener,
-    seen: Arc<Mutex<Seen>>,
+    recording: Arc<Mutex<Recording>>,
     answer: watch::Receiver<Answering>,
     reads_labels: bool,
 ) -> Result<()> {
@@ -178,11 +178,11 @@ async fn accept(
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                let (seen, answer) = (Arc::clone(&seen), answer.clone());
+                let (recording, answer) = (Arc::clone(&recording), answer.clone());
                 connections.spawn(async move {
-                    lock(&seen).opened();
-                    let _ = serve(stream, &seen, answer, reads_labels).await; // broken by the sender
-                    lock(&seen).open -= 1;
+                    lock(&recording).opened();
+                    let _ = serve(stream, &recording, answer, reads_labels).await; // broken by the sender
+                    lock(&recording).open -= 1;
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -194,7 +194,7 @@ async fn accept(
 /// Answers the requests of a connection until the connection closes.
 async fn serve(
     mut stream: TcpStream,
-    seen: &Mutex<Seen>,
+    recording: &Mutex<Recording>,
     mut answer: watch::Receiver<Answering>,
     reads_labels: bool,
 ) -> Result<()> {
@@ -212,18 +212,18 @@ async fn serve(
         let answering = *answer.borrow_and_update();
         let response = match answering {
             Answering::Take => {
-                lock(seen).record(request, reads_labels);
+                lock(recording).record(request, reads_labels);
                 TAKEN
             }
             Answering::Reject => REJECTED,
             Answering::Hang => {
-                lock(seen).hanging += 1;
+                lock(recording).hanging += 1;
                 let mut more = [0];
                 tokio::select! {
                     _ = answer.changed() => {}
                     _ = stream.read(&mut more) => {}
                 }
-                lock(seen).hanging -= 1;
+                lock(recording).hanging -= 1;
                 return Ok(());
             }
             Answering::End => return Ok(()),
@@ -233,7 +233,7 @@ async fn serve(
     }
 }
 
-impl Seen {
+impl Recording {
     fn opened(&mut self) {
         self.accepted += 1;
         self.open += 1;
@@ -249,8 +249,8 @@ impl Seen {
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
+    recording.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
