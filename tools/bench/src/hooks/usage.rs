@@ -76,10 +76,10 @@ mod tests {
         let stat = "cpu  10 1 20 300 40 5 6 7 100 100\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
         assert_eq!(ticks(stat), Some((389, 340)));
         assert_eq!(ticks("intr 1"), None);
-        let start = Instant::now();
+        let began = Instant::now();
         let usage = |ms, all, idle| {
             let time = Duration::from_millis(ms);
-            Usage { at: start + time, berth: time, receiver: time / 10, all, idle }
+            Usage { at: began + time, berth: time, receiver: time / 10, all, idle }
         };
         let used = usage(100, 1_000, 200).until(usage(200, 1_400, 300), 1_000);
         let UsageOfDeliveries { berth, receiver, receiver_busy, busy } = used;
