@@ -53,8 +53,8 @@ impl Default for Limits {
             body_bytes: 16 << 10,
             excerpt_bytes: 512,
             idle: Duration::from_secs(30),
-            idle_connections: 64,
-            idle_per_webhook: 4,
+            idle_connections: 256,
+            idle_per_webhook: 8,
             retry_after: Duration::from_secs(6 * 60 * 60),
         }
     }

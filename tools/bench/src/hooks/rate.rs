@@ -164,8 +164,7 @@ impl Paused {
         deliveries: usize,
     ) -> Result<String> {
         let of_berth = |of: fn(&Delivered) -> f64| median(rounds.iter().map(of));
-        let of_hyper =
-            |of: fn(&UsageOfDeliveries) -> f64| median(alone.iter().map(|round| of(&round.usage)));
+        let of_hyper = |of: fn(&Sent) -> f64| median(alone.iter().map(of));
         let (head, body) = sizes(&self.recorder.samples()).context("no request")?;
         Ok(format!(
             "{name}: a delivery takes {:.0} µs of processor time in berth and {:.0} µs in the \
@@ -175,10 +174,10 @@ impl Paused {
              its body of {body} bytes.",
             of_berth(|round| round.usage.berth)?,
             of_berth(|round| round.usage.receiver)?,
-            of_berth(|round| round.usage.receiver_busy)?,
+            of_berth(|round| round.usage.receiver_busy(round.rate))?,
             of_berth(|round| round.usage.busy)?,
-            of_hyper(|usage| usage.receiver_busy)?,
-            of_hyper(|usage| usage.busy)?,
+            of_hyper(|round| round.usage.receiver_busy(round.rate))?,
+            of_hyper(|round| round.usage.busy)?,
             number(of_berth(|round| float(round.accepted as u64))?, 0),
             shown(deliveries),
         ))

@@ -1,9 +1,6 @@
 //! Processor time during deliveries: which program takes how much, and whether the cores are busy.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
 use testbed::processor;
@@ -13,7 +10,6 @@ use crate::spread::float;
 /// Processor time so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usage {
-    at: Instant,
     berth: Duration,
     /// Of this process, which contains the receiver.
     receiver: Duration,
@@ -28,8 +24,6 @@ pub(super) struct UsageOfDeliveries {
     /// Microseconds of berth and of the receiver for each delivery.
     pub(super) berth: f64,
     pub(super) receiver: f64,
-    /// Percentage of the time in which the receiver worked.
-    pub(super) receiver_busy: f64,
     /// Percentage of the cores that worked.
     pub(super) busy: f64,
 }
@@ -40,7 +34,7 @@ impl Usage {
         let stat = fs::read_to_string("/proc/stat")?;
         let (all, idle) = ticks(&stat).context("unknown format of /proc/stat")?;
         let [berth, receiver] = [berth, std::process::id()].map(processor::time_of);
-        Ok(Self { at: Instant::now(), berth: berth?, receiver: receiver?, all, idle })
+        Ok(Self { berth: berth?, receiver: receiver?, all, idle })
     }
 
     /// Returns the usage from `self` to `later`.
@@ -52,10 +46,16 @@ impl Usage {
         UsageOfDeliveries {
             berth: each(self.berth, later.berth),
             receiver: each(self.receiver, later.receiver),
-            receiver_busy: 100.0 * later.receiver.saturating_sub(self.receiver).as_secs_f64()
-                / later.at.saturating_duration_since(self.at).as_secs_f64(),
             busy: 100.0 * (1.0 - float(idle) / float(all.max(1))),
         }
+    }
+}
+
+impl UsageOfDeliveries {
+    /// Returns the percentage of the time in which the receiver works at this rate of deliveries per
+    /// second.
+    pub(super) fn receiver_busy(&self, rate: f64) -> f64 {
+        self.receiver * rate / 1e4
     }
 }
 
@@ -76,15 +76,15 @@ mod tests {
         let stat = "cpu  10 1 20 300 40 5 6 7 100 100\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
         assert_eq!(ticks(stat), Some((389, 340)));
         assert_eq!(ticks("intr 1"), None);
-        let began = Instant::now();
         let usage = |ms, all, idle| {
             let time = Duration::from_millis(ms);
-            Usage { at: began + time, berth: time, receiver: time / 10, all, idle }
+            Usage { berth: time, receiver: time / 10, all, idle }
         };
         let used = usage(100, 1_000, 200).until(usage(200, 1_400, 300), 1_000);
-        let UsageOfDeliveries { berth, receiver, receiver_busy, busy } = used;
-        let all = [berth, receiver, receiver_busy, busy].map(|value| format!("{value:.1}"));
-        assert_eq!(all, ["100.0", "10.0", "10.0", "75.0"]);
+        assert!((used.receiver_busy(50_000.0) - 50.0).abs() < 1e-9);
+        let UsageOfDeliveries { berth, receiver, busy } = used;
+        let all = [berth, receiver, busy].map(|value| format!("{value:.1}"));
+        assert_eq!(all, ["100.0", "10.0", "75.0"]);
         assert!(Usage::read(std::process::id()).is_ok());
     }
 }
