@@ -40,8 +40,9 @@ CREATE TABLE webhooks (
 );
 
 -- For the dispatcher, which reads the webhooks of all organizations in order. Only its statement states the condition,
--- which is always true (ADR 0017).
-CREATE UNIQUE INDEX webhooks_of_all ON webhooks (id) WHERE version > 0;
+-- which is always true and follows from no other condition: a version in a statement of an owner is greater than 0 (ADR
+-- 0017).
+CREATE UNIQUE INDEX webhooks_of_all ON webhooks (id) WHERE delay_seconds >= 0;
 CREATE INDEX webhooks_newest_first ON webhooks (organization, created_at DESC, id DESC);
 
 -- The progress of the deliveries: one narrow row per webhook, which is updated in place.
@@ -135,8 +136,14 @@ CREATE TABLE webhook_attempts (
 
 CREATE INDEX webhook_attempts_newest_first ON webhook_attempts (organization, webhook, at DESC, id DESC);
 
--- Events of the organization itself, for a retry queue of these.
-CREATE INDEX events_without_session ON events (organization, position) WHERE session IS NULL;
+-- Events of the organization itself, for a retry queue of these. The expression is that of events_feed (migration 0014).
+CREATE INDEX events_without_session ON events (organization, (position + 0)) WHERE session IS NULL;
+
+-- A webhook has one organization. Without this, PostgreSQL expects a fraction of the rows of a webhook, and sorts all of
+-- them for a page.
+CREATE STATISTICS webhook_retries_owner (dependencies) ON organization, webhook FROM webhook_retries;
+CREATE STATISTICS webhook_dead_letters_owner (dependencies) ON organization, webhook FROM webhook_dead_letters;
+CREATE STATISTICS webhook_attempts_owner (dependencies) ON organization, webhook FROM webhook_attempts;
 
 -- Counts webhooks for the quota (migration 0011).
 CREATE FUNCTION count_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$

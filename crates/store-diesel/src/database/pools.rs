@@ -33,7 +33,7 @@ const FEED_CONNECTIONS: u32 = 3;
 #[derive(Clone)]
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
-    /// For reads of events in the order of their positions.
+    /// For reads of events and of webhooks in the order of an index.
     pub(crate) feed: Pool<AsyncPgConnection>,
     /// For point lookups.
     pub(crate) lookups: Arc<PipelinedPool>,

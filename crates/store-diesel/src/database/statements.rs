@@ -24,8 +24,8 @@ macro_rules! point_lookup {
 
 /// Runs a query on a pooled connection; the body is compiled once for each engine.
 ///
-/// `read`, `feed` or `write` states the purpose; `feed` is a read of events in the order of their
-/// positions. On SQLite, one thread executes all writes, so the body
+/// `read`, `feed` or `write` states the purpose; `feed` is a read of events or of webhooks in the order
+/// of an index. On SQLite, one thread executes all writes, so the body
 /// moves its values to the thread. On PostgreSQL, a read that failed because its connection was
 /// dead is repeated once on another connection; a write is never repeated, because its outcome is
 /// unknown. For one row by its key use [`point_lookup`].
@@ -80,15 +80,25 @@ macro_rules! with_conn {
     };
 }
 
-/// Runs the body in a transaction.
+/// Runs the body in a transaction. `by_keys` states that its statements find their rows by keys, however
+/// few rows there are: PostgreSQL plans them as lookups.
 macro_rules! with_transaction {
+    ($database:expr, by_keys, |$conn:ident| $body:expr) => {
+        with_transaction!(@run $database, |$conn| $body, plan_as_lookups)
+    };
     ($database:expr, |$conn:ident| $body:expr) => {
+        with_transaction!(@run $database, |$conn| $body)
+    };
+    (@run $database:expr, |$conn:ident| $body:expr $(, $plan:ident)?) => {
         match &$database.pools {
             $crate::database::pools::Pools::Postgres(pool) => {
                 let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
                 let result: Result<_, $crate::StoreError> =
-                    diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| $body)
-                        .await;
+                    diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| {
+                        $($crate::engine::postgres::server::$plan($conn).await?;)?
+                        $body
+                    })
+                    .await;
                 pool.health.check_result(result, &mut object).await.0
             }
             $crate::database::pools::Pools::Sqlite(pools) => {

@@ -7,7 +7,7 @@ use diesel::{
     dsl::{auto_type, sql},
     expression::SqlLiteral,
     prelude::*,
-    sql_types::Bool,
+    sql_types::{BigInt, Bool},
 };
 
 use crate::{
@@ -15,13 +15,13 @@ use crate::{
     rows::json_rows::{JsonColumn, json_rows, names},
     schema::{events, webhook_dead_letters, webhooks},
     scope::{
-        feed::IN_FEED,
+        feed::{IN_FEED, POSITION},
         numbered::{Numbered, numbered},
     },
 };
 
 /// A condition that is always true, and of the index over all organizations (ADR 0017).
-const OF_ALL: &str = "version > 0";
+const OF_ALL: &str = "delay_seconds >= 0";
 
 /// The columns that identify a webhook.
 const KEY: [JsonColumn; 2] = [("organization", "text"), ("webhook", "text")];
@@ -106,9 +106,10 @@ const OWN_CURSOR: &str = "webhook_cursors.organization = entry.organization \
 #[auto_type(no_type_alias)]
 pub(crate) fn event_at(organization: &str, position: i64) -> _ {
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    let own_position: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::position.eq(position))
+        .filter(own_position.eq(position))
         .filter(in_feed)
 }
 
@@ -126,23 +127,26 @@ pub(crate) fn session_events<'a>(organization: &'a str, session: &'a str, after:
 /// Selects the events without a session after a position, up to another.
 #[auto_type(no_type_alias)]
 pub(crate) fn organization_events(organization: &str, after: i64, until: i64) -> _ {
+    let position: SqlLiteral<BigInt> = sql(POSITION);
+    let last: SqlLiteral<BigInt> = sql(POSITION);
+    let order: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
         .filter(events::session.is_null())
-        .filter(events::position.gt(after))
-        .filter(events::position.le(until))
-        .order(events::position.asc())
+        .filter(position.gt(after))
+        .filter(last.le(until))
+        .order(order.asc())
 }
 
-/// Selects the events at positions.
+/// Selects the events at positions, in any order.
 #[auto_type(no_type_alias)]
 pub(crate) fn events_at<'a>(organization: &'a str, positions: &'a [i64]) -> _ {
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
+    let position: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::position.eq_any(positions))
+        .filter(position.eq_any(positions))
         .filter(in_feed)
-        .order(events::position.asc())
 }
 
 /// Selects the dead letters of a webhook that were not replayed, after a position, up to another.
@@ -215,16 +219,17 @@ pub(crate) fn live_webhooks(after: &str) -> _ {
 
 /// Selects a page of webhooks by key, and whether each is live, without a lease, and behind the
 /// events of its organization. Parameters: the organization and the webhook after which the page
-/// begins, the time, the number of webhooks.
+/// begins, the time, the number of webhooks. The webhook is a value and not `EXISTS`, for which
+/// PostgreSQL may collect all live webhooks.
 pub(crate) fn behind_statement(kind: DatabaseKind) -> Numbered {
     numbered(kind, BEHIND)
 }
 
 const BEHIND: &str = "SELECT organization, webhook, leased_until <= $3
-        AND EXISTS (SELECT 1 FROM webhooks WHERE webhooks.organization = page.organization
-            AND id = webhook AND active AND NOT paused AND disabled_reason IS NULL)
+        AND coalesce((SELECT active AND NOT paused AND disabled_reason IS NULL FROM webhooks
+            WHERE webhooks.organization = page.organization AND id = webhook), false)
         AND EXISTS (SELECT 1 FROM events WHERE events.organization = page.organization
-            AND events.position > page.position AND events.position > 0) AS found
+            AND events.position + 0 > page.position AND events.position > 0) AS found
     FROM (SELECT organization, webhook, position, leased_until FROM webhook_cursors
         WHERE (organization, webhook) > ($1, $2)
         ORDER BY organization, webhook LIMIT $4) AS page

@@ -22,7 +22,7 @@ pub(super) const IN_FEED: &str = "position > 0";
 /// The position in the index over one organization. An expression, so that no other index serves a
 /// statement of one organization: SQLite would prefer the primary key, which orders the events of all
 /// organizations, for a range of positions.
-const POSITION: &str = "(position + 0)";
+pub(super) const POSITION: &str = "(position + 0)";
 
 /// The condition of the index over all organizations. The second half is always true; only
 /// statements over all organizations state it, so that no other statement can use the index (ADR

@@ -35,10 +35,13 @@ use crate::{
     test_database::TestDatabase,
 };
 
+mod accesses;
+mod deliveries;
 mod emptied;
 mod explain;
 mod feed;
 mod rotation;
+mod webhooks;
 
 /// Enough rows of enough organizations to make an index worthwhile. No row of organization 1 has
 /// the label and the status that are the most frequent elsewhere.

@@ -1,13 +1,18 @@
 //! Fragments of webhooks for their owners. Each takes the organization from [`ScopeParams`]. A reach
 //! restricts sessions; callers of webhooks reach the whole organization.
 
-use diesel::{dsl::auto_type, prelude::*};
+use diesel::{
+    dsl::{auto_type, sql},
+    expression::SqlLiteral,
+    prelude::*,
+    sql_types::BigInt,
+};
 
 use crate::{
     schema::{
         events, webhook_attempts, webhook_cursors, webhook_dead_letters, webhook_retries, webhooks,
     },
-    scope::{KeysetPosition, ScopeParams, keyset::KeysetBefore},
+    scope::{KeysetPosition, ScopeParams, feed::POSITION, keyset::KeysetBefore},
 };
 
 /// Selects one webhook.
@@ -103,9 +108,11 @@ pub(crate) fn attempt_page<'a>(
 #[auto_type(no_type_alias)]
 pub(crate) fn events_from<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
     let organization: &'a str = scope.organization.as_str();
+    let position: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
+        .filter(events::stream.eq("session"))
         .filter(events::id.ge(id))
-        .filter(events::position.gt(0_i64))
+        .filter(position.gt(0_i64))
         .order(events::id.asc())
 }

@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Database, StoreError,
-    database::statements::with_conn,
+    database::statements::{with_conn, with_transaction},
     rows::{
         column::{from_bigint, to_bigint, to_json},
         delivery_flush::KeyRow,
@@ -77,7 +77,7 @@ impl DeliveryStore for Database {
     ) -> PortResult<(Vec<Webhook>, Option<WebhookId>)> {
         let after = after.map_or_else(String::new, ToString::to_string);
         self.run(|database| async move {
-            let rows: Vec<WebhookRow> = with_conn!(database, read, |conn| {
+            let rows: Vec<WebhookRow> = with_conn!(database, feed, |conn| {
                 let page = scope::live_webhooks(&after).select(WebhookRow::as_select());
                 page.limit(i64::from(limit)).load(conn).await
             })?;
@@ -115,7 +115,7 @@ impl DeliveryStore for Database {
         };
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
-            let rows: Vec<ExaminedKey> = with_conn!(database, read, |conn| {
+            let rows: Vec<ExaminedKey> = with_conn!(database, feed, |conn| {
                 bound_query!(
                     scope::behind_statement(database.kind()),
                     Text: &organization,
@@ -138,7 +138,7 @@ impl DeliveryStore for Database {
     async fn due_webhooks(&self, now: Timestamp, limit: u32) -> PortResult<Vec<WebhookKey>> {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
-            let found: Vec<WebhookKeyRow> = with_conn!(database, read, |conn| {
+            let found: Vec<WebhookKeyRow> = with_conn!(database, feed, |conn| {
                 bound_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
             })?;
             Ok(WebhookKeyRow::keys(&found))
@@ -153,16 +153,15 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let statement = scope::claim_statement(database.kind());
             let (until, now) = (claim.until.millis(), claim.now.millis());
-            let found: Vec<WebhookKeyRow> = with_conn!(database, write, |conn| {
-                bound_query!(
+            let found: Vec<WebhookKeyRow> = with_transaction!(database, by_keys, |conn| {
+                let query = bound_query!(
                     &statement,
                     Text: &list,
                     Text: &claim.holder,
                     BigInt: until,
                     BigInt: now
-                )
-                .load(conn)
-                .await
+                );
+                Ok(query.load(conn).await?)
             })?;
             let held: BTreeSet<_> = WebhookKeyRow::keys(&found).into_iter().collect();
             let mut claimed = Vec::new();
@@ -217,7 +216,7 @@ impl DeliveryStore for Database {
         let (first, last) = (column(after)?, column(until)?);
         let (rows, end) = self
             .run(|database| async move {
-                let positions: Vec<i64> = with_conn!(database, read, |conn| {
+                let positions: Vec<i64> = with_conn!(database, feed, |conn| {
                     scope::dead_in_order(&organization, &webhook, first, last)
                         .select(webhook_dead_letters::position)
                         .limit(i64::from(limit))
@@ -226,12 +225,13 @@ impl DeliveryStore for Database {
                 })?;
                 let full = u32::try_from(positions.len()).is_ok_and(|count| count >= limit);
                 let end = positions.last().copied().filter(|_| full).unwrap_or(last);
-                let rows: Vec<(i64, EventRow)> = with_conn!(database, read, |conn| {
+                let mut rows: Vec<(i64, EventRow)> = with_conn!(database, feed, |conn| {
                     scope::events_at(&organization, &positions)
                         .select((events::position, EventRow::as_select()))
                         .load(conn)
                         .await
                 })?;
+                rows.sort_by_key(|(position, _)| *position);
                 Ok((rows, end))
             })
             .await?;
@@ -326,7 +326,7 @@ impl Database {
             match range {
                 LookupRange::Event(position) => {
                     let position = column(*position)?;
-                    with_conn!(self, read, |conn| {
+                    with_conn!(self, feed, |conn| {
                         scope::event_at(organization, position)
                             .select((events::position, EventRow::as_select()))
                             .load(conn)
@@ -336,7 +336,7 @@ impl Database {
                 LookupRange::Session { session, after } => {
                     let (session, after) =
                         (session.as_str(), to_bigint("events.sequence", *after)?);
-                    with_conn!(self, read, |conn| {
+                    with_conn!(self, feed, |conn| {
                         let events = scope::session_events(organization, session, after);
                         events
                             .select((events::position, EventRow::as_select()))
@@ -347,7 +347,7 @@ impl Database {
                 }
                 LookupRange::Organization { after, until } => {
                     let (after, until) = (column(*after)?, column(*until)?);
-                    with_conn!(self, read, |conn| {
+                    with_conn!(self, feed, |conn| {
                         let events = scope::organization_events(organization, after, until);
                         events
                             .select((events::position, EventRow::as_select()))

@@ -98,7 +98,7 @@ impl Database {
         let disabled = flushes.iter().filter_map(|flush| Disablement::of(flush).transpose());
         let disabled: Vec<_> = disabled.collect::<Result<_, _>>()?;
         let (kind, statement) = (self.kind(), flush_statement(self.kind()));
-        with_transaction!(self, |conn| {
+        with_transaction!(self, by_keys, |conn| {
             let mut events = disable!(conn, kind, disabled);
             let found: Vec<WebhookKeyRow> =
                 bound_query!(&statement, Text: &cursors).load(conn).await?;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -26,7 +26,7 @@ pub(crate) const LOOKUP_SETTINGS: [(&str, &str); 4] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// Settings of connections that read the feed. The plans walk an index in the order of positions, and
+/// Settings of connections that read events and webhooks in the order of an index. The plans walk an index in the order of positions, and
 /// never collect and sort all events after a position for one page.
 pub(crate) const FEED_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
@@ -34,6 +34,12 @@ pub(crate) const FEED_SETTINGS: [(&str, &str); 4] = [
     ("enable_bitmapscan", "off"),
     ("enable_sort", "off"),
 ];
+
+/// Plans the statements of a transaction as on a connection with [`LOOKUP_SETTINGS`].
+pub(crate) async fn plan_as_lookups(conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let set = |(name, value)| format!("SET LOCAL {name} = '{value}';");
+    conn.batch_execute(&LOOKUP_SETTINGS.map(set).concat()).await
+}
 
 /// Maximum wait of a batched write for a row lock, in milliseconds.
 pub(crate) const BATCH_SETTINGS: [(&str, &str); 1] = [("lock_timeout", "50")];

@@ -3,6 +3,8 @@
 use diesel::{
     QueryResult,
     backend::Backend,
+    debug_query,
+    pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Integer, Text},
 };
@@ -33,6 +35,27 @@ macro_rules! explain {
 
 explain!(PostgresPlan, "EXPLAIN ", Text);
 explain!(SqlitePlan, "EXPLAIN QUERY PLAN ", (Integer, Integer, Integer, Text));
+
+/// Returns the plan that PostgreSQL makes once for all values. The client's connection has
+/// `plan_cache_mode = force_generic_plan`.
+pub(super) async fn generic_plan(
+    client: &tokio_postgres::Client,
+    query: &impl QueryFragment<Pg>,
+) -> String {
+    let text = debug_query::<Pg, _>(query).to_string();
+    let text = text.split("-- binds").next().expect("a statement");
+    let parameters = (1..100).take_while(|number| text.contains(&format!("${number}"))).count();
+    let values = vec!["NULL"; parameters].join(", ");
+    let prepare = format!("DEALLOCATE ALL; PREPARE explained AS {text}");
+    client.batch_execute(&prepare).await.expect("prepared");
+    let explain = format!("EXPLAIN EXECUTE explained({values})");
+    let lines = client.simple_query(&explain).await.expect("a plan");
+    let line = |message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    };
+    lines.into_iter().filter_map(line).collect::<Vec<_>>().join("\n")
+}
 
 /// Returns the plan of a query that is built for a connection.
 macro_rules! plan {

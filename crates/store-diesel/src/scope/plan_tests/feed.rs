@@ -1,11 +1,11 @@
 //! Test: reads of the feed walk an index in the order of positions, and those of one organization
 //! walk its own rows alone.
 
-use diesel::{debug_query, pg::Pg, prelude::*, query_builder::QueryFragment};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::{Caller, Capability, FeedRights, OrganizationId, Reach, SessionId};
 
-use super::explain::plan;
+use super::explain::{generic_plan, plan};
 use crate::{
     Database,
     engine::postgres::server::FEED_SETTINGS,
@@ -81,23 +81,6 @@ macro_rules! for_each_statement {
         let $query = $statement;
         $body
     }};
-}
-
-/// Returns the plan that PostgreSQL makes once for all values, on a connection for the feed.
-async fn generic_plan(client: &tokio_postgres::Client, query: &impl QueryFragment<Pg>) -> String {
-    let text = debug_query::<Pg, _>(query).to_string();
-    let text = text.split("-- binds").next().expect("a statement");
-    let parameters = (1..100).take_while(|number| text.contains(&format!("${number}"))).count();
-    let values = vec!["NULL"; parameters].join(", ");
-    let prepare = format!("DEALLOCATE ALL; PREPARE feed AS {text}");
-    client.batch_execute(&prepare).await.expect("prepared");
-    let explain = format!("EXPLAIN EXECUTE feed({values})");
-    let lines = client.simple_query(&explain).await.expect("a plan");
-    let line = |message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    };
-    lines.into_iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
