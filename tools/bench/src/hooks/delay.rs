@@ -37,17 +37,19 @@ struct Delivering {
 pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
     let [(_, none), (_, cluster)] = deployment::databases()?;
     let (sqlite, postgres) = (Delivering::start(setup, none)?, Delivering::start(setup, cluster)?);
-    postgres.warm_up()?; // takes the leases before the other router starts
-    let other = Router::start(&postgres.deployment.stack, "other")?;
     let mut rounds: [DelayRounds; 3] = Default::default();
-    sqlite.warm_up()?;
+    let [of_sqlite, committing, elsewhere] = &mut rounds;
     for round in 1..=setup.size.rounds {
         println!("  delay, round {round} of {}", setup.size.rounds);
-        let [of_sqlite, committing, elsewhere] = &mut rounds;
-        of_sqlite.add(sqlite.delays()?)?;
-        postgres.warm_up()?;
-        committing.add(postgres.delays()?)?;
-        // The leases last while there are deliveries.
+        for (measured, rounds) in [(&sqlite, &mut *of_sqlite), (&postgres, &mut *committing)] {
+            measured.warm_up()?;
+            rounds.add(measured.delays()?)?;
+        }
+    }
+    // The leases last while there are deliveries, so the other router never gets one.
+    let other = Router::start(&postgres.deployment.stack, "other")?;
+    for round in 1..=setup.size.rounds {
+        println!("  delay from another router, round {round} of {}", setup.size.rounds);
         elsewhere.add(postgres.delays_of_another(&other)?)?;
     }
     let [of_sqlite, committing, elsewhere] = &rounds;
