@@ -66,7 +66,7 @@ impl Connection {
     }
 }
 
-/// Returns a request for `path` that leaves the connection open.
+/// Returns a request for `path` and an answer in JSON that leaves the connection open.
 pub(crate) fn request(
     method: &str,
     address: SocketAddr,
@@ -94,7 +94,10 @@ pub(crate) fn request_with(
         None => String::new(),
     };
     let body = body.unwrap_or_default();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{header}{about}\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n\
+         {header}{about}\r\n"
+    );
     (head + body).into_bytes()
 }
 
@@ -118,6 +121,27 @@ mod tests {
     use std::{net::TcpListener, thread};
 
     use super::*;
+
+    #[test]
+    fn request_asks_for_json_with_its_credential() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let key = Credential::Key("wa_1".to_owned());
+        let text = request_with("PATCH", address, "/a?b=c", Some(&key), Some("{}"));
+        let text = String::from_utf8(text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let (name, value) = key.header();
+        for line in [
+            "PATCH /a?b=c HTTP/1.1",
+            "Host: 127.0.0.1:80",
+            "Accept: application/json",
+            &format!("{name}: {value}"),
+            "Content-Length: 2",
+        ] {
+            assert!(head.lines().any(|found| found == line), "{line} in {head}");
+        }
+        assert_eq!(body, "{}");
+        assert!(request("POST", address, "/", None).ends_with(b"Content-Length: 0\r\n\r\n"));
+    }
 
     #[test]
     fn answers_in_parts_are_read_completely() {

@@ -1,5 +1,5 @@
-//! Response times do not distinguish refusals: another organization's session and a missing one, a
-//! revoked key and one that never existed.
+//! Response times do not distinguish refusals: another organization's session, webhook or event and
+//! a missing one, a revoked key and one that never existed.
 //!
 //! Decision: ADR 0013.
 
@@ -10,7 +10,7 @@ use crate::{
     Setup,
     chapter::{Chapter, Table},
     paired_requests::PairedRequests,
-    refusals::{Deployment, Expectation, KEYS, NAMES},
+    refusals::{Deployment, EVENTS, Expectation, KEYS, NAMES, WEBHOOKS},
     spread::{float, number},
     welch::{LIMIT, Verdict},
 };
@@ -92,9 +92,9 @@ fn judged(
 fn method() -> String {
     format!(
         "Two kinds of request over HTTP/1.1 on one open connection, in pairs with random order, \
-         after a warm-up. Each request is for a random session or key of its kind, out of {NAMES} \
-         sessions and {KEYS} keys of each kind, created in turns. An unused session id differs \
-         from an existing one only in characters that are not its time; an unknown key belongs to \
+         after a warm-up. Each request is for a random session, webhook, event or key of its kind, \
+         out of {NAMES} sessions, {WEBHOOKS} webhooks, {EVENTS} events and {KEYS} keys of each \
+         kind; sessions and keys are created in turns. An unused id differs from an existing one only in characters that are not its time; an unknown key belongs to \
          another deployment, so that its checksum is correct. A time runs from before the request \
          is sent to the complete answer. Both samples are trimmed by 5 % of the joint sample at \
          each end. *means* are those of the trimmed samples, *t* is Welch's t, and *detectable* is \

@@ -1,5 +1,5 @@
-//! The comparisons of response times: a deployment with two organizations, one with sessions and
-//! keys, and one that requests them.
+//! The comparisons of response times: a deployment with two organizations, one with sessions,
+//! webhooks and keys, and one that requests them.
 
 use std::{
     net::SocketAddr,
@@ -26,9 +26,14 @@ use crate::{
 
 /// Number of sessions, and of unused ids.
 pub(crate) const NAMES: usize = 1_000;
+/// Number of webhooks, and of unused ids; the default quota of an organization.
+pub(crate) const WEBHOOKS: usize = 20;
+/// Number of positions of events, and of unused ones; one page of the audit log.
+pub(crate) const EVENTS: usize = 200;
 /// Number of keys of each kind.
 pub(crate) const KEYS: usize = 100;
 const API_KEYS: &str = "/api/v1/api-keys";
+const WEBHOOK_LIST: &str = "/api/v1/webhooks";
 /// Lifetime of the keys that must expire.
 const SHORT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(500);
@@ -81,6 +86,8 @@ impl Deployment {
         let pairs = Pairs { many: pairs, few: (pairs / 10).max(1) };
         let mut comparisons = self.about_sessions(pairs)?;
         comparisons.push((self.about_named_keys(pairs)?, Expectation::Same));
+        comparisons.extend(self.about_webhooks(pairs)?);
+        comparisons.push((self.about_positions(pairs)?, Expectation::Same));
         comparisons.extend(self.about_shown_keys(other, pairs)?);
         Ok(comparisons)
     }
@@ -136,6 +143,38 @@ impl Deployment {
             self.by_other("GET", paths, 404)
         });
         Ok(paired_requests("another's key by its name and none", kinds, pairs.few))
+    }
+
+    fn about_webhooks(&self, pairs: Pairs) -> Result<Vec<(PairedRequests, Expectation)>> {
+        // An inactive webhook sends nothing.
+        let webhook = json!({ "url": "https://receiver.example/", "active": false });
+        let foreign = (0..WEBHOOKS).map(|_| made(&self.owner, WEBHOOK_LIST, &webhook));
+        let foreign: Vec<_> = foreign.collect::<Result<_>>()?;
+        let unused = Random::new()?.unused_ids(&foreign);
+        let about = |what: &str| {
+            let kinds = [&foreign, &unused].map(|ids| {
+                let paths = ids.iter().map(|id| format!("{WEBHOOK_LIST}/{id}{what}"));
+                self.by_other("GET", paths, 404)
+            });
+            let name = format!("`GET …{what}` of another organization's webhook and a missing one");
+            (paired_requests(&name, kinds, pairs.few), Expectation::Same)
+        };
+        Ok(vec![about(""), about("/state")])
+    }
+
+    /// The events that the sessions of the other organization made.
+    fn about_positions(&self, pairs: Pairs) -> Result<PairedRequests> {
+        let log = self.owner.get(&format!("/api/v1/audit?limit={EVENTS}"))?.expect(200)?.json();
+        let events = log["data"].as_array().context("no list of events")?;
+        let foreign = events.iter().map(|event| event["id"].as_str().map(str::to_owned));
+        let foreign: Vec<_> = foreign.collect::<Option<_>>().context("an event without an id")?;
+        ensure!(foreign.len() == EVENTS, "{} events instead of {EVENTS}", foreign.len());
+        let unused = Random::new()?.unused_ids(&foreign);
+        let kinds = [foreign, unused].map(|ids| {
+            let paths = ids.iter().map(|id| format!("/api/v1/events?after={id}"));
+            self.by_other("GET", paths, 410)
+        });
+        Ok(paired_requests("another organization's event position and none", kinds, pairs.few))
     }
 
     fn about_shown_keys(
