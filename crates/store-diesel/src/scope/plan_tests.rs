@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod accesses;
+mod compilation;
 mod deliveries;
 mod emptied;
 mod explain;

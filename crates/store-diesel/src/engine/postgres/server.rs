@@ -77,9 +77,13 @@ impl PostgresServer {
         let server = Self { config: server, connector, settings: Vec::new() };
         // The server cancels a statement no later than the caller stops waiting.
         let timeout = config.deadline.as_millis().to_string();
-        let timeouts =
-            [("statement_timeout", &*timeout), ("idle_in_transaction_session_timeout", "15000")];
-        Ok(server.with(timeouts))
+        Ok(server.with([
+            ("statement_timeout", &*timeout),
+            ("idle_in_transaction_session_timeout", "15000"),
+            // A plan with a node that a setting below disables has a huge cost, for which PostgreSQL
+            // would compile each statement, and those of triggers, for 10 ms.
+            ("jit", "off"),
+        ]))
     }
 
     /// Opens a connection without a statement time-out and with a lock time-out of 60 s, for
