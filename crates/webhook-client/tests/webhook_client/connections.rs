@@ -112,7 +112,9 @@ async fn send_to_all(sender: &Sender, url: &str, webhooks: impl Iterator<Item = 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn number_of_idle_connections_is_limited() {
-    let (sender, receiver) = (sender(), Receiver::healthy().await);
+    let mut config = config("127.0.0.0/8");
+    (config.limits.idle_connections, config.limits.idle_per_webhook) = (64, 4);
+    let (sender, receiver) = (Sender::new(config).unwrap(), Receiver::healthy().await);
     send_to_all(&sender, &receiver.url(), (0..10).map(|_| "wh_1".into())).await;
     receiver.wait_until_open(receiver.accepted().min(4)).await;
     send_to_all(&sender, &receiver.url(), (0..100).map(|n| format!("wh_of_{n}"))).await;

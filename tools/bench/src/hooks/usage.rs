@@ -54,7 +54,7 @@ impl Usage {
 impl UsageOfDeliveries {
     /// Returns the percentage of the time in which the receiver works at this rate of deliveries per
     /// second.
-    pub(super) fn receiver_busy(&self, rate: f64) -> f64 {
+    pub(super) fn receiver_share(&self, rate: f64) -> f64 {
         self.receiver * rate / 1e4
     }
 }
@@ -81,7 +81,7 @@ mod tests {
             Usage { berth: time, receiver: time / 10, all, idle }
         };
         let used = usage(100, 1_000, 200).until(usage(200, 1_400, 300), 1_000);
-        assert!((used.receiver_busy(50_000.0) - 50.0).abs() < 1e-9);
+        assert!((used.receiver_share(50_000.0) - 50.0).abs() < 1e-9);
         let UsageOfDeliveries { berth, receiver, busy } = used;
         let all = [berth, receiver, busy].map(|value| format!("{value:.1}"));
         assert_eq!(all, ["100.0", "10.0", "75.0"]);
