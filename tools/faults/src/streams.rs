@@ -51,6 +51,7 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
         .map(|client| (0..READERS).map(|which| Reader::start(client, plan.seed, which)).collect())
         .collect();
     let writers: Vec<_> = clients.iter().map(|client| Writers::start(client, plan.seed)).collect();
+    hooks.iter().chain(&deleted).try_for_each(|hook| hook.wait_for_request(PATIENCE))?;
     kill(&mut routers, plan, 1..=kills / 2, checks);
     let deleted = deleted.into_iter().zip(&clients);
     let deleted = deleted.map(|(hook, client)| hook.delete(&client.routers, PATIENCE));

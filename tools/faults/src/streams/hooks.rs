@@ -62,9 +62,17 @@ impl Hook {
         Ok(Self { receiver, path, organization: client.organization.clone(), earlier })
     }
 
+    /// Waits for the first request. Afterwards the router that delivers may be killed, and the next
+    /// one has to wait for the end of its lease.
+    pub(super) fn wait_for_request(&self, patience: Duration) -> Result<()> {
+        wait::until("the webhook gets a request", patience, || {
+            std::thread::sleep(PAUSE);
+            Ok((self.receiver.count() > 0).then_some(()))
+        })
+    }
+
     /// Deletes the webhook at the first router that answers.
     pub(super) fn delete(self, routers: &[Api], patience: Duration) -> Result<DeletedHook> {
-        ensure!(self.receiver.count() > 0, "the webhook got no request before it is deleted");
         wait::until("the webhook is deleted", patience, || {
             std::thread::sleep(PAUSE);
             // A router may have died after the deletion and before its answer.
