@@ -24,6 +24,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,7 +203,7 @@ fn query(request: &RequestContext) -> HashMap<String, String> {
     pairs.filter_map(pair).collect()
 }
 
-fn bad_request(message: impl ToString) -> ControlError {
+fn bad_request(message: impl Display) -> ControlError {
     ControlError::Plain(StatusCode::BAD_REQUEST, "bad_request", message.to_string())
 }
 

@@ -200,8 +200,7 @@ impl Signal {
         )
         .now_or_never()
         .ok_or(PhoneSignalError::Stalled)??
-        .plaintext
-        .to_vec();
+        .plaintext;
         self.changed.insert(peer.clone());
         let length = MessageUtils::unpadded_message_len(&plain, 2)
             .map_err(|e| PhoneSignalError::Padding(e.to_string()))?;

@@ -52,14 +52,14 @@ impl Simulator {
         }
         let network = Arc::new(Network::new(config, credentials, state));
         // Before the first save, so that no change after it is missed.
-        let saves = network.saves.subscribe();
+        let changes = network.saves.subscribe();
         if let Some(path) = &network.config.state {
-            let saved = state_file::save(&network, path).await;
-            saved.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
+            let written = state_file::save(&network, path).await;
+            written.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
         }
         tokio::spawn(server::accept_connections(Arc::clone(&network), listener));
         let saver = network.config.state.clone().map(|path| {
-            tokio::spawn(state_file::save_on_change(Arc::clone(&network), saves, path))
+            tokio::spawn(state_file::save_on_change(Arc::clone(&network), changes, path))
         });
         let stop = network.stopping.clone().drop_guard();
         Ok(Self { network, address, saver: Mutex::new(saver), _stop: stop })

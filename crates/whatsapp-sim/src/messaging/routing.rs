@@ -71,10 +71,7 @@ pub(crate) fn on_message(
     let mut phones = BTreeSet::new();
     let routed = match (to, recipient) {
         (Some(to), Some(recipient)) => SentMessage::read(&state, login, (to, recipient), node)
-            .and_then(|message| {
-                message.route(network, &mut state, login, &mut phones);
-                Ok(())
-            }),
+            .map(|message| message.route(network, &mut state, login, &mut phones)),
         (Some(_), None) => Err(NO_RECIPIENT),
         // Groups and broadcast lists have no members here.
         (None, _) => Ok(()),
@@ -116,13 +113,12 @@ impl<'a> SentMessage<'a> {
         node: &'a NodeRef<'a>,
     ) -> Result<Self, u16> {
         let internal = attribute(node, "category") == "peer";
-        let (copies, retry) = match node.get_optional_child("participants") {
-            Some(list) => (copies(list), false),
-            None => {
-                let enc = node.get_optional_child("enc");
-                let retry = enc.is_some_and(|enc| enc.get_attr("count").is_some());
-                (enc.map(|enc| (to.clone(), enc)).into_iter().collect(), retry)
-            }
+        let (copies, retry) = if let Some(list) = node.get_optional_child("participants") {
+            (copies(list), false)
+        } else {
+            let enc = node.get_optional_child("enc");
+            let retry = enc.is_some_and(|enc| enc.get_attr("count").is_some());
+            (enc.map(|enc| (to.clone(), enc)).into_iter().collect(), retry)
         };
         let mixed = copies.iter().any(|(address, _)| address.addressing != to.addressing);
         let migrated = state.accounts.get(&login.number).is_some_and(|a| a.settings.lid_migrated);

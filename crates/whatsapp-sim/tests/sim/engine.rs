@@ -246,7 +246,7 @@ fn texts(events: &[Arc<Event>]) -> Vec<ReceivedText> {
         .flat_map(|batch| batch.iter())
         .filter_map(|inbound| {
             Some(ReceivedText {
-                id: inbound.info.id.to_string(),
+                id: inbound.info.id.clone(),
                 chat: inbound.info.source.chat.to_string(),
                 sender: inbound.info.source.sender.to_string(),
                 text: text(&inbound.message)?,
