@@ -60,10 +60,8 @@ pub(crate) fn seal_and_enqueue(
         Err(_) => return,
     };
     state.store_sessions(&copy.from);
-    if copy.garbled
-        && let Some(last) = sealed.bytes.last_mut()
-    {
-        *last ^= 0xff;
+    if copy.garbled {
+        sealed.garble();
     }
     let UnsealedCopy { from, mut stanza, media, retry, .. } = copy;
     stanza.content = Some(NodeContent::Nodes(vec![stanzas::enc(sealed, media, retry)]));

@@ -7,6 +7,7 @@ use crate::encoding::Base64Text;
 use crate::faults::{Fault, FaultSubject, FaultTarget};
 use crate::journal::replay;
 use crate::login::LoggedInDevice;
+use crate::messaging::conversation::ChatMessage;
 use crate::messaging::delivery;
 use crate::messaging::inbox;
 use crate::messaging::outbox;
@@ -135,8 +136,10 @@ impl<'a> SentMessage<'a> {
         Ok(Self { id, to, recipient, partner, copies, retry, internal, node })
     }
 
-    /// Delivers the message, unless it is a repetition. Adds the phones that must receive to
-    /// `phones`.
+    /// Delivers the message. Adds the phones that must receive to `phones`.
+    ///
+    /// A repetition is delivered only to a phone that could not decrypt the message: Baileys answers
+    /// the retry receipt of a phone with the whole message again.
     fn route(
         &self,
         network: &Network,
@@ -147,9 +150,6 @@ impl<'a> SentMessage<'a> {
         let is_first = self.retry
             || self.internal
             || outbox::admit(state, &login.number, &self.recipient, &self.id);
-        if !is_first {
-            return;
-        }
         let Ok(partner) = state.account(&self.partner).map(|account| ChatPartner::of(account))
         else {
             return;
@@ -159,6 +159,10 @@ impl<'a> SentMessage<'a> {
             let Some(owner) = state.number_of(&address.user).map(str::to_owned) else { continue };
             if owner != login.number && owner != self.recipient
                 || (owner == login.number && address.device == login.device)
+            {
+                continue;
+            }
+            if !is_first && !(address.device == 0 && is_unreadable(state, &owner, login, &self.id))
             {
                 continue;
             }
@@ -235,6 +239,15 @@ impl<'a> SentMessage<'a> {
         }
         Some(stanza.children(children).build())
     }
+}
+
+/// Returns whether the phone of `owner` shows the message as unreadable.
+fn is_unreadable(state: &NetworkState, owner: &str, login: &LoggedInDevice, id: &str) -> bool {
+    let unreadable = |message: &ChatMessage| {
+        !message.readable && message.from == login.number && message.from_device == login.device
+    };
+    let phone = state.accounts.get(owner);
+    phone.is_some_and(|phone| phone.conversations.with_id(id).any(unreadable))
 }
 
 /// Returns the copies of a message with the addresses of their devices.
