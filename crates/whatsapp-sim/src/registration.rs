@@ -1,7 +1,7 @@
 //! Links a client: the client gets references, a phone approves, the client signs and logs in
 //! again.
 
-use crate::account::{Description, Device};
+use crate::account::{Account, Description, Device};
 use crate::adv;
 use crate::error::PhoneError;
 use crate::keys::Key;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::buffa::Message as _;
-use waproto::whatsapp::{ClientPayload, DeviceProps};
+use waproto::whatsapp::{ClientPairingProps, ClientPayload, DeviceProps};
 
 /// Receives the result of a link: the id of the new device, or the error.
 pub(crate) type Outcome = oneshot::Receiver<Result<u32, PhoneError>>;
@@ -95,7 +95,7 @@ pub(crate) fn approve(
     identity: Key,
     secret: &Key,
 ) -> Result<Outcome, PhoneError> {
-    let NetworkState { accounts, unlinked_clients } = state;
+    let NetworkState { accounts, unlinked_clients, .. } = state;
     let account = accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)?;
     let unlinked = unlinked_clients.get_mut(&client).ok_or(PhoneError::ClientTimeout)?;
     // An abandoned link does not block the next one.
@@ -125,19 +125,22 @@ pub(crate) fn approve(
     Ok(outcome)
 }
 
-fn pair_success(container: Vec<u8>, account: &crate::account::Account, device: u32) -> Node {
-    parent(
-        "pair-success",
-        [
-            leaf("device-identity", container),
-            NodeBuilder::new("biz").attr("name", account.name.as_str()).build(),
-            NodeBuilder::new("platform").attr("name", "android").build(),
-            NodeBuilder::new("device")
-                .attr("jid", account.jid(device))
-                .attr("lid", account.lid_jid(device))
-                .build(),
-        ],
-    )
+fn pair_success(container: Vec<u8>, account: &Account, device: u32) -> Node {
+    let mut children = vec![
+        leaf("device-identity", container),
+        NodeBuilder::new("biz").attr("name", account.name.as_str()).build(),
+        NodeBuilder::new("platform").attr("name", "android").build(),
+        NodeBuilder::new("device")
+            .attr("jid", account.jid(device))
+            .attr("lid", account.lid_jid(device))
+            .build(),
+    ];
+    if account.settings.lid_migrated {
+        let props =
+            ClientPairingProps { is_chat_db_lid_migrated: Some(true), ..Default::default() };
+        children.push(leaf("client-props", props.encode_to_vec()));
+    }
+    parent("pair-success", children)
 }
 
 /// Handles the client's answer to the approval.
@@ -148,7 +151,7 @@ pub(crate) fn on_client_answer(
     answer: &NodeRef<'_>,
 ) {
     let mut state = network.state();
-    let NetworkState { accounts, unlinked_clients } = &mut *state;
+    let NetworkState { accounts, unlinked_clients, .. } = &mut *state;
     let Some(unlinked) = unlinked_clients.get_mut(&socket.id) else { return };
     let Some(linking) = unlinked.linking.take_if(|linking| linking.order == id) else { return };
     let Some(account) = accounts.get_mut(&linking.number) else { return };
@@ -166,6 +169,7 @@ pub(crate) fn on_client_answer(
     let (noise, description) = (unlinked.noise, unlinked.description.clone());
     let mut device = Device::new(linking.device, noise, linking.identity, description);
     device.version = unlinked.version;
+    device.approval = adv::published_approval(&signed, account);
     unlinked_clients.remove(&socket.id);
     // A key belongs to one device: a client that links again with its old key replaces its old
     // device.
