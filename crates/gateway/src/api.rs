@@ -188,6 +188,7 @@ impl Api {
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
             working: u32::try_from(working).unwrap_or(u32::MAX),
             resident_bytes: resident_bytes(),
+            journal: None,
         }
     }
 }

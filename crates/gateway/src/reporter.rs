@@ -116,8 +116,12 @@ impl Reporter {
             let incarnation = self.registration.incarnation.clone();
             let answered_ago = lease.answered.map(|answered| answered.elapsed().as_millis());
             let answered_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
-            let heartbeat =
-                Heartbeat { incarnation, held: self.fleet.held_sessions(), answered_ago_ms };
+            let heartbeat = Heartbeat {
+                incarnation,
+                held: self.fleet.held_sessions(),
+                answered_ago_ms,
+                journal: None,
+            };
             match self.while_leased(lease, self.router.heartbeat(&heartbeat)).await {
                 // The lease ended meanwhile and all connections are closed. The router examines all
                 // sessions only at a registration.

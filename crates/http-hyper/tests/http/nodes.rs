@@ -60,7 +60,8 @@ async fn node_registers_sends_heartbeats_and_reports() {
     let orphan = "sess_01JGXS1DN00000000000000001".to_owned();
     let held = [session.id.as_str().to_owned(), orphan.clone(), "nonsense".to_owned()];
     let held = held.map(|session| HeldSession { session, epoch: 1 }).to_vec();
-    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let heartbeat =
+        Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None, journal: None };
     let answer: HeartbeatAnswer =
         serde_json::from_slice(&call(to, "one", "gw-test:beat", &heartbeat).await.body).unwrap();
     assert_eq!((answer.lease_ms, answer.lost), (30_000, vec![orphan]));
@@ -120,8 +121,12 @@ async fn node_token_is_valid_for_its_own_name_only() {
 async fn unknown_incarnation_must_register_first() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    let heartbeat =
-        Heartbeat { incarnation: "other".to_owned(), held: vec![], answered_ago_ms: None };
+    let heartbeat = Heartbeat {
+        incarnation: "other".to_owned(),
+        held: vec![],
+        answered_ago_ms: None,
+        journal: None,
+    };
     let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
     for name in ["gw-test", "gw-2"] {
         let token = if name == "gw-2" { "two" } else { "one" };
@@ -167,7 +172,8 @@ async fn report_of_thousands_of_sessions_is_accepted() {
     call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let held =
         (0..50_000).map(|n| HeldSession { session: format!("sess_{n:026}"), epoch: 1 }).collect();
-    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let heartbeat =
+        Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None, journal: None };
     let answer = call(to, "one", "gw-test:beat", &heartbeat).await;
     assert_eq!(answer.status, 200);
     let answer: HeartbeatAnswer = serde_json::from_slice(&answer.body).unwrap();
