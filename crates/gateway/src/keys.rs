@@ -3,7 +3,6 @@
 //! Decision: ADR 0019.
 
 mod app_sync;
-mod database;
 mod device;
 #[cfg(test)]
 mod model_test;
@@ -13,7 +12,6 @@ mod protocol;
 mod rows;
 mod session_keys;
 mod signal;
-mod writer;
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -22,11 +20,38 @@ use gateway_protocol::Identity;
 use wacore::store::{InMemoryBackend, error::StoreError, traits::Backend};
 use whatsapp_rust::store::Device;
 
-use self::{database::Database, session_keys::SessionKeys};
-use crate::{data_folder::create_private_folder, session_name::SessionName};
+use self::session_keys::SessionKeys;
+use crate::{
+    data_folder::create_private_folder,
+    session_name::SessionName,
+    sqlite::{Database, Layout, is_file_error},
+};
 
 /// The name of the file in the data folder.
 const FILE_NAME: &str = "keys.db";
+/// Session numbers are never reused, and each row references its session. A late write for a wiped
+/// session fails instead of restoring rows.
+const LAYOUT: Layout = Layout {
+    name: "keys",
+    version: 1,
+    schema: "
+        CREATE TABLE sessions (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE
+        ) STRICT;
+        CREATE TABLE entries (
+            session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+            kind INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            value BLOB NOT NULL,
+            also BLOB,
+            rank INTEGER,
+            PRIMARY KEY (session, kind, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX entries_also ON entries (session, kind, also) WHERE also IS NOT NULL;
+        CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
+    ",
+};
 
 /// The device keys of all sessions.
 pub(crate) struct KeyStore {
@@ -65,7 +90,7 @@ impl KeyStore {
         create_private_folder(data)?;
         reject_old_layout(&data.join("sessions"))?;
         let file = data.join(FILE_NAME);
-        let storage = match Database::open(&file) {
+        let storage = match Database::open(&file, LAYOUT) {
             Ok(database) => Storage::File(Arc::new(database)),
             Err(error) if is_file_error(&error) => {
                 let (file, error) = (file.display(), format!("{error:#}"));
@@ -151,11 +176,6 @@ impl KeyStore {
         let name = session.as_str().to_owned();
         database.erase(move |connection| session_keys::delete(connection, &name)).await
     }
-}
-
-/// Returns whether the file itself is at fault, in contrast to its layout.
-fn is_file_error(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
 /// Rejects a folder with the old layout of one file for each session.

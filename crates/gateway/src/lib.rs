@@ -40,6 +40,7 @@ mod router_client;
 mod session;
 mod session_name;
 mod session_state;
+mod sqlite;
 pub mod telemetry;
 mod version;
 mod whatsapp_transport;

@@ -12,13 +12,15 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use wacore::store::{InMemoryBackend, traits::Backend};
 
 use super::{
-    FILE_NAME, KeyStore, KeysState,
-    database::Database,
+    FILE_NAME, KeyStore, KeysState, LAYOUT,
     operations::{StoreOperation, apply},
-    rows::{IndexColumns, Kind, database_error, sqlite_error},
+    rows::{IndexColumns, Kind},
     session_keys::{self, SessionKeys},
 };
-use crate::session_name::SessionName;
+use crate::{
+    session_name::SessionName,
+    sqlite::{Database, database_error, sqlite_error},
+};
 
 fn name(text: &str) -> SessionName {
     SessionName::parse(text).unwrap()
@@ -178,7 +180,7 @@ fn traces(data: &Path, byte: u8) -> [bool; 2] {
 #[tokio::test]
 async fn failed_write_does_not_fail_others_of_its_batch() {
     let data = tempfile::tempdir().unwrap();
-    let database = Arc::new(Database::open(&data.path().join(FILE_NAME)).unwrap());
+    let database = Arc::new(Database::open(&data.path().join(FILE_NAME), LAYOUT).unwrap());
     let keys = SessionKeys::open(database, &name("one")).await.unwrap();
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);

@@ -10,9 +10,10 @@ use wacore::{
 };
 
 use super::{
-    rows::{IndexColumns, Kind, Result, Rows, joined_key, key_prefix},
+    rows::{IndexColumns, Kind, Rows, joined_key, key_prefix},
     session_keys::{SessionKeys, read_json, write_json},
 };
+use crate::sqlite::Result;
 
 #[async_trait]
 impl ProtocolStore for SessionKeys {

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Serialize, de::DeserializeOwned};
 use wacore::store::{Device, error::StoreError};
 
-use super::{
-    database::Database,
-    rows::{IndexColumns, Kind, Result, Rows, sqlite_error},
+use super::rows::{IndexColumns, Kind, Rows};
+use crate::{
+    session_name::SessionName,
+    sqlite::{Database, Result, sqlite_error},
 };
-use crate::session_name::SessionName;
 
 /// The keys of one session. Holds no connection, no thread and no cached data.
 #[derive(Clone, Debug)]
