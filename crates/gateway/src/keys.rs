@@ -67,6 +67,12 @@ enum Storage {
     Unreadable(String),
 }
 
+/// Is told of what the engine learns about people.
+pub(crate) trait NewMappings: Send + Sync {
+    /// Takes mappings that are new or changed: the user parts of a LID and of a phone number.
+    fn on_new_mappings(&self, mappings: Vec<(String, String)>);
+}
+
 /// The link state that follows from the keys of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeysState {
@@ -128,10 +134,18 @@ impl KeyStore {
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
-    /// Returns the keys of a session, and creates an entry if there is none.
-    pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
+    /// Returns the keys of a session, and creates an entry if there is none. `observer` is told of new
+    /// mappings between LIDs and phone numbers.
+    pub(crate) async fn keys(
+        &self,
+        session: &SessionName,
+        observer: Option<Arc<dyn NewMappings>>,
+    ) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(match self.file()? {
-            Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
+            Some(database) => {
+                let keys = SessionKeys::open(database.clone(), session).await?;
+                Arc::new(keys.with_observer(observer))
+            }
             None => Arc::new(InMemoryBackend::new()),
         })
     }
@@ -155,6 +169,21 @@ impl KeyStore {
         }
         let linked = device.and_then(|d| identity(d.pn.as_ref()?, d.lid.as_ref(), &d.push_name));
         Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
+    }
+
+    /// Returns whether the session has the engine's copy of a message with this id to this chat. The
+    /// engine stores the copy before it writes the message to WhatsApp.
+    pub(crate) async fn has_sent_message(
+        &self,
+        session: &SessionName,
+        chat: &str,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(database) = self.file()? else { return Ok(false) };
+        match SessionKeys::find(database.clone(), session).await? {
+            Some(keys) => keys.has_sent_message(chat, id).await,
+            None => Ok(false),
+        }
     }
 
     /// Removes the keys, which link no device, and keeps the entry: a session without an entry

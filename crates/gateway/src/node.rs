@@ -18,9 +18,11 @@ use crate::{
     config::Settings,
     context::NodeContext,
     data_folder::FolderLock,
+    deliverer::Deliverer,
     engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
     fleet::Fleet,
+    journal::{Journal, JournalLimits},
     keys::KeyStore,
     outbox::Outbox,
     outgoing_http,
@@ -42,6 +44,7 @@ const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
 pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
+    journal: Arc<Journal>,
     stop: CancellationToken,
     server: JoinHandle<Drained>,
     _lock: FolderLock,
@@ -73,7 +76,10 @@ impl Node {
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
         let client = outgoing_http::client()?;
-        let context = Arc::new(node_context(&settings, key_store, transports, client.clone()));
+        let journal = Journal::open(&settings.data, JournalLimits::default()).await?;
+        let context =
+            Arc::new(node_context(&settings, key_store, journal, transports, client.clone()));
+        let journal = context.journal.clone();
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
@@ -93,19 +99,27 @@ impl Node {
                 "this build connects to a simulated WhatsApp only and does not verify its certificate"
             );
         }
-        let (unregistered, early_heartbeat) = (Notify::new(), Notify::new());
+        let (router, unregistered) = (Arc::new(router), Arc::new(Notify::new()));
+        let deliverer = Deliverer {
+            journal: context.journal.clone(),
+            router: router.clone(),
+            incarnation: registration.incarnation.clone(),
+            generation: context.generation.subscribe(),
+            unregistered: unregistered.clone(),
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(deliverer.run()));
         let reporter = Reporter {
             context,
             fleet: fleet.clone(),
             router,
             registration,
             unregistered,
-            early_heartbeat,
+            early_heartbeat: Notify::new(),
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
         let service = HttpService::new(api, api::limits());
         let server = tokio::spawn(http_listener::serve(listener, service, stop.clone()));
-        Ok(Self { address, fleet, stop, server, _lock: lock })
+        Ok(Self { address, fleet, journal, stop, server, _lock: lock })
     }
 
     /// Returns the address of the node's listener.
@@ -117,6 +131,7 @@ impl Node {
     pub async fn stop(self) {
         self.stop.cancel();
         self.fleet.close(CLOSE_TIMEOUT).await;
+        self.journal.flush().await;
         let _ = self.server.await;
         tracing::info!("stopped");
     }
@@ -133,6 +148,7 @@ fn open_key_store(settings: &Settings) -> anyhow::Result<KeyStore> {
 fn node_context(
     settings: &Settings,
     key_store: KeyStore,
+    journal: Arc<Journal>,
     transports: Arc<dyn TransportProvider>,
     client: HttpClient,
 ) -> NodeContext {
@@ -140,6 +156,7 @@ fn node_context(
     let linking = usize::from(settings.max_linking);
     NodeContext {
         key_store,
+        journal,
         outbox: Outbox::default(),
         transports,
         http: Arc::new(EngineHttpClient::new((!simulated).then_some(client))),

@@ -31,10 +31,10 @@ const MIN_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct Reporter {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) router: RouterClient,
+    pub(crate) router: Arc<RouterClient>,
     pub(crate) registration: Register,
     /// Notified when the router does not know this node.
-    pub(crate) unregistered: Notify,
+    pub(crate) unregistered: Arc<Notify>,
     /// Notified when a session of this node may free capacity.
     pub(crate) early_heartbeat: Notify,
 }
@@ -120,7 +120,7 @@ impl Reporter {
                 incarnation,
                 held: self.fleet.held_sessions(),
                 answered_ago_ms,
-                journal: None,
+                journal: Some(self.context.journal.stats().await),
             };
             match self.while_leased(lease, self.router.heartbeat(&heartbeat)).await {
                 // The lease ended meanwhile and all connections are closed. The router examines all

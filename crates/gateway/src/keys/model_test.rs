@@ -45,7 +45,7 @@ fn file_store_answers_like_the_memory_store() {
     let outcome = runner.run(&vec(any::<StoreOperation>(), 1..60), |operations| {
         let session = name(&format!("life_{}", lives.replace(lives.get() + 1)));
         runtime.block_on(async {
-            let ours = key_store.keys(&session).await.unwrap();
+            let ours = key_store.keys(&session, None).await.unwrap();
             let theirs = InMemoryBackend::new();
             for operation in &operations {
                 let (ours, theirs) =
@@ -62,7 +62,7 @@ fn file_store_answers_like_the_memory_store() {
 async fn written_keys_survive_reopening_the_file() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    let keys = key_store.keys(&name("one")).await.unwrap();
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
     keys.create().await.unwrap();
     let mut device = keys.load().await.unwrap().unwrap();
     device.pn = "15550001:7@s.whatsapp.net".parse().ok();
@@ -76,7 +76,7 @@ async fn written_keys_survive_reopening_the_file() {
     let state = key_store.state(&name("one")).await.unwrap();
     let KeysState::Linked(identity) = state else { panic!("{state:?}") };
     assert_eq!((identity.phone.as_str(), identity.device), ("15550001", 7));
-    let keys = key_store.keys(&name("one")).await.unwrap();
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
     let again = keys.load().await.unwrap().unwrap();
     assert_eq!(again.noise_key.private_key.serialize(), device.noise_key.private_key.serialize());
     assert_eq!(keys.get_session("a@s.whatsapp.net").await.unwrap().unwrap(), "ratchet");
@@ -86,7 +86,8 @@ async fn written_keys_survive_reopening_the_file() {
 async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    let (goes, stays) = (key_store.keys(&name("goes")).await, key_store.keys(&name("stays")).await);
+    let (goes, stays) =
+        (key_store.keys(&name("goes"), None).await, key_store.keys(&name("stays"), None).await);
     let (goes, stays) = (goes.unwrap(), stays.unwrap());
     goes.put_session("a", b"of the wiped session").await.unwrap();
     assert_eq!(stays.get_session("a").await.unwrap(), None);
@@ -103,7 +104,7 @@ async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
 
     // Old handles must not restore rows, neither of the wiped session nor of its successor.
     assert!(goes.put_session("a", b"late").await.is_err());
-    let anew = key_store.keys(&name("goes")).await.unwrap();
+    let anew = key_store.keys(&name("goes"), None).await.unwrap();
     assert!(goes.put_session("a", b"late").await.is_err());
     assert!(anew.get_session("a").await.unwrap().is_none());
     assert!(!anew.exists().await.unwrap());
@@ -114,7 +115,7 @@ async fn discarded_keys_are_not_linked_and_not_missing() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::Missing);
-    fill(&*key_store.keys(&name("one")).await.unwrap(), 0xA5).await;
+    fill(&*key_store.keys(&name("one"), None).await.unwrap(), 0xA5).await;
     key_store.discard(&name("one")).await.unwrap();
     assert_eq!(traces(data.path(), 0xA5), [false, false], "the disk has no trace");
     drop(key_store);
@@ -128,7 +129,7 @@ async fn discarded_keys_are_not_linked_and_not_missing() {
 async fn unreadable_device_is_an_error() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    key_store.keys(&name("one")).await.unwrap().create().await.unwrap();
+    key_store.keys(&name("one"), None).await.unwrap().create().await.unwrap();
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::NotLinked);
     let database = key_store.file().unwrap().unwrap();
     let damage = "UPDATE entries SET value = x'7b' WHERE kind = 1";
@@ -143,7 +144,7 @@ async fn unreadable_device_is_an_error() {
 async fn interrupted_wipe_is_finished_at_the_next_start() {
     let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let key_store = open(data.path());
-    fill(&*key_store.keys(&name("goes")).await.unwrap(), 0xA5).await;
+    fill(&*key_store.keys(&name("goes"), None).await.unwrap(), 0xA5).await;
     // The delete is committed and the log is not cleared, as after a kill.
     let database = key_store.file().unwrap().unwrap();
     database.write(|connection| session_keys::delete(connection, "goes")).await.unwrap();
@@ -211,7 +212,7 @@ async fn failed_write_does_not_fail_others_of_its_batch() {
 #[tokio::test]
 async fn newest_lid_mapping_of_a_number_wins() {
     let data = tempfile::tempdir().unwrap();
-    let keys = open(data.path()).keys(&name("one")).await.unwrap();
+    let keys = open(data.path()).keys(&name("one"), None).await.unwrap();
     for (lid, updated_at) in [("1", 10), ("2", 30), ("3", 20)] {
         let entry = wacore::store::traits::LidPnMappingEntry {
             lid: lid.into(),
@@ -249,7 +250,7 @@ async fn key_files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    key_store.keys(&name("one")).await.unwrap();
+    key_store.keys(&name("one"), None).await.unwrap();
     for end in ["", "-wal", "-shm"] {
         let file = std::fs::metadata(data.path().join(format!("{FILE_NAME}{end}"))).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{end}");

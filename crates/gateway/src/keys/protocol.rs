@@ -79,16 +79,29 @@ impl ProtocolStore for SessionKeys {
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
         let entries = entries.to_vec();
-        self.write(move |rows| {
-            entries.iter().try_for_each(|entry| {
+        let put = move |rows: &Rows<'_>| {
+            let mut fresh = Vec::new();
+            for entry in &entries {
+                let before: Option<LidPnMappingEntry> = rows
+                    .get(Kind::LidMapping, entry.lid.as_bytes())?
+                    .map(|value| read_json(&value))
+                    .transpose()?;
+                if before.is_none_or(|before| before.phone_number != entry.phone_number) {
+                    fresh.push((entry.lid.clone(), entry.phone_number.clone()));
+                }
                 let index = IndexColumns {
                     second_key: Some(entry.phone_number.as_bytes()),
                     rank: Some(entry.updated_at),
                 };
-                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, index)
-            })
-        })
-        .await
+                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, index)?;
+            }
+            Ok(fresh)
+        };
+        let fresh = self.write(put).await?;
+        if let Some(observer) = self.observer.as_ref().filter(|_| !fresh.is_empty()) {
+            observer.on_new_mappings(fresh);
+        }
+        Ok(())
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -294,6 +307,11 @@ const HAS_KEY: &[u8] = &[1];
 const NO_KEY: &[u8] = &[0];
 
 impl SessionKeys {
+    /// Returns whether a message with this id was stored for this chat.
+    pub(super) async fn has_sent_message(&self, chat: &str, id: &str) -> Result<bool> {
+        Ok(self.get(Kind::SentMessage, pair(chat, id)).await?.is_some())
+    }
+
     /// Updates a contact's token in one transaction; `None` keeps the token.
     async fn change_token(
         &self,

@@ -1,0 +1,167 @@
+//! Decides what a decrypted message becomes in the journal.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gateway_protocol::{
+    ChatItem, JournalItem, MessageFlag, MessageItem, MessageSource, MessageType, UndecryptableItem,
+    UndecryptableReason,
+};
+use wacore::types::{
+    events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
+    message::{MessageCategory, MessageInfo},
+};
+use waproto::whatsapp as wa;
+use whatsapp_rust::Server;
+
+use super::{
+    content::{Content, Meaning, meaning},
+    names::Names,
+    text::{bounded, clean_id},
+};
+use crate::journal::{NewItem, message_key, undecryptable_key};
+
+/// Maximum length of a display name, in characters.
+const MAX_NAME: usize = 200;
+/// The user part of the address of status posts.
+const STATUS_USER: &str = "status";
+
+/// Returns the item of a message; `None` for what is no message of a chat. `known` is the other name
+/// of the person of [`unnamed`](super::names::unnamed). Never panics.
+pub(super) fn message(
+    message: &wa::Message,
+    info: &MessageInfo,
+    known: Option<String>,
+) -> Option<NewItem> {
+    if !is_of_a_chat(info) {
+        return None;
+    }
+    let names = Names::of(info, known);
+    let Some(id) = clean_id(&info.id) else {
+        return Some(undecryptable(info, names, UndecryptableReason::Invalid, false));
+    };
+    // No content of other people may end the task of the engine.
+    match catch_unwind(AssertUnwindSafe(|| meaning(message))) {
+        Ok(Meaning::Message(content)) => Some(written(info, names, id, *content)),
+        Ok(Meaning::Timer(seconds)) => Some(timer(info, names, seconds)),
+        Ok(Meaning::Internal) => None,
+        Err(_) => {
+            tracing::error!(id, "a message cannot be interpreted");
+            Some(undecryptable(info, names, UndecryptableReason::Invalid, false))
+        }
+    }
+}
+
+/// Returns the item of a message without readable content; `None` for what is no message of a chat.
+pub(super) fn unreadable(event: &UndecryptableMessage) -> Option<NewItem> {
+    let info = &event.info;
+    if !is_of_a_chat(info) {
+        return None;
+    }
+    let reason = match (event.is_unavailable, event.unavailable_type) {
+        (_, UnavailableType::ViewOnce) => UndecryptableReason::ViewOnce,
+        (_, UnavailableType::Hosted) => UndecryptableReason::Hosted,
+        (_, UnavailableType::Bot) => UndecryptableReason::Bot,
+        (true, UnavailableType::Unknown) => UndecryptableReason::Unavailable,
+        (false, UnavailableType::Unknown) => UndecryptableReason::Decryption,
+    };
+    let hidden = event.decrypt_fail_mode == DecryptFailMode::Hide;
+    Some(undecryptable(info, Names::of(info, None), reason, hidden))
+}
+
+/// Returns whether a message belongs to a chat of this version: not to status posts, channels, the
+/// own devices, or a broadcast list of this account.
+fn is_of_a_chat(info: &MessageInfo) -> bool {
+    let chat = &info.source.chat;
+    let is_status = chat.server == Server::Broadcast && chat.user.as_str() == STATUS_USER;
+    let is_own_list = chat.server == Server::Broadcast && info.source.is_from_me;
+    info.category != MessageCategory::Peer
+        && chat.server != Server::Newsletter
+        && !is_status
+        && !is_own_list
+}
+
+fn written(info: &MessageInfo, names: Names, id: String, content: Content) -> NewItem {
+    let mut flags = content.flags;
+    if info.is_offline {
+        flags.push(MessageFlag::Offline);
+    }
+    if info.unavailable_request_id.is_some() {
+        flags.push(MessageFlag::Recovered);
+    }
+    let key = message_key(&names.chat, names.sender.as_deref(), &id);
+    let item = MessageItem {
+        wa_id: id,
+        chat: names.chat,
+        chat_alt: names.chat_alt,
+        sender: names.sender,
+        sender_alt: names.sender_alt,
+        sender_name: display_name(info),
+        source: source(info),
+        sent_at: info.timestamp.timestamp_millis(),
+        message_type: content.message_type.unwrap_or(MessageType::Unknown),
+        body: content.body,
+        reply_to: content.reply_to,
+        mentions: content.mentions,
+        ephemeral_seconds: info.ephemeral_expiration,
+        media: content.media,
+        target: content.target,
+        content: content.encoded,
+        flags,
+    };
+    NewItem { key: Some(key), item: JournalItem::Message(Box::new(item)) }
+}
+
+fn timer(info: &MessageInfo, names: Names, seconds: u32) -> NewItem {
+    JournalItem::Chat(ChatItem {
+        chat: names.chat,
+        chat_alt: names.chat_alt,
+        ephemeral_seconds: seconds,
+        changed_at: info.timestamp.timestamp_millis(),
+        sender: names.sender,
+    })
+    .into()
+}
+
+fn undecryptable(
+    info: &MessageInfo,
+    names: Names,
+    reason: UndecryptableReason,
+    hidden: bool,
+) -> NewItem {
+    let wa_id = clean_id(&info.id).unwrap_or_else(|| ascii_id(&info.id));
+    let key = undecryptable_key(&names.chat, names.sender.as_deref(), &wa_id);
+    let item = UndecryptableItem {
+        wa_id,
+        chat: names.chat,
+        chat_alt: names.chat_alt,
+        sender: names.sender,
+        sender_alt: names.sender_alt,
+        sender_name: display_name(info),
+        source: source(info),
+        sent_at: info.timestamp.timestamp_millis(),
+        reason,
+        hidden,
+    };
+    NewItem { key: Some(key), item: JournalItem::Undecryptable(item) }
+}
+
+/// Returns the visible characters of an id that no known client sends.
+fn ascii_id(id: &str) -> String {
+    let visible: String = id.chars().filter(char::is_ascii_graphic).take(120).collect();
+    format!("?{visible}")
+}
+
+fn display_name(info: &MessageInfo) -> Option<String> {
+    let name = info.verified_name.as_ref().and_then(|verified| verified.name.as_deref());
+    let name = name.filter(|name| !name.is_empty()).unwrap_or(&info.push_name);
+    let is_named = !info.source.is_from_me && !name.is_empty();
+    is_named.then(|| bounded(name, MAX_NAME))
+}
+
+fn source(info: &MessageInfo) -> MessageSource {
+    match (info.source.is_from_me, info.source.sender.device) {
+        (false, _) => MessageSource::Contact,
+        (true, 0) => MessageSource::Phone,
+        (true, _) => MessageSource::OtherDevice,
+    }
+}
