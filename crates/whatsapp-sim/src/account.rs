@@ -1,24 +1,28 @@
-//! An account with its phone: the linked devices, and the messages queued for each.
+//! An account with its phone: the linked devices, the settings, and the messages of the phone.
 
+use crate::address::{Address, Addressing};
 use crate::app_state::AppState;
 use crate::clock;
+use crate::encoding::Base64Text;
 use crate::keys::{self, Key};
 use crate::login_refusal::{LoginRefusal, Version};
+use crate::messaging::conversation::Conversations;
+use crate::messaging::parcel::Parcel;
+use crate::messaging::queue::DeliveryQueue;
 use crate::prekeys::UploadedKeys;
-use crate::signal::Signal;
+use crate::signal::{Peer, Signal};
 use crate::socket::Socket;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use wacore::libsignal::protocol::{CurveError, KeyPair};
 use wacore_binary::Node;
-use waproto::whatsapp::Message;
 
 /// A device id is one byte in an address.
 const MAX_DEVICE_ID: u32 = 255;
-/// Messages queued for one device, delivered ones included.
-const MAX_QUEUED_MESSAGES: usize = 256;
-/// Received texts that a phone stores.
-const MAX_STORED_TEXTS: usize = 256;
+/// Messages to devices outside of chats, which the devices may ask for again.
+const MAX_INTERNAL_MESSAGES: usize = 64;
+/// Observations that a phone stores.
+const MAX_OBSERVATIONS: usize = 10_000;
 
 /// A phone and its account.
 pub(crate) struct Account {
@@ -34,7 +38,70 @@ pub(crate) struct Account {
     pub(crate) devices: BTreeMap<u32, Device>,
     pub(crate) signal: Signal,
     pub(crate) app_state: AppState,
-    pub(crate) texts: VecDeque<String>,
+    pub(crate) settings: AccountSettings,
+    pub(crate) conversations: Conversations,
+    /// Messages that the phone has not received yet.
+    pub(crate) parcels: VecDeque<Parcel>,
+    pub(crate) next_parcel: u64,
+    /// The retries that the phone has asked for, by message id and sender.
+    pub(crate) retries: HashMap<(String, Peer), u32>,
+    pub(crate) internal_messages: VecDeque<InternalMessage>,
+    pub(crate) observations: VecDeque<Observation>,
+}
+
+/// The settings of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AccountSettings {
+    /// Whether the phone has a connection.
+    pub(crate) online: bool,
+    /// Other spellings of the number, which the directory resolves.
+    pub(crate) aliases: BTreeSet<String>,
+    /// Whether the account's chats are addressed by LID.
+    pub(crate) lid_migrated: bool,
+    /// Whether the number behind the LID is concealed from others.
+    pub(crate) number_hidden: bool,
+    /// Whether the phone tells others which messages were read.
+    pub(crate) read_receipts: bool,
+    /// Overrides of the properties that clients fetch, by code.
+    pub(crate) props: BTreeMap<u32, String>,
+    /// The salt of the account's tokens for first contacts.
+    pub(crate) nct_salt: Option<Base64Text<Vec<u8>>>,
+    /// The privacy tokens that the account gave to others, by their numbers.
+    pub(crate) issued_tokens: BTreeMap<String, IssuedToken>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            online: true,
+            aliases: BTreeSet::new(),
+            lid_migrated: false,
+            number_hidden: false,
+            read_receipts: true,
+            props: BTreeMap::new(),
+            nct_salt: None,
+            issued_tokens: BTreeMap::new(),
+        }
+    }
+}
+
+/// A privacy token that an account gave to another account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IssuedToken {
+    pub(crate) token: Base64Text<Vec<u8>>,
+    /// The time that the issuer named, in Unix seconds.
+    pub(crate) timestamp: u64,
+}
+
+/// A message of a phone to one of its devices, outside of any chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InternalMessage {
+    pub(crate) id: String,
+    pub(crate) device: u32,
+    /// Whether the message is a note to oneself and not for the device only.
+    pub(crate) note: bool,
+    pub(crate) protobuf: Vec<u8>,
 }
 
 /// The description that a client sent when it asked to be linked.
@@ -56,30 +123,57 @@ pub(crate) struct Device {
     pub(crate) description: Description,
     pub(crate) linked_at: u64,
     pub(crate) bundle: Option<UploadedKeys>,
+    /// The account's approval of the device, signed by both.
+    pub(crate) approval: Vec<u8>,
     pub(crate) greeted: bool,
     pub(crate) refusal: Option<LoginRefusal>,
     pub(crate) version: Version,
     pub(crate) connection: Option<DeviceConnection>,
-    pub(crate) queued_messages: VecDeque<QueuedMessage>,
+    pub(crate) queue: DeliveryQueue,
+    /// Messages of phones that wait until the device has uploaded keys.
+    pub(crate) awaiting_keys: VecDeque<UnsealedCopy>,
 }
 
 /// The open connection of a device.
 pub(crate) struct DeviceConnection {
     pub(crate) socket: Socket,
-    /// Whether the client has asked for queued messages.
+    /// Whether the client has asked for queued stanzas.
     pub(crate) active: bool,
+    /// Whether the client announced that its user is there.
+    pub(crate) available: bool,
+    /// The numbers whose presence the client wants to know.
+    pub(crate) subscriptions: BTreeSet<String>,
 }
 
-/// A message to a device, kept until the device confirms it.
-pub(crate) struct QueuedMessage {
-    pub(crate) id: String,
-    pub(crate) message: Message,
-    pub(crate) category: Option<&'static str>,
-    pub(crate) encrypted: Option<Node>,
-    pub(crate) attempts: u32,
-    /// Whether the device has confirmed the message. A confirmed message is kept for a while,
-    /// because the device may still ask for a retry.
-    pub(crate) delivered: bool,
+/// A message of a phone to one device, before the encryption.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UnsealedCopy {
+    /// The number of the phone.
+    pub(crate) from: String,
+    /// The stanza without its ciphertext.
+    pub(crate) stanza: Node,
+    pub(crate) padded: Vec<u8>,
+    pub(crate) media: Option<&'static str>,
+    /// The number of the retry; 0 for the first transmission.
+    pub(crate) retry: u32,
+    /// Whether the ciphertext is made unreadable.
+    pub(crate) garbled: bool,
+}
+
+/// The presence or the typing of another account, as a phone shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observation {
+    /// `presence` or `typing`.
+    pub kind: &'static str,
+    /// The number of the account.
+    pub from: String,
+    /// The device of the account; 0 is the phone.
+    pub device: u32,
+    /// `available` or `unavailable`; `composing`, `recording` or `paused`.
+    pub state: String,
+    /// The time in Unix milliseconds.
+    pub at: u64,
 }
 
 /// A linked device as the phone lists it.
@@ -124,7 +218,13 @@ impl Account {
             last_device: 0,
             devices: BTreeMap::new(),
             app_state: AppState::default(),
-            texts: VecDeque::new(),
+            settings: AccountSettings::default(),
+            conversations: Conversations::default(),
+            parcels: VecDeque::new(),
+            next_parcel: 0,
+            retries: HashMap::new(),
+            internal_messages: VecDeque::new(),
+            observations: VecDeque::new(),
         })
     }
 
@@ -135,14 +235,30 @@ impl Account {
             .find(|id| !self.devices.contains_key(id))
     }
 
+    /// Returns the address of a device; device 0 is the phone.
+    pub(crate) fn address(&self, device: u32, addressing: Addressing) -> String {
+        let user = if addressing == Addressing::Lid { &self.lid } else { &self.number };
+        Address::format(user, device, addressing)
+    }
+
     /// Returns the address of a device by phone number.
     pub(crate) fn jid(&self, device: u32) -> String {
-        format!("{}:{device}@s.whatsapp.net", self.number)
+        self.address(device, Addressing::Pn)
     }
 
     /// Returns the address of a device by LID (hidden id).
     pub(crate) fn lid_jid(&self, device: u32) -> String {
-        format!("{}:{device}@lid", self.lid)
+        self.address(device, Addressing::Lid)
+    }
+
+    /// Returns the namespace in which the account writes.
+    pub(crate) fn addressing(&self) -> Addressing {
+        if self.settings.lid_migrated { Addressing::Lid } else { Addressing::Pn }
+    }
+
+    /// Returns whether the user of a linked device is announced as available.
+    pub(crate) fn has_available_device(&self) -> bool {
+        self.devices.values().any(|d| d.connection.as_ref().is_some_and(|c| c.available))
     }
 
     /// Returns whether `user` is the phone number or the LID of this account.
@@ -164,11 +280,18 @@ impl Account {
             .collect()
     }
 
-    pub(crate) fn store_text(&mut self, text: String) {
-        if self.texts.len() == MAX_STORED_TEXTS {
-            self.texts.pop_front();
+    pub(crate) fn store_internal(&mut self, message: InternalMessage) {
+        if self.internal_messages.len() == MAX_INTERNAL_MESSAGES {
+            self.internal_messages.pop_front();
         }
-        self.texts.push_back(text);
+        self.internal_messages.push_back(message);
+    }
+
+    pub(crate) fn observe(&mut self, observation: Observation) {
+        if self.observations.len() == MAX_OBSERVATIONS {
+            self.observations.pop_front();
+        }
+        self.observations.push_back(observation);
     }
 }
 
@@ -185,21 +308,10 @@ impl Device {
             refusal: None,
             version: Version::default(),
             connection: None,
-            queued_messages: VecDeque::new(),
+            approval: Vec::new(),
+            queue: DeliveryQueue::default(),
+            awaiting_keys: VecDeque::new(),
         }
-    }
-
-    /// Queues a message. A full queue drops its oldest confirmed message, or else its oldest
-    /// message.
-    pub(crate) fn enqueue(&mut self, id: String, message: Message, category: Option<&'static str>) {
-        if self.queued_messages.len() == MAX_QUEUED_MESSAGES {
-            let oldest =
-                self.queued_messages.iter().position(|queued| queued.delivered).unwrap_or(0);
-            self.queued_messages.remove(oldest);
-        }
-        let queued =
-            QueuedMessage { id, message, category, encrypted: None, attempts: 0, delivered: false };
-        self.queued_messages.push_back(queued);
     }
 }
 
@@ -236,15 +348,5 @@ mod tests {
                 && !account.has_address("1555")
         );
         assert_eq!(account.lid.len(), 15);
-    }
-
-    #[test]
-    fn message_queue_of_an_absent_device_is_bounded() {
-        let mut device = Device::new(1, [0; 32], [0; 32], Description::default());
-        for n in 0..MAX_QUEUED_MESSAGES + 5 {
-            device.enqueue(n.to_string(), Message::default(), None);
-        }
-        assert_eq!(device.queued_messages.len(), MAX_QUEUED_MESSAGES);
-        assert_eq!(device.queued_messages[0].id, "5");
     }
 }

@@ -80,6 +80,16 @@ pub(crate) fn is_signed_by_device(
     keys::verify(identity, &[&DEVICE_SIGNATURE_PREFIX, details, identity, &key], &signature)
 }
 
+/// Returns the approval as others get it: signed by account and device, with the account's key,
+/// which the device omits.
+pub(crate) fn published_approval(answer: &[u8], account: &Account) -> Vec<u8> {
+    let Ok(mut answer) = ADVSignedDeviceIdentity::decode_from_slice(answer) else {
+        return Vec::new();
+    };
+    answer.account_signature_key = Some(keys::public(&account.keys).to_vec());
+    answer.encode_to_vec()
+}
+
 /// Returns the signed list of the account's devices.
 pub(crate) fn key_index_list(account: &Account) -> Result<Vec<u8>, CurveError> {
     let mut valid_indexes = vec![0];

@@ -1,6 +1,8 @@
 //! The app state of an account on the server: encrypted patches for each collection, which the
 //! server numbers and cannot read.
 
+mod mutation;
+
 use crate::encoding::Base64Text;
 use crate::stanza::{attribute, child_bytes, content, leaf, parent};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::buffa::{Message as _, MessageField};
-use waproto::whatsapp::{SyncdPatch, SyncdVersion};
+use waproto::whatsapp::{SyncActionValue, SyncdPatch, SyncdVersion};
 
 /// Bounds: patches of one collection, bytes of one patch, and collections of an account. Real
 /// accounts have five collections.
@@ -37,6 +39,25 @@ impl AppState {
             data: Base64Text(rand::random()),
         };
         self.key.get_or_insert_with(made).clone()
+    }
+
+    /// Publishes a value under an index in a collection, as the phone does. Returns the new version
+    /// of the collection; `None` if the collection is full.
+    pub(crate) fn publish(
+        &mut self,
+        name: &str,
+        index: &[&str],
+        value: &SyncActionValue,
+    ) -> Option<usize> {
+        let key = self.key();
+        let patches = self.collections.entry(name.to_owned()).or_default();
+        if patches.len() >= MAX_PATCHES {
+            return None;
+        }
+        let earlier = patches.iter().map(|patch| &patch.0[..]);
+        let patch = mutation::patch(&key, name, earlier, index, value)?;
+        patches.push(Base64Text(patch));
+        Some(patches.len())
     }
 
     /// Answers a `sync`: applies the patch of each named collection, and returns the patches that

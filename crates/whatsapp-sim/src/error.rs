@@ -58,6 +58,21 @@ pub enum PhoneError {
     /// The device is not connected, and the kick affects connected devices only.
     #[error("the device is not connected")]
     NotConnected,
+    /// Another phone has this number or this spelling of a number.
+    #[error("another phone has this number or this spelling of a number")]
+    AliasTaken,
+    /// Nobody has the address or the number.
+    #[error("nobody has this address or number")]
+    NoSuchContact,
+    /// The phone shows no such message.
+    #[error("the phone shows no such message")]
+    NoSuchMessage,
+    /// The phone has no connection.
+    #[error("the phone has no connection")]
+    PhoneOffline,
+    /// The stanza is malformed; carries the cause.
+    #[error("not a stanza: {0}")]
+    BadStanza(String),
     /// The simulator failed; carries the cause.
     #[error("the simulator failed: {0}")]
     Internal(String),
@@ -84,6 +99,11 @@ impl PhoneError {
             Self::Refused(_) => "refused_by_client",
             Self::ClientTimeout => "client_silent",
             Self::NotConnected => "not_connected",
+            Self::AliasTaken => "alias_taken",
+            Self::NoSuchContact => "no_such_contact",
+            Self::NoSuchMessage => "no_such_message",
+            Self::PhoneOffline => "phone_offline",
+            Self::BadStanza(_) => "bad_stanza",
             Self::Internal(_) => "broken",
         }
     }
@@ -91,8 +111,15 @@ impl PhoneError {
     /// Returns the HTTP status of the control interface.
     pub fn status(&self) -> u16 {
         match self {
-            Self::BadNumber | Self::BadName | Self::BadQr(_) | Self::BadCode => 400,
-            Self::NoSuchPhone | Self::NoSuchDevice => 404,
+            Self::BadNumber
+            | Self::BadName
+            | Self::BadQr(_)
+            | Self::BadCode
+            | Self::BadStanza(_) => 400,
+            Self::NoSuchPhone
+            | Self::NoSuchDevice
+            | Self::NoSuchContact
+            | Self::NoSuchMessage => 404,
             Self::PhoneExists
             | Self::TooManyPhones
             | Self::TooManyDevices
@@ -103,6 +130,8 @@ impl PhoneError {
             | Self::WrongCode
             | Self::Refused(_)
             | Self::ClientTimeout
+            | Self::AliasTaken
+            | Self::PhoneOffline
             | Self::NotConnected => 409,
             Self::Internal(_) => 500,
         }

@@ -28,6 +28,22 @@ pub(crate) fn seeded(seed: &str, purpose: &str) -> Result<KeyPair, CurveError> {
     pair(&Sha256::new().chain_update(purpose).chain_update([0]).chain_update(seed).finalize())
 }
 
+/// Derives a pair from the private key of another pair and a purpose.
+pub(crate) fn derived(from: &KeyPair, purpose: &str) -> Result<KeyPair, CurveError> {
+    pair(&digest(from, purpose))
+}
+
+/// Derives the registration id of a phone from its account key: 1 to 16,383.
+pub(crate) fn registration(from: &KeyPair) -> u32 {
+    let [a, b, ..] = digest(from, "registration");
+    u32::from(u16::from_be_bytes([a, b]) & 0x3fff).max(1)
+}
+
+fn digest(from: &KeyPair, purpose: &str) -> Key {
+    let private = from.private_key.serialize();
+    Sha256::new().chain_update(purpose).chain_update([0]).chain_update(private).finalize().into()
+}
+
 pub(crate) fn curve(key: &Key) -> Result<PublicKey, CurveError> {
     PublicKey::from_djb_public_key_bytes(key)
 }

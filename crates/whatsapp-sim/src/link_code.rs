@@ -2,6 +2,7 @@
 //! ephemeral keys; their shared secret and both identities yield the secret that a QR code would
 //! contain.
 
+use crate::address;
 use crate::error::PhoneError;
 use crate::keys::{self, Key};
 use crate::network::Network;
@@ -45,7 +46,7 @@ pub(crate) fn on_client_query(
 }
 
 fn on_companion_hello(network: &Network, socket: &Socket, part: &NodeRef<'_>) -> Option<Vec<Node>> {
-    let number = stanza::user(&attribute(part, "jid")).to_owned();
+    let number = address::user(&attribute(part, "jid")).to_owned();
     let wrapped = child_bytes(part, "link_code_pairing_wrapped_companion_ephemeral_pub")?;
     if number.is_empty() || wrapped.len() != 80 {
         return None;

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::registration;
 use crate::socket::Socket;
 use crate::stanza;
+use std::collections::BTreeSet;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
@@ -48,10 +49,17 @@ pub(crate) fn log_in(
         return None;
     }
     device.version = version;
-    let connection = DeviceConnection { socket: socket.clone(), active: false };
+    device.queue.reset();
+    let connection = DeviceConnection {
+        socket: socket.clone(),
+        active: false,
+        available: false,
+        subscriptions: BTreeSet::new(),
+    };
     if let Some(old) = device.connection.replace(connection) {
         old.socket.send_and_close(stanza::replaced());
     }
+    socket.set_device(&login.number, login.device);
     // Sent under the lock, so that all other stanzas to this device follow.
     socket.send(success(&lid));
     drop(state);

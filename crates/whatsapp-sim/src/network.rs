@@ -1,11 +1,14 @@
-//! The simulated network: its keys, its state, its faults, and the notification of changes.
+//! The simulated network: its keys, its state, its faults, its record of stanzas, and the
+//! notification of changes.
 
 use crate::certificate::Credentials;
+use crate::clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::network_state::NetworkState;
+use crate::wire_log::WireLog;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -16,7 +19,11 @@ pub(crate) struct Network {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
     pub(crate) faults: Faults,
+    pub(crate) wire: Arc<WireLog>,
+    /// Counts the changes of the state.
     pub(crate) changes: watch::Sender<u64>,
+    /// Counts the changes that belong in the state file.
+    pub(crate) saves: watch::Sender<u64>,
     pub(crate) stopping: CancellationToken,
     state: Mutex<NetworkState>,
     ids: AtomicU64,
@@ -28,10 +35,13 @@ impl Network {
             config,
             credentials,
             faults: Faults::default(),
+            wire: Arc::new(WireLog::default()),
             changes: watch::Sender::new(0),
+            saves: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             state: Mutex::new(state),
-            ids: AtomicU64::new(1),
+            // Ids must differ from those of an earlier run with the same state file.
+            ids: AtomicU64::new(clock::millis() << 6),
         }
     }
 
@@ -40,8 +50,14 @@ impl Network {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notifies the waiters of a change.
+    /// Notifies the waiters of a change of phones or devices, which the state file stores.
     pub(crate) fn changed(&self) {
+        self.saves.send_modify(|count| *count += 1);
+        self.messages_changed();
+    }
+
+    /// Notifies the waiters of a change of messages, which the journal stores.
+    pub(crate) fn messages_changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 

@@ -1,18 +1,21 @@
 //! A simulated phone: scans QR codes, takes pairing codes, lists and removes linked devices, and
-//! kicks devices.
+//! kicks devices. Its messages are in a submodule.
+
+mod messages;
+mod settings;
+
+pub use settings::{PhoneChanges, PhoneState};
 
 use crate::account::LinkedDevice;
 use crate::error::PhoneError;
 use crate::kick::Kick;
 use crate::link_code;
-use crate::messages;
 use crate::network::Network;
 use crate::registration::{self, Outcome};
 use crate::unlink;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use waproto::whatsapp::Message;
 
 /// A simulated phone. Clones are the same phone.
 #[derive(Clone)]
@@ -143,27 +146,6 @@ impl Phone {
         if let Ok(account) = self.network.state().account(&self.number) {
             account.hosted = hosted;
         }
-    }
-
-    /// Sends a text to a device of this phone, as a message to oneself. The text is queued while
-    /// the device is not connected.
-    ///
-    /// # Errors
-    /// Fails when the phone has no such device.
-    pub fn send_text(&self, id: u32, text: &str) -> Result<(), PhoneError> {
-        let message_id = self.network.next_id("M");
-        let mut state = self.network.state();
-        let message = Message { conversation: Some(text.to_owned()), ..Default::default() };
-        state.device(&self.number, id)?.enqueue(message_id, message, None);
-        messages::deliver(state.account(&self.number)?, id);
-        Ok(())
-    }
-
-    /// Returns the texts that devices have sent to this account, oldest first.
-    pub fn texts(&self) -> Vec<String> {
-        let mut state = self.network.state();
-        let texts = state.account(&self.number).map(|account| account.texts.clone());
-        texts.map(Vec::from).unwrap_or_default()
     }
 
     /// Waits up to `limit` until `is_so` holds. Returns whether it holds.

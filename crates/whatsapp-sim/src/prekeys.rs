@@ -29,6 +29,31 @@ pub(crate) struct UploadedKeys {
     one_time: VecDeque<(u32, Base64Text<Key>)>,
 }
 
+/// The keys with which a session with a device is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublishedKeys {
+    pub(crate) registration: u32,
+    pub(crate) identity: Key,
+    pub(crate) one_time: Option<(u32, Key)>,
+    pub(crate) signed: SignedKey,
+}
+
+impl PublishedKeys {
+    /// Parses the keys in a retry receipt; `None` if it has none.
+    pub(crate) fn read(receipt: &NodeRef<'_>) -> Option<Self> {
+        let keys = receipt.get_optional_child("keys")?;
+        let one_time = keys.get_optional_child("key").and_then(|one_time| {
+            Some((number(&child_bytes(one_time, "id")?), key(one_time, "value")?))
+        });
+        Some(Self {
+            registration: number(&child_bytes(receipt, "registration")?),
+            identity: key(keys, "identity")?,
+            one_time,
+            signed: SignedKey::read(keys.get_optional_child("skey")?)?,
+        })
+    }
+}
+
 impl UploadedKeys {
     /// Parses an upload; `None` if a key is missing or malformed.
     pub(crate) fn read(upload: &NodeRef<'_>) -> Option<Self> {
@@ -71,8 +96,19 @@ impl UploadedKeys {
         self.one_time.pop_front().map(|(id, key)| (id, key.0))
     }
 
+    /// Removes a one-time key and returns the keys with which a session is opened.
+    pub(crate) fn take_published(&mut self) -> PublishedKeys {
+        PublishedKeys {
+            registration: self.registration,
+            identity: self.identity.0,
+            one_time: self.take_one_time(),
+            signed: self.signed.clone(),
+        }
+    }
+
     /// Removes a one-time key and returns the device's entry for the answer to a key request.
-    pub(crate) fn take_entry(&mut self, jid: &str) -> Node {
+    /// `approval` is the account's signed approval of the device, which clients verify.
+    pub(crate) fn take_entry(&mut self, jid: &str, approval: &[u8]) -> Node {
         let mut children = vec![
             leaf("registration", self.registration.to_be_bytes()),
             leaf("type", [5]),
@@ -81,6 +117,9 @@ impl UploadedKeys {
         ];
         if let Some((id, key)) = self.take_one_time() {
             children.push(parent("key", [leaf("id", key_id_bytes(id)), leaf("value", key)]));
+        }
+        if !approval.is_empty() {
+            children.push(leaf("device-identity", approval));
         }
         NodeBuilder::new("user").attr("jid", jid).children(children).build()
     }
@@ -176,8 +215,10 @@ mod tests {
     #[test]
     fn one_time_key_is_handed_out_once() {
         let mut bundle = upload(&[1], 1);
-        assert!(bundle.take_entry("a").get_optional_child("key").is_some());
-        assert!(bundle.take_entry("b").get_optional_child("key").is_none());
+        let first = bundle.take_entry("a", &[7]);
+        assert!(first.get_optional_child("key").is_some());
+        assert!(first.get_optional_child("device-identity").is_some());
+        assert!(bundle.take_entry("b", &[]).get_optional_child("key").is_none());
     }
 
     #[test]

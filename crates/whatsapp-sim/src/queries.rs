@@ -1,16 +1,18 @@
 //! The queries of clients and their answers, selected by namespace and first child.
 
+use crate::account::Account;
+use crate::address;
 use crate::faults::Fault;
 use crate::initial_sync;
 use crate::link_code;
 use crate::login::LoggedInDevice;
-use crate::messages;
+use crate::messaging::{delivery, tokens};
 use crate::network::Network;
 use crate::network_state::NetworkState;
 use crate::prekeys::{SignedKey, UploadedKeys};
 use crate::registration;
 use crate::socket::Socket;
-use crate::stanza::{self, attribute, parent, refusal, result};
+use crate::stanza::{attribute, parent, refusal, result};
 use crate::unlink;
 use crate::usync;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ pub(crate) fn handle(
     let namespace = attribute(query, "xmlns");
     let first = query.children().and_then(|children| children.first());
     let child = first.map(|child| child.tag.to_string()).unwrap_or_default();
-    let fault = network.faults.take(&namespace, &child);
+    let fault = network.faults.take_for_query(&namespace, &child);
     let answer = match fault {
         Some(Fault::Swallow) => return,
         Some(Fault::Refuse(code)) => return socket.send(refusal(&id, code, "refused")),
@@ -73,13 +75,18 @@ fn after_answer(
     child: &str,
 ) {
     match (namespace, child) {
-        ("passive", "active") => messages::activate(network, socket, login),
+        ("passive", "active") => {
+            let mut state = network.state();
+            let device = state.device(&login.number, login.device);
+            if device.is_ok_and(|device| device.bundle.is_some()) {
+                initial_sync::send(network, &mut state, &login.number, login.device);
+            }
+            delivery::activate(network, &mut state, socket, login);
+        }
         ("encrypt", "registration" | "list" | "identity" | "type" | "skey") => {
             let mut state = network.state();
-            if let Ok(account) = state.account(&login.number) {
-                initial_sync::send_initial_sync(network, account, login.device);
-                messages::deliver(account, login.device);
-            }
+            initial_sync::send(network, &mut state, &login.number, login.device);
+            delivery::on_keys_uploaded(network, &mut state, &login.number, login.device);
         }
         _ => {}
     }
@@ -108,7 +115,7 @@ fn answer(
             unlink::on_client_request(network, socket, login, id, query)
         }
         ("usync", _) => match query.get_optional_child("usync") {
-            Some(usync) => yes(vec![usync::answer(&mut network.state(), usync)]),
+            Some(usync) => yes(vec![usync::answer(&network.state(), usync)]),
             None => refusal(id, 400, "bad-request"),
         },
         ("w:sync:app:state", _) => match query.get_optional_child("sync") {
@@ -119,13 +126,49 @@ fn answer(
             // The other query deletes all collections, which the simulator need not do.
             None => yes(Vec::new()),
         },
-        ("abt", _) => yes(vec![NodeBuilder::new("props").attr("protocol", "1").build()]),
+        ("abt", _) => match network.state().account(&login.number) {
+            Ok(account) => yes(vec![properties(account)]),
+            Err(_) => refusal(id, 403, "forbidden"),
+        },
         ("blocklist", _) => yes(vec![parent("list", [])]),
+        ("privacy", "tokens") => {
+            tokens::on_request(network, login, query);
+            yes(Vec::new())
+        }
         ("privacy", _) => yes(vec![privacy()]),
-        ("w:g2", "participating") => yes(vec![messages::no_groups()]),
+        ("w:g2", "participating") => yes(vec![parent("groups", [])]),
         ("w:profile:picture", _) => refusal(id, 404, "item-not-found"),
         _ => yes(Vec::new()),
     }
+}
+
+/// Returns whether a stanza asks only whether the server is there.
+pub(crate) fn is_ping(stanza: &NodeRef<'_>) -> bool {
+    stanza.tag == "iq" && attribute(stanza, "xmlns") == "w:p"
+}
+
+/// Properties of WhatsApp's clients: codes and default values, from `wacore::iq::abprops` 0.7.0.
+/// Messages carry privacy tokens, received or derived; chats are addressed by LID.
+const TOKENS_IN_MESSAGES: u32 = 10_518;
+const DERIVED_TOKENS: u32 = 24_941;
+const LID_MIGRATION: u32 = 9_435;
+
+/// Returns the properties that the clients of an account use.
+fn properties(account: &Account) -> Node {
+    let settings = &account.settings;
+    let lid = u8::from(settings.lid_migrated).to_string();
+    let defaults = [
+        (TOKENS_IN_MESSAGES, "1".to_owned()),
+        (DERIVED_TOKENS, "1".to_owned()),
+        (LID_MIGRATION, lid),
+    ];
+    let mut all = std::collections::BTreeMap::from(defaults);
+    all.extend(settings.props.clone());
+    let property = |(code, value): (u32, String)| {
+        NodeBuilder::new("prop").attr("config_code", code).attr("config_value", value).build()
+    };
+    let properties = all.into_iter().map(property);
+    NodeBuilder::new("props").attr("protocol", "1").children(properties).build()
 }
 
 fn privacy() -> Node {
@@ -181,11 +224,12 @@ fn encrypt(
 fn requested_keys(state: &mut NetworkState, asked: &NodeRef<'_>) -> Node {
     let given = asked.children().unwrap_or_default().iter().filter_map(|user| {
         let jid = attribute(user, "jid");
-        let account = state.account_of(stanza::user(&jid))?;
-        match stanza::device(&jid) {
+        let account = state.account_of(address::user(&jid))?;
+        match address::device(&jid) {
             0 => Some(account.signal.bundle(&jid)),
             id => {
-                account.devices.get_mut(&id)?.bundle.as_mut().map(|bundle| bundle.take_entry(&jid))
+                let device = account.devices.get_mut(&id)?;
+                device.bundle.as_mut().map(|bundle| bundle.take_entry(&jid, &device.approval))
             }
         }
     });

@@ -95,7 +95,7 @@ pub(crate) fn approve(
     identity: Key,
     secret: &Key,
 ) -> Result<Outcome, PhoneError> {
-    let NetworkState { accounts, unlinked_clients } = state;
+    let NetworkState { accounts, unlinked_clients, .. } = state;
     let account = accounts.get_mut(number).ok_or(PhoneError::NoSuchPhone)?;
     let unlinked = unlinked_clients.get_mut(&client).ok_or(PhoneError::ClientTimeout)?;
     // An abandoned link does not block the next one.
@@ -148,7 +148,7 @@ pub(crate) fn on_client_answer(
     answer: &NodeRef<'_>,
 ) {
     let mut state = network.state();
-    let NetworkState { accounts, unlinked_clients } = &mut *state;
+    let NetworkState { accounts, unlinked_clients, .. } = &mut *state;
     let Some(unlinked) = unlinked_clients.get_mut(&socket.id) else { return };
     let Some(linking) = unlinked.linking.take_if(|linking| linking.order == id) else { return };
     let Some(account) = accounts.get_mut(&linking.number) else { return };
@@ -166,6 +166,7 @@ pub(crate) fn on_client_answer(
     let (noise, description) = (unlinked.noise, unlinked.description.clone());
     let mut device = Device::new(linking.device, noise, linking.identity, description);
     device.version = unlinked.version;
+    device.approval = adv::published_approval(&signed, account);
     unlinked_clients.remove(&socket.id);
     // A key belongs to one device: a client that links again with its old key replaces its old
     // device.

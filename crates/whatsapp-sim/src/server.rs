@@ -4,13 +4,14 @@
 use crate::frames::{self, FrameError, FrameReader};
 use crate::keys::Key;
 use crate::login::{self, LoggedInDevice};
-use crate::messages;
+use crate::messaging::{delivery, device_receipts, presence, routing};
 use crate::network::Network;
 use crate::noise::{self, EstablishedChannel, HandshakeReply, NoiseError};
 use crate::queries;
 use crate::registration;
 use crate::socket::{self, Socket};
 use crate::stanza;
+use crate::wire_log::Direction;
 use bytes::BytesMut;
 use futures_util::{SinkExt, Stream, StreamExt};
 use std::sync::Arc;
@@ -85,13 +86,14 @@ async fn serve(network: &Arc<Network>, stream: TcpStream) -> Result<(), Connecti
     });
     let (secrets, mut reader, sink) = handshake.await.map_err(|_| ConnectionError::TimedOut)??;
     let EstablishedChannel { read, write, client, payload, pattern } = secrets;
-    let (socket, queue) = Socket::new(network.next_number());
+    let (socket, queue) = Socket::new(network.next_number(), Arc::clone(&network.wire));
     let writer = tokio::spawn(socket::run_writer(queue, write, sink));
     tracing::debug!(socket = socket.id, ?pattern, "handshake completed");
     let login = log_in_or_offer(network, &socket, client, &payload);
     let guard = DisconnectGuard { network, socket: &socket, login: login.as_ref() };
     let result = tokio::select! {
         result = read_stanzas(network, &socket, login.as_ref(), &read, &mut reader) => result,
+        () = send_queued_stanzas(network, &socket, login.as_ref()) => Ok(()),
         () = socket.wait_closed() => Ok(()),
     };
     drop(guard);
@@ -111,6 +113,9 @@ struct DisconnectGuard<'a> {
 
 impl Drop for DisconnectGuard<'_> {
     fn drop(&mut self) {
+        if let Some(login) = self.login {
+            presence::on_disconnect(self.network, self.socket, login);
+        }
         login::on_connection_closed(self.network, self.socket, self.login);
     }
 }
@@ -187,27 +192,39 @@ fn decrypt_frame(
     OwnedNodeRef::new(plain).map_err(|e| undecodable(e.to_string()))
 }
 
+/// Sends the next queued stanzas whenever the writer has room for them; never returns.
+async fn send_queued_stanzas(network: &Network, socket: &Socket, login: Option<&LoggedInDevice>) {
+    loop {
+        socket.wait_room().await;
+        if let Some(login) = login {
+            delivery::pump(network, &mut network.state(), &login.number, login.device);
+        }
+    }
+}
+
 fn handle_stanza(
     network: &Arc<Network>,
     socket: &Socket,
     login: Option<&LoggedInDevice>,
     node: &NodeRef<'_>,
 ) {
+    if let Some(device) = socket.device() {
+        network.wire.record(device, Direction::In, node);
+    }
+    let silent = login.is_some_and(|login| network.faults.is_silent(&login.number, login.device));
+    if silent && !queries::is_ping(node) {
+        return;
+    }
     match (node.tag.as_ref(), login) {
         ("iq", login) => queries::handle(network, socket, login, node),
-        ("message", Some(login)) => {
-            socket.send(stanza::acknowledgement(node));
-            messages::on_message(network, login, node);
-        }
-        ("receipt", Some(login)) => {
-            socket.send(stanza::acknowledgement(node));
-            messages::on_receipt(network, login, node);
-        }
-        ("ack", Some(login)) if stanza::attribute(node, "class") == "message" => {
-            messages::on_receipt(network, login, node);
-        }
+        ("message", Some(login)) => routing::on_message(network, socket, login, node),
+        ("receipt", Some(login)) => device_receipts::on_receipt(network, socket, login, node),
+        ("ack", Some(login)) => delivery::on_acknowledgement(network, login, node),
+        ("ib", Some(login)) => delivery::on_batch_request(network, login, node),
+        ("presence", Some(login)) => presence::on_presence(network, login, node),
+        ("chatstate", Some(login)) => presence::on_typing(network, login, node),
         ("notification" | "call", Some(_)) => socket.send(stanza::acknowledgement(node)),
-        // Presence, typing, telemetry and acknowledgements of notifications need no answer.
+        // Telemetry needs no answer.
         _ => {}
     }
 }

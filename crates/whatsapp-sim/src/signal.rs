@@ -1,126 +1,196 @@
-//! The phone's side of end-to-end encryption, for messages to and from linked devices.
+//! The phone's side of end-to-end encryption, for messages to and from linked devices. A peer is a
+//! device, by the number of its account: both addresses of an account share one session.
 
 use crate::keys::{self, Key};
-use crate::prekeys::UploadedKeys;
+use crate::prekeys::{PublishedKeys, UploadedKeys};
 use crate::signal_store::SignalStores;
 use crate::stanza::{leaf, parent};
 use futures_util::FutureExt;
+use std::collections::BTreeSet;
 use wacore::libsignal::protocol::error::SignalProtocolError;
 use wacore::libsignal::protocol::{
     CiphertextMessage, CurveError, IdentityKey, KeyPair, PreKeyBundle, PreKeySignalMessage,
-    ProtocolAddress, SignalMessage, UsePQRatchet, message_decrypt, message_encrypt,
+    ProtocolAddress, SessionRecord, SignalMessage, UsePQRatchet, message_decrypt, message_encrypt,
     process_prekey_bundle,
 };
 use wacore::messages::MessageUtils;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use waproto::buffa::Message as _;
-use waproto::whatsapp::Message;
+
+/// The number of an account and the id of its device.
+pub(crate) type Peer = (String, u32);
 
 /// Why a message could not be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PhoneSignalError {
+    #[error("the ciphertext was decrypted before")]
+    Repeated,
     #[error(transparent)]
-    Protocol(#[from] SignalProtocolError),
+    Protocol(SignalProtocolError),
     #[error(transparent)]
     Curve(#[from] CurveError),
-    #[error("the plain text is not a message: {0}")]
-    Plain(String),
+    #[error("the padding of the plain text is wrong: {0}")]
+    Padding(String),
     #[error("a store in memory did not answer at once")]
     Stalled,
+}
+
+impl From<SignalProtocolError> for PhoneSignalError {
+    fn from(error: SignalProtocolError) -> Self {
+        match error {
+            SignalProtocolError::DuplicatedMessage(..) => Self::Repeated,
+            other => Self::Protocol(other),
+        }
+    }
 }
 
 /// The Signal state of one phone.
 pub(crate) struct Signal {
     account: Key,
     stores: SignalStores,
+    /// Peers whose session has changed since the last call of `take_changed`.
+    changed: BTreeSet<Peer>,
 }
 
 impl Signal {
     pub(crate) fn new(account: &KeyPair) -> Result<Self, CurveError> {
-        Ok(Self { account: keys::public(account), stores: SignalStores::new(account)? })
+        let stores = SignalStores::new(account)?;
+        Ok(Self { account: keys::public(account), stores, changed: BTreeSet::new() })
+    }
+
+    /// Returns the phone's registration id.
+    pub(crate) fn registration(&self) -> u32 {
+        self.stores.identities.registration
     }
 
     /// Returns the phone's entry for the answer to a key request.
     pub(crate) fn bundle(&self, jid: &str) -> Node {
+        let mut children = vec![leaf("registration", self.registration().to_be_bytes())];
+        children.extend(self.public_keys());
+        NodeBuilder::new("user").attr("jid", jid).children(children).build()
+    }
+
+    /// Returns the keys by which another device opens a session with the phone.
+    pub(crate) fn public_keys(&self) -> [Node; 4] {
         let stores = &self.stores;
-        NodeBuilder::new("user")
-            .attr("jid", jid)
-            .children([
-                leaf("registration", stores.identities.registration.to_be_bytes()),
-                leaf("type", [5]),
-                leaf("identity", self.account),
-                parent("key", [leaf("id", [0, 0, 1]), leaf("value", stores.one_time_public)]),
-                parent(
-                    "skey",
-                    [
-                        leaf("id", [0, 0, 1]),
-                        leaf("value", stores.signed_public),
-                        leaf("signature", stores.signature.clone()),
-                    ],
-                ),
-            ])
-            .build()
+        let id = || leaf("id", [0, 0, 1]);
+        let value = |key: Key| leaf("value", key);
+        let signature = leaf("signature", stores.signature.clone());
+        [
+            leaf("type", [5]),
+            leaf("identity", self.account),
+            parent("key", [id(), value(stores.one_time_public)]),
+            parent("skey", [id(), value(stores.signed_public), signature]),
+        ]
     }
 
     /// Forgets the session with a device, so that the next message opens a new one.
-    pub(crate) fn forget(&mut self, user: &str, device: u32) {
-        self.stores.sessions.0.remove(&address(user, device));
+    pub(crate) fn forget(&mut self, peer: &Peer) {
+        if self.stores.sessions.0.remove(&address(peer)).is_some() {
+            self.changed.insert(peer.clone());
+        }
     }
 
-    /// Encrypts a message for a device. The first message takes a one-time key of the upload,
-    /// because a one-time key works for one sender only.
-    pub(crate) fn seal(
-        &mut self,
-        (user, device): (&str, u32),
-        bundle: &mut UploadedKeys,
-        message: &Message,
-    ) -> Result<Node, PhoneSignalError> {
-        let to = address(user, device);
-        let stores = &mut self.stores;
-        let sealed = async {
-            if !stores.sessions.0.contains_key(&to) {
-                let bundle = prekey_bundle(device, bundle)?;
-                process_prekey_bundle(
-                    &to,
-                    &mut stores.sessions,
-                    &mut stores.identities,
-                    &bundle,
-                    &mut rand::rng(),
-                    UsePQRatchet::No,
-                )
-                .await?;
-            }
-            let plain = MessageUtils::encode_and_pad(message);
-            let (sessions, identities) = (&mut stores.sessions, &mut stores.identities);
-            Ok::<_, PhoneSignalError>(message_encrypt(&plain, &to, sessions, identities).await?)
+    /// Forgets all sessions.
+    pub(crate) fn forget_all(&mut self) {
+        for (address, _) in self.stores.sessions.0.drain() {
+            self.changed.insert((address.name().to_owned(), address.device_id().into()));
         }
+    }
+
+    /// Returns the peers whose session has changed since the last call, each with the encoded
+    /// session; `None` for a forgotten one.
+    pub(crate) fn take_changed(&mut self) -> Vec<(Peer, Option<Vec<u8>>)> {
+        let encoded = |peer: Peer| {
+            let record = self.stores.sessions.0.get(&address(&peer));
+            let bytes = record.and_then(|record| record.serialize().ok());
+            (peer, bytes)
+        };
+        std::mem::take(&mut self.changed).into_iter().map(encoded).collect()
+    }
+
+    /// Returns all sessions, encoded.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (Peer, Vec<u8>)> {
+        self.stores.sessions.0.iter().filter_map(|(address, record)| {
+            let peer = (address.name().to_owned(), address.device_id().into());
+            Some((peer, record.serialize().ok()?))
+        })
+    }
+
+    /// Restores a session of an earlier run; `None` forgets it.
+    pub(crate) fn restore(&mut self, peer: &Peer, session: Option<&[u8]>) {
+        match session.map(SessionRecord::deserialize) {
+            Some(Ok(record)) => {
+                self.stores.sessions.0.insert(address(peer), record);
+            }
+            Some(Err(error)) => tracing::warn!(%error, ?peer, "a stored session is unreadable"),
+            None => {
+                self.stores.sessions.0.remove(&address(peer));
+            }
+        }
+    }
+
+    /// Opens a new session with the keys that a device published.
+    pub(crate) fn open_session(
+        &mut self,
+        peer: &Peer,
+        keys: &PublishedKeys,
+    ) -> Result<(), PhoneSignalError> {
+        let (to, stores) = (address(peer), &mut self.stores);
+        let bundle = prekey_bundle(peer.1, keys)?;
+        process_prekey_bundle(
+            &to,
+            &mut stores.sessions,
+            &mut stores.identities,
+            &bundle,
+            &mut rand::rng(),
+            UsePQRatchet::No,
+        )
         .now_or_never()
         .ok_or(PhoneSignalError::Stalled)??;
-        let first = matches!(sealed, CiphertextMessage::PreKeySignalMessage(_));
-        Ok(NodeBuilder::new("enc")
-            .attr("v", "2")
-            .attr("type", if first { "pkmsg" } else { "msg" })
-            .bytes(sealed.serialize().to_vec())
-            .build())
+        self.changed.insert(peer.clone());
+        Ok(())
     }
 
-    /// Decrypts a message of a device to this phone.
+    /// Encrypts a padded message for a device. The first message takes a one-time key of the
+    /// upload, because a one-time key works for one sender only.
+    pub(crate) fn seal(
+        &mut self,
+        peer: &Peer,
+        bundle: &mut UploadedKeys,
+        padded: &[u8],
+    ) -> Result<SealedText, PhoneSignalError> {
+        let to = address(peer);
+        if !self.stores.sessions.0.contains_key(&to) {
+            let keys = bundle.take_published();
+            self.open_session(peer, &keys)?;
+        }
+        let (sessions, identities) = (&mut self.stores.sessions, &mut self.stores.identities);
+        let sealed = message_encrypt(padded, &to, sessions, identities)
+            .now_or_never()
+            .ok_or(PhoneSignalError::Stalled)??;
+        self.changed.insert(peer.clone());
+        let first = matches!(sealed, CiphertextMessage::PreKeySignalMessage(_));
+        let kind = if first { "pkmsg" } else { "msg" };
+        Ok(SealedText { kind, bytes: sealed.serialize().to_vec() })
+    }
+
+    /// Decrypts a message of a device to this phone, and removes the padding.
     pub(crate) fn open(
         &mut self,
-        (user, device): (&str, u32),
+        peer: &Peer,
         kind: &str,
         sealed: &[u8],
-    ) -> Result<Message, PhoneSignalError> {
+    ) -> Result<Vec<u8>, PhoneSignalError> {
         let sealed = if kind == "pkmsg" {
             CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(sealed)?)
         } else {
             CiphertextMessage::SignalMessage(SignalMessage::try_from(sealed)?)
         };
         let stores = &mut self.stores;
-        let plain = message_decrypt(
+        let mut plain = message_decrypt(
             &sealed,
-            &address(user, device),
+            &address(peer),
             &mut stores.sessions,
             &mut stores.identities,
             &mut stores.one_time,
@@ -130,30 +200,38 @@ impl Signal {
         )
         .now_or_never()
         .ok_or(PhoneSignalError::Stalled)??
-        .plaintext;
+        .plaintext
+        .to_vec();
+        self.changed.insert(peer.clone());
         let length = MessageUtils::unpadded_message_len(&plain, 2)
-            .map_err(|e| PhoneSignalError::Plain(e.to_string()))?;
-        let plain = plain.get(..length).unwrap_or_default();
-        Message::decode_from_slice(plain).map_err(|e| PhoneSignalError::Plain(e.to_string()))
+            .map_err(|e| PhoneSignalError::Padding(e.to_string()))?;
+        plain.truncate(length);
+        Ok(plain)
     }
 }
 
-fn address(user: &str, device: u32) -> ProtocolAddress {
-    ProtocolAddress::new(user, device.into())
+/// A ciphertext with its type.
+pub(crate) struct SealedText {
+    pub(crate) kind: &'static str,
+    pub(crate) bytes: Vec<u8>,
 }
 
-fn prekey_bundle(device: u32, bundle: &mut UploadedKeys) -> Result<PreKeyBundle, PhoneSignalError> {
-    let one_time = match bundle.take_one_time() {
-        Some((id, key)) => Some((id.into(), keys::curve(&key)?)),
+fn address((number, device): &Peer) -> ProtocolAddress {
+    ProtocolAddress::new(number.as_str(), (*device).into())
+}
+
+fn prekey_bundle(device: u32, keys: &PublishedKeys) -> Result<PreKeyBundle, PhoneSignalError> {
+    let one_time = match &keys.one_time {
+        Some((id, key)) => Some(((*id).into(), keys::curve(key)?)),
         None => None,
     };
     Ok(PreKeyBundle::new(
-        bundle.registration,
+        keys.registration,
         device.into(),
         one_time,
-        bundle.signed.id.into(),
-        keys::curve(&bundle.signed.key.0)?,
-        bundle.signed.signature.0.clone(),
-        IdentityKey::new(keys::curve(&bundle.identity.0)?),
+        keys.signed.id.into(),
+        keys::curve(&keys.signed.key.0)?,
+        keys.signed.signature.0.clone(),
+        IdentityKey::new(keys::curve(&keys.identity)?),
     )?)
 }

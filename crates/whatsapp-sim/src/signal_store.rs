@@ -115,7 +115,10 @@ pub(crate) struct SignalStores {
 
 impl SignalStores {
     pub(crate) fn new(account: &KeyPair) -> std::result::Result<Self, CurveError> {
-        let (one_time, signed) = (keys::generate(), keys::generate());
+        // Derived from the account's key, so that a restarted phone can still open what was sealed
+        // with them.
+        let derived = |purpose| keys::derived(account, purpose);
+        let (one_time, signed) = (derived("one-time key")?, derived("signed key")?);
         let signature = keys::sign(account, &[&signed.public_key.serialize()])?;
         let own =
             IdentityKeyPair::new(IdentityKey::new(account.public_key), account.private_key.clone());
@@ -128,7 +131,7 @@ impl SignalStores {
         Ok(Self {
             identities: Identities {
                 own,
-                registration: rand::random::<u32>() & 0x3fff,
+                registration: keys::registration(account),
                 peers: HashMap::new(),
             },
             sessions: Sessions::default(),

@@ -5,11 +5,14 @@ use crate::certificate::{CertificateKeys, Credentials};
 use crate::config::Config;
 use crate::error::{PhoneError, StartError};
 use crate::faults::Faults;
+use crate::journal::replay;
+use crate::messaging::delivery;
 use crate::network::Network;
 use crate::network_state::NetworkState;
 use crate::phone::Phone;
 use crate::server;
 use crate::state_file::{self, StateFile};
+use crate::wire_log::DeviceWire;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,7 +45,11 @@ impl Simulator {
         let listener = bind(config.listen).await?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let (credentials, state) = load_state(&config)?;
+        let (credentials, mut state) = load_state(&config)?;
+        if let Some(path) = &config.state {
+            let opened = replay::open(&mut state, &replay::path(path));
+            opened.map_err(|error| StartError::State(path.clone(), error))?;
+        }
         let network = Arc::new(Network::new(config, credentials, state));
         if let Some(path) = &network.config.state {
             let saved = state_file::save(&network, path).await;
@@ -105,6 +112,7 @@ impl Simulator {
         match state.accounts.get(number) {
             Some(account) if account.name == name => return Ok((phone, false)),
             Some(_) => return Err(PhoneError::PhoneExists),
+            None if state.number_of_contact(number).is_some() => return Err(PhoneError::AliasTaken),
             None if state.accounts.len() >= self.network.config.max_phones => {
                 return Err(PhoneError::TooManyPhones);
             }
@@ -112,7 +120,7 @@ impl Simulator {
         }
         let account =
             Account::new(number, name).map_err(|e| PhoneError::Internal(e.to_string()))?;
-        state.accounts.insert(number.to_owned(), account);
+        state.add_account(account);
         drop(state);
         self.network.changed();
         Ok((phone, true))
@@ -125,6 +133,35 @@ impl Simulator {
     pub fn phone(&self, number: &str) -> Result<Phone, PhoneError> {
         self.network.state().account(number)?;
         Ok(Phone::new(Arc::clone(&self.network), number.to_owned()))
+    }
+
+    /// Removes a fault; all faults for `None`. Stanzas that a silence held back are sent. Returns
+    /// whether a fault was removed.
+    pub fn remove_fault(&self, id: Option<u64>) -> bool {
+        let removed = self.network.faults.remove(id);
+        delivery::pump_all(&self.network);
+        removed
+    }
+
+    /// Sets whether the network delivers a message with a repeated sender, recipient and id only
+    /// once, as WhatsApp does. The default is `true`.
+    pub fn set_deduplication(&self, on: bool) {
+        self.network.state().routed.repeats_allowed = !on;
+    }
+
+    /// Returns whether repeated messages are delivered only once.
+    pub fn deduplicates(&self) -> bool {
+        !self.network.state().routed.repeats_allowed
+    }
+
+    /// Returns the stanzas between the server and a device.
+    pub fn wire(&self, number: &str, device: u32) -> DeviceWire {
+        self.network.wire.of(&format!("{number}:{device}"))
+    }
+
+    /// Forgets the stanzas of all devices.
+    pub fn clear_wire(&self) {
+        self.network.wire.clear();
     }
 
     /// Returns the fault injection of the network.

@@ -1,10 +1,12 @@
 //! The server's handle to one connection, which queues stanzas and closes. Sending never waits: a
-//! connection with a full queue is closed.
+//! connection with a full queue is closed. Queued messages are sent only while there is room.
 
 use crate::frames;
+use crate::wire_log::WireLog;
 use futures_util::{Sink, SinkExt};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use tokio_util::sync::CancellationToken;
 use wacore_binary::{Node, marshal};
@@ -12,6 +14,10 @@ use wacore_noise::NoiseCipher;
 
 /// Stanzas that may wait to be written.
 const MAX_QUEUED_STANZAS: usize = 1024;
+/// Room that is left for stanzas that cannot wait, such as answers.
+const RESERVED_ROOM: usize = 512;
+/// Waiting stanzas at which a writer tells that there is room again.
+const LOW_WATER: usize = 64;
 /// Time limit of an orderly close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -26,23 +32,54 @@ pub(crate) struct Socket {
     pub(crate) id: u64,
     items: mpsc::Sender<OutboundItem>,
     closed: CancellationToken,
+    room: Arc<Notify>,
+    wire: Arc<WireLog>,
+    /// The label of the device after its login.
+    device: Arc<OnceLock<String>>,
 }
 
 /// The queue of the writer.
 pub(crate) struct OutboundQueue {
     items: mpsc::Receiver<OutboundItem>,
     closed: CancellationToken,
+    room: Arc<Notify>,
 }
 
 impl Socket {
-    pub(crate) fn new(id: u64) -> (Self, OutboundQueue) {
+    pub(crate) fn new(id: u64, wire: Arc<WireLog>) -> (Self, OutboundQueue) {
         let (items, queue) = mpsc::channel(MAX_QUEUED_STANZAS);
-        let closed = CancellationToken::new();
-        (Self { id, items, closed: closed.clone() }, OutboundQueue { items: queue, closed })
+        let (closed, room) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let outbound =
+            OutboundQueue { items: queue, closed: closed.clone(), room: Arc::clone(&room) };
+        (Self { id, items, closed, room, wire, device: Arc::default() }, outbound)
+    }
+
+    /// Names the device of the connection, so that its stanzas are recorded.
+    pub(crate) fn set_device(&self, number: &str, device: u32) {
+        let _ = self.device.set(format!("{number}:{device}"));
+    }
+
+    /// Returns the label of the device after its login.
+    pub(crate) fn device(&self) -> Option<&str> {
+        self.device.get().map(String::as_str)
+    }
+
+    /// Returns whether a message may be queued. If not, [`wait_room`](Self::wait_room) returns
+    /// later.
+    pub(crate) fn has_room(&self) -> bool {
+        self.items.capacity() > RESERVED_ROOM
+    }
+
+    /// Waits until most queued stanzas are written.
+    pub(crate) async fn wait_room(&self) {
+        self.room.notified().await;
     }
 
     /// Queues a stanza.
     pub(crate) fn send(&self, node: Node) {
+        if let Some(device) = self.device() {
+            self.wire.record_sent(device, &node);
+        }
         if self.items.try_send(OutboundItem::Send(Box::new(node))).is_err() {
             self.closed.cancel();
         }
@@ -83,6 +120,9 @@ where
             item = queue.items.recv() => item,
             () = queue.closed.cancelled() => break,
         };
+        if queue.items.len() == LOW_WATER {
+            queue.room.notify_one();
+        }
         let Some(OutboundItem::Send(node)) = item else {
             // A client that no longer reads must not block the close.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await;

@@ -27,17 +27,6 @@ pub(crate) fn content(node: &NodeRef<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns the user of an address: the part before the device and the server.
-pub(crate) fn user(jid: &str) -> &str {
-    jid.split(['@', ':', '.']).next().unwrap_or(jid)
-}
-
-/// Returns the device of an address; 0 is the phone.
-pub(crate) fn device(jid: &str) -> u32 {
-    let name = jid.split('@').next().unwrap_or_default();
-    name.split_once(':').and_then(|(_, device)| device.parse().ok()).unwrap_or(0)
-}
-
 pub(crate) fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
 }
@@ -97,6 +86,13 @@ pub(crate) fn replaced() -> Node {
     parent("stream:error", [conflict])
 }
 
+/// Builds the refusal of a client's message or receipt.
+pub(crate) fn nack(node: &NodeRef<'_>, code: u16) -> Node {
+    let mut ack = acknowledgement(node);
+    ack.attrs.push("error", code);
+    ack
+}
+
 /// Builds the acknowledgement of a client's stanza.
 pub(crate) fn acknowledgement(node: &NodeRef<'_>) -> Node {
     let mut ack = NodeBuilder::new("ack")
@@ -115,16 +111,4 @@ pub(crate) fn acknowledgement(node: &NodeRef<'_>) -> Node {
         ack = ack.attr("type", kind.as_str().into_owned());
     }
     ack.build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_parsed() {
-        assert_eq!((user("1555:3@s.whatsapp.net"), device("1555:3@s.whatsapp.net")), ("1555", 3));
-        assert_eq!((user("900@lid"), device("900@lid")), ("900", 0));
-        assert_eq!((user("1555.0:7@s.whatsapp.net"), device("")), ("1555", 0));
-    }
 }

@@ -1,7 +1,7 @@
-//! The state file, from which the next simulator starts as the same network. The file has neither
-//! Signal sessions nor queued messages; a phone opens new sessions.
+//! The state file, from which the next simulator starts as the same network: phones and devices.
+//! Messages and Signal sessions are in the journal beside it.
 
-use crate::account::{Account, Description, Device};
+use crate::account::{Account, AccountSettings, Description, Device};
 use crate::app_state::AppState;
 use crate::certificate::CertificateKeys;
 use crate::encoding::Base64Text;
@@ -34,6 +34,7 @@ struct PhoneRecord {
     hosted: bool,
     last_device: u32,
     app_state: AppState,
+    settings: AccountSettings,
     devices: Vec<DeviceRecord>,
 }
 
@@ -46,6 +47,7 @@ struct DeviceRecord {
     description: Description,
     linked_at: u64,
     bundle: Option<UploadedKeys>,
+    approval: Base64Text<Vec<u8>>,
     greeted: bool,
     refusal: Option<LoginRefusal>,
     version: Version,
@@ -66,7 +68,7 @@ impl StateFile {
         let mut state = NetworkState::default();
         for phone in self.phones {
             let account = phone.account()?;
-            state.accounts.insert(account.number.clone(), account);
+            state.add_account(account);
         }
         Ok(state)
     }
@@ -82,7 +84,7 @@ impl StateFile {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".draft");
         let draft = PathBuf::from(draft);
-        std::fs::write(&draft, serde_json::to_vec_pretty(self)?)?;
+        std::fs::write(&draft, serde_json::to_vec(self)?)?;
         std::fs::rename(&draft, path)
     }
 }
@@ -98,6 +100,7 @@ impl PhoneRecord {
             hosted: account.hosted,
             last_device: account.last_device,
             app_state: account.app_state.clone(),
+            settings: account.settings.clone(),
             devices: account.devices.values().map(DeviceRecord::from_state).collect(),
         }
     }
@@ -108,6 +111,7 @@ impl PhoneRecord {
         account.hosted = self.hosted;
         account.last_device = self.last_device;
         account.app_state = self.app_state;
+        account.settings = self.settings;
         account.devices = self.devices.into_iter().map(|d| (d.id, d.device())).collect();
         Ok(account)
     }
@@ -122,8 +126,8 @@ impl DeviceRecord {
             description: device.description.clone(),
             linked_at: device.linked_at,
             bundle: device.bundle.clone(),
-            // Unconfirmed initial messages are lost with this process and must be sent again.
-            greeted: device.greeted && device.queued_messages.iter().all(|queued| queued.delivered),
+            approval: Base64Text(device.approval.clone()),
+            greeted: device.greeted,
             refusal: device.refusal.clone(),
             version: device.version,
         }
@@ -133,6 +137,7 @@ impl DeviceRecord {
         Device {
             linked_at: self.linked_at,
             bundle: self.bundle,
+            approval: self.approval.0,
             greeted: self.greeted,
             refusal: self.refusal,
             version: self.version,
@@ -141,12 +146,12 @@ impl DeviceRecord {
     }
 }
 
-/// Writes the file after every change of the state, and once more at the end.
+/// Writes the file after every change of phones and devices, and once more at the end.
 pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
-    let mut changes = network.changes.subscribe();
+    let mut saves = network.saves.subscribe();
     loop {
         tokio::select! {
-            _ = changes.changed() => {}
+            _ = saves.changed() => {}
             () = network.stopping.cancelled() => {}
         }
         let stopping = network.stopping.is_cancelled();

@@ -1,6 +1,8 @@
 //! The end of a link: the client logs out, or a person removes the device on the phone.
 
+use crate::address;
 use crate::error::PhoneError;
+use crate::journal::Record;
 use crate::login::LoggedInDevice;
 use crate::network::Network;
 use crate::socket::Socket;
@@ -26,16 +28,21 @@ pub(crate) fn on_client_request(
     let mut state = network.state();
     let Ok(account) = state.account(&login.number) else { return refusal(id, 403, "forbidden") };
     let all = order.is_some_and(|order| attribute(order, "all") == "true");
-    if !all && !account.has_address(stanza::user(&jid)) {
+    if !all && !account.has_address(address::user(&jid)) {
         return refusal(id, 403, "forbidden");
     }
-    let asked = stanza::device(&jid);
-    let removed: Vec<_> = account
-        .devices
-        .extract_if(.., |id, _| all || *id == asked)
-        .filter_map(|(_, device)| device.connection)
-        .collect();
+    let asked = address::device(&jid);
+    let removed: Vec<_> =
+        account.devices.extract_if(.., |id, _| all || *id == asked).collect();
+    for (id, _) in &removed {
+        account.signal.forget(&(login.number.clone(), *id));
+    }
+    for (id, _) in &removed {
+        state.journal.write(&Record::unlinked(&login.number, *id));
+    }
+    state.store_sessions(&login.number);
     drop(state);
+    let removed = removed.into_iter().filter_map(|(_, device)| device.connection);
     for connection in removed {
         if connection.socket.id == socket.id {
             let socket = connection.socket;
@@ -57,7 +64,9 @@ pub(crate) fn on_phone(network: &Network, number: &str, id: u32) -> Result<(), P
     let mut state = network.state();
     let account = state.account(number)?;
     let device = account.devices.remove(&id).ok_or(PhoneError::NoSuchDevice)?;
-    account.signal.forget(number, id);
+    account.signal.forget(&(number.to_owned(), id));
+    state.journal.write(&Record::unlinked(number, id));
+    state.store_sessions(number);
     drop(state);
     if let Some(connection) = device.connection {
         connection.socket.send_and_close(stanza::device_removed());

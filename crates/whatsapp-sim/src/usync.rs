@@ -1,15 +1,16 @@
 //! The directory of accounts: their LIDs and devices.
 
 use crate::account::Account;
+use crate::address::{self, Address, Addressing};
 use crate::adv;
 use crate::clock;
 use crate::network_state::NetworkState;
-use crate::stanza::{self, attribute, content, parent};
+use crate::stanza::{attribute, content, parent};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
 /// Answers a `usync` query about users, by address or by phone number.
-pub(crate) fn answer(state: &mut NetworkState, usync: &NodeRef<'_>) -> Node {
+pub(crate) fn answer(state: &NetworkState, usync: &NodeRef<'_>) -> Node {
     let protocols: Vec<String> = usync
         .get_optional_child("query")
         .and_then(|query| query.children())
@@ -30,16 +31,35 @@ pub(crate) fn answer(state: &mut NetworkState, usync: &NodeRef<'_>) -> Node {
     answer.children([parent("result", protocols), parent("list", users)]).build()
 }
 
-fn entry(state: &mut NetworkState, asked: &NodeRef<'_>, protocols: &[String]) -> Node {
+fn entry(state: &NetworkState, asked: &NodeRef<'_>, protocols: &[String]) -> Node {
     let jid = attribute(asked, "jid");
     let phone = asked.get_optional_child("contact").and_then(content);
     let phone = phone.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let phone = phone.trim_start_matches('+');
-    let user = if jid.is_empty() { phone } else { stanza::user(&jid) };
-    let account = state.account_of(user);
-    let jid = if jid.is_empty() { format!("{user}@s.whatsapp.net") } else { jid.clone() };
-    let answers = protocols.iter().filter_map(|name| about(account.as_deref(), name, phone));
-    NodeBuilder::new("user").attr("jid", jid).children(answers).build()
+    let by_phone = jid.is_empty();
+    // A person's spelling of a number is resolved; an address must be exact.
+    let number = if by_phone {
+        state.number_of_contact(address::user(&phone))
+    } else {
+        state.number_of(address::user(&jid))
+    };
+    let account = number.and_then(|number| state.accounts.get(number));
+    let mut user = NodeBuilder::new("user");
+    user = match account {
+        Some(account) if by_phone => user.attr("jid", account.address(0, Addressing::Pn)),
+        Some(account) if is_lid(&jid) && !account.settings.number_hidden => {
+            user.attr("jid", jid).attr("pn_jid", account.address(0, Addressing::Pn))
+        }
+        None if by_phone => {
+            user.attr("jid", Address::format(address::user(&phone), 0, Addressing::Pn))
+        }
+        _ => user.attr("jid", jid),
+    };
+    let answers = protocols.iter().filter_map(|name| about(account, name, &phone));
+    user.children(answers).build()
+}
+
+fn is_lid(jid: &str) -> bool {
+    Address::parse(jid).is_some_and(|address| address.addressing == Addressing::Lid)
 }
 
 /// Returns the answer of one protocol about an account; `None` for unsupported protocols.
@@ -51,7 +71,8 @@ fn about(account: Option<&Account>, protocol: &str, phone: &str) -> Option<Node>
             Some(contact.bytes(phone.as_bytes()).build())
         }
         ("lid", Some(account)) => {
-            Some(NodeBuilder::new("lid").attr("val", format!("{}@lid", account.lid)).build())
+            let lid = account.address(0, Addressing::Lid);
+            Some(NodeBuilder::new("lid").attr("val", lid).build())
         }
         ("devices", Some(account)) => Some(devices(account)),
         ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", "0").build()),
