@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
-    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingSpec, Refusal, Snapshot,
-    Snapshots, Status,
+    Answer, Ask, Cancelled, Declaration, Health, LiveIdentity, LoggedOut, Logout, MessagesTaken,
+    PairingSpec, Question, Refusal, SendMessages, Snapshot, Snapshots, Status,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
@@ -57,6 +57,19 @@ impl NodeFixture {
         if let Some(node) = self.node.take() {
             node.stop().await;
         }
+    }
+
+    /// Stops the node and starts another one on the same data folder.
+    pub(crate) async fn restart(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop().await;
+        }
+        let settings = settings(self.data.path(), &self.router.url, &self.whatsapp.url(), 100);
+        let known = self.router.state().registrations.len();
+        let node = Node::start(settings).await.unwrap();
+        self.api = Api::new(node.address());
+        self.node = Some(node);
+        self.router.until("registered", |state| state.registrations.len() > known).await;
     }
 
     /// Links a session by QR code, and waits until it is working.
@@ -192,6 +205,34 @@ impl Api {
 
     pub(crate) async fn identity(&self, session: &str) -> Result<LiveIdentity, Refusal> {
         self.call(Method::GET, &format!("/sessions/{session}/identity"), None::<&()>).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        session: &str,
+        messages: &SendMessages,
+    ) -> Result<MessagesTaken, Refusal> {
+        self.call(Method::POST, &format!("/sessions/{session}/messages"), Some(messages)).await
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        session: &str,
+        epoch: u64,
+        outbox: &str,
+    ) -> Result<Cancelled, Refusal> {
+        let path = format!("/sessions/{session}/messages/{outbox}?epoch={epoch}");
+        self.call(Method::DELETE, &path, None::<&()>).await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        session: &str,
+        epoch: u64,
+        ask: Question,
+    ) -> Result<Answer, Refusal> {
+        let body = Ask { epoch, ask };
+        self.call(Method::POST, &format!("/sessions/{session}:ask"), Some(&body)).await
     }
 
     pub(crate) async fn health(&self) -> Health {
