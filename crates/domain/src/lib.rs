@@ -52,6 +52,7 @@ pub mod access;
 mod api_key;
 mod audit;
 mod caller;
+mod chat;
 mod cleanup;
 pub mod commit;
 mod deadlines;
@@ -62,8 +63,11 @@ pub mod gateway;
 mod id;
 mod idempotency;
 mod link_attempt;
+mod message;
+mod messaging;
 mod operators;
 mod orphan;
+mod outbox;
 pub mod ports;
 mod rate_quota;
 pub mod reconcile;
@@ -83,6 +87,10 @@ pub use api_key::{
 };
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
+pub use chat::{
+    model::{Chat, ChatId, ChatKind, ChatTimer},
+    service::{ChatQuery, Chats, ShownChat},
+};
 pub use cleanup::Cleanup;
 pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
@@ -91,7 +99,9 @@ pub use event::{
     Event,
     field_spec::{EventFieldShape, EventFieldSpec, EventFieldType},
     fields::{EventFields, EventValue, Omittable},
+    message_fields::{EventFailure, EventLevel, EventMedia, EventQuote},
     payload::{EventName, EventPayload},
+    stream::EventStream,
 };
 pub use feed::{
     filter::{EventPattern, FeedFilter, FeedRights, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS},
@@ -102,22 +112,53 @@ pub use gateway::{
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
-pub use id::{AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId};
+pub use id::{
+    AttemptId, EventId, GatewayId, KeyId, OrganizationId, OutboxId, SessionId, UserId, WaMessageId,
+    WebhookId,
+};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
+pub use message::{
+    address::ChatAddress,
+    details::{AddonTarget, MediaInfo, MessageDetails, QuotedMessage},
+    kind::{MessageDirection, MessageKind, MessageSource},
+    list::{ChatFilter, MessageFilter},
+    model::{Message, MessageFlags, MessageId, MessageSender},
+    reference::ChatReference,
+    service::{MessageNarrowing, MessageQuery, Messages, ShownMessage},
+    state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
+};
+pub use messaging::{
+    change::{
+        AcceptanceKey, ChatMerge, MessageUpdate, MessagingChange, MessagingCommit, NewOutboxEntry,
+        RecoveredContent,
+    },
+    journal::{
+        AddressPair, ContactFact, InboundMessage, InboundReceipt, JournalDelivery, JournalFact,
+        JournalItem, JournalName, MessageOrigin, ReceiptLevel, SendOutcome, SendResult, ServerAck,
+        TimerFact, UndecryptableMessage,
+    },
+    service::{JournalPorts, Journals, RefusedDelivery, TakenJournal},
+    state::{
+        ChatName, ChatNameText, MessageHeader, MessagingLookup, MessagingState, SessionMessaging,
+    },
+};
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
+pub use outbox::model::{OutboxEntry, OutboxState};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
     change::Change,
+    message_storage::MessageStorage,
     model::Session,
     observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},
     pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode},
     partial_session::PartialSession,
     service::{SessionIdentity, SessionPorts, Sessions},
     settings::{
-        MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
+        DEFAULT_RATE_PER_HOUR, DEFAULT_RATE_PER_MIN, DEFAULT_RETENTION_DAYS, MAX_LABEL,
+        MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, MAX_RETENTION_DAYS, Settings,
         SettingsPatch,
     },
     settings_field::SettingsField,

@@ -90,7 +90,11 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     let feed = feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
-        notifier: Arc::new(RouterNotifier::new(store.clone(), feed.clone())),
+        notifier: Arc::new(RouterNotifier::new(
+            store.clone(),
+            store.messaging_versions(),
+            feed.clone(),
+        )),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),

@@ -28,6 +28,9 @@ pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod feed;
 pub(crate) mod keyset;
+pub(crate) mod messages;
+pub(crate) mod messaging;
+pub(crate) mod number_keyset;
 pub(crate) mod numbered;
 pub(crate) mod parameters;
 #[cfg(test)]

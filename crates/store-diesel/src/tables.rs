@@ -3,6 +3,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod claims;
 pub(crate) mod clock;
+pub(crate) mod content;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_flush;
@@ -14,6 +15,8 @@ pub(crate) mod idempotency;
 pub(crate) mod idempotency_insert;
 pub(crate) mod key_directory;
 pub(crate) mod link_attempts;
+pub(crate) mod messages;
+pub(crate) mod messaging;
 pub(crate) mod nodes;
 pub(crate) mod orphans;
 pub(crate) mod quotas;

@@ -26,6 +26,8 @@ pub use store::{
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
+    messages::{ChatPage, MessagePage, MessageStore},
+    messaging::MessagingStore,
     nodes::{NodeStore, OrphanStore},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use crate::{
     api_key::service::ApiKeys,
     caller::{Actor, Caller, Capabilities, Reach},
+    chat::service::Chats,
     deadlines::Deadlines,
     gateway::{
         leases::Leases,
         service::{Nodes, Registration},
     },
     id::{GatewayId, OrganizationId, UserId},
+    message::service::Messages,
+    messaging::service::{JournalPorts, Journals},
     ports::environment::Environment,
     session::{
         model::Session,
@@ -58,6 +61,12 @@ pub struct World {
     pub keys: ApiKeys,
     /// Use cases of nodes.
     pub nodes: Nodes,
+    /// Use cases of the journals of nodes.
+    pub journals: Journals,
+    /// Use cases of readers of chats.
+    pub chats: Chats,
+    /// Use cases of readers of messages.
+    pub messages: Messages,
     /// Use cases of webhooks.
     pub webhooks: Webhooks,
     /// The sender of webhook requests.
@@ -111,7 +120,15 @@ impl World {
             notifier.clone(),
             deadlines.clone(),
         );
+        let journals = JournalPorts {
+            store: store.clone(),
+            environment: environment.clone(),
+            notifier: notifier.clone(),
+        };
         let world = Self {
+            journals: Journals::new(journals),
+            chats: Chats::new(store.clone()),
+            messages: Messages::new(store.clone()),
             sessions: Sessions::new(ports, deadlines.clone()),
             keys: ApiKeys::new(
                 store.clone(),

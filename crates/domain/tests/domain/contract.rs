@@ -19,6 +19,35 @@ macro_rules! memory_passes {
     };
 }
 
+macro_rules! memory_passes_with_messages {
+    ($($claim:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $claim() {
+                let environment = domain::testing::TestEnvironment::new();
+                contract::$claim(std::sync::Arc::new(Memory::new()), environment).await;
+            }
+        )+
+    };
+}
+
+memory_passes_with_messages!(
+    delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged,
+    existing_id_of_another_sender_changes_no_message,
+    chats_of_one_person_become_one,
+    receipts_raise_levels_only,
+    reading_elsewhere_lowers_the_unread_count,
+    undecryptable_message_is_recovered_once,
+    every_kind_of_message_is_stored,
+    newest_timer_of_a_chat_is_kept,
+    deliveries_of_other_sessions_are_stored_or_dropped,
+    concurrent_deliveries_are_all_stored,
+    message_pages_cover_every_message_once,
+    chat_pages_follow_activity,
+    messages_are_visible_within_scope_only,
+);
+
 memory_passes!(
     session_round_trips_in_every_field,
     guarded_write_happens_once,

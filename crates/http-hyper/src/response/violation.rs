@@ -47,6 +47,8 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::Setting(SettingsField::PresenceTyping) => "presenceTyping",
         FieldPath::Setting(SettingsField::RatePerMin) => "ratePerMin",
         FieldPath::Setting(SettingsField::RatePerHour) => "ratePerHour",
+        FieldPath::Setting(SettingsField::Messages) => "messages",
+        FieldPath::Setting(SettingsField::RetentionDays) => "retentionDays",
         FieldPath::Setting(SettingsField::Metadata) => "metadata",
         FieldPath::Phone => "phone",
         FieldPath::KeyName => "name",

@@ -43,20 +43,21 @@ pub(crate) fn with_payloads(mut event: Value) -> Value {
     event
 }
 
-/// Returns the schema of a kind's payload. A later version may add fields.
+/// Returns the schema of a kind's payload.
 fn payload(name: EventName) -> Value {
-    let fields = name.fields();
+    let mut schema = object(&name.fields());
+    schema["title"] = name.as_str().into();
+    schema["description"] = name.description().into();
+    schema
+}
+
+/// Returns the schema of an object with these fields. A later version may add fields.
+fn object(fields: &[EventFieldSpec]) -> Value {
     let required = fields.iter().filter(|field| !field.shape.optional);
     let required: Vec<_> = required.map(|field| field.name).collect();
     let properties: Map<_, _> =
         fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
-    json!({
-        "type": "object",
-        "title": name.as_str(),
-        "description": name.description(),
-        "properties": properties,
-        "required": required,
-    })
+    json!({ "type": "object", "properties": properties, "required": required })
 }
 
 fn property(field: &EventFieldSpec) -> Value {
@@ -70,6 +71,12 @@ fn property(field: &EventFieldSpec) -> Value {
             let one = names.join("|");
             json!({ "type": "string", "pattern": format!("^({one})( ({one}))*$") })
         }
+        EventFieldType::Flag => json!({ "type": "boolean" }),
+        EventFieldType::Range(least, most) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        EventFieldType::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        EventFieldType::Object(fields) => object(fields),
     };
     if *nullable {
         schema["type"] = json!([schema["type"], "null"]);

@@ -1,6 +1,6 @@
 //! Parts of schemas that the types of requests and responses cannot state: bounds and enumerations.
 
-use domain::{Capability, Desired, EventName, ReasonCode, Status};
+use domain::{Capability, Desired, EventName, EventStream, MessageStorage, ReasonCode, Status};
 use serde_json::{Value, json};
 use utoipa::openapi::{
     Ref, RefOr,
@@ -32,11 +32,11 @@ pub(crate) fn flag(about: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::new(Type::Boolean)).description(Some(about))
 }
 
-/// Returns the schema of a whole number between 1 and `most`, or null.
+/// Returns the schema of a whole number between 0 and `most`, or null.
 pub(crate) fn count_or_null(about: &str, most: u32) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(or_null(Type::Integer))
-        .minimum(Some(1))
+        .minimum(Some(0))
         .maximum(Some(most))
         .description(Some(about))
 }
@@ -97,12 +97,19 @@ pub(crate) fn event_name() -> Schema {
     enumeration("The name of the event.", &EventName::ALL.map(EventName::as_str))
 }
 
+pub(crate) fn message_storage() -> Schema {
+    enumeration(
+        "Which parts of messages stay stored.",
+        &MessageStorage::ALL.map(MessageStorage::as_str),
+    )
+}
+
 pub(crate) fn envelope() -> Schema {
     enumeration("The version of this envelope.", &["v1"])
 }
 
 pub(crate) fn stream() -> Schema {
-    enumeration("The stream of the event.", &["session"])
+    enumeration("The stream of the event.", &EventStream::ALL.map(EventStream::as_str))
 }
 
 /// Returns the reference to the schema of every payload.

@@ -2,8 +2,8 @@
 //! reader's input.
 
 use domain::{
-    MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
-    SettingsPatch,
+    DEFAULT_RETENTION_DAYS, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
+    MAX_RATE, MAX_RETENTION_DAYS, MessageStorage, Settings, SettingsPatch,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -17,7 +17,9 @@ use utoipa::{
 use super::example::example_is_sample;
 use crate::{
     request::fields::Fields,
-    wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
+    wire::schema::{
+        NO_NUL, count_or_null, enumeration_or_null, flag, object, or_null, text, text_or_null,
+    },
 };
 
 /// The request to create a session. Every field is optional.
@@ -69,8 +71,30 @@ fn settable(about: &str, label: ObjectBuilder) -> ObjectBuilder {
         .property("label", label.max_length(Some(MAX_LABEL)).pattern(Some(NO_NUL)))
         .property("autoRead", flag("Mark incoming messages as read."))
         .property("presenceTyping", flag("Show \"typing…\" before a message is sent."))
-        .property("ratePerMin", count_or_null("Maximum number of messages per minute.", MAX_RATE))
-        .property("ratePerHour", count_or_null("Maximum number of messages per hour.", MAX_RATE))
+        .property(
+            "ratePerMin",
+            count_or_null(
+                "Maximum number of messages per minute; null for 20, 0 for no limit.",
+                MAX_RATE,
+            ),
+        )
+        .property(
+            "ratePerHour",
+            count_or_null(
+                "Maximum number of messages per hour; null for 600, 0 for no limit.",
+                MAX_RATE,
+            ),
+        )
+        .property("messages", enumeration_or_null(MESSAGES, &storages()))
+        .property("retentionDays", count_or_null(RETENTION_DAYS, MAX_RETENTION_DAYS))
+}
+
+const MESSAGES: &str = "Which parts of messages stay stored: whole messages; without bodies and contents after a day; \
+    or nothing after a day. Null for `full`.";
+const RETENTION_DAYS: &str = "Days after which messages are removed; 0 for never, null for 90.";
+
+fn storages() -> [&'static str; MessageStorage::ALL.len()] {
+    MessageStorage::ALL.map(MessageStorage::as_str)
 }
 
 fn metadata(value: ObjectBuilder, kind: impl Into<SchemaType>) -> ObjectBuilder {
@@ -96,6 +120,8 @@ impl SessionSpec {
             "presenceTyping": true,
             "ratePerMin": 20,
             "ratePerHour": null,
+            "messages": "full",
+            "retentionDays": 90,
             "metadata": { "branch": "north" },
             "start": true
         })
@@ -108,6 +134,12 @@ impl SessionSpec {
             presence_typing: fields.flag("presenceTyping").unwrap_or_default(),
             rate_per_min: fields.count("ratePerMin", MAX_RATE),
             rate_per_hour: fields.count("ratePerHour", MAX_RATE),
+            messages: fields
+                .choice_or_null("messages", MessageStorage::parse, &storages())
+                .unwrap_or_default(),
+            retention_days: fields
+                .count("retentionDays", MAX_RETENTION_DAYS)
+                .unwrap_or(DEFAULT_RETENTION_DAYS),
             metadata: fields.texts("metadata"),
         };
         // Values of the right type may exceed a bound, which is reported with the other faults.
@@ -134,6 +166,8 @@ impl SessionPatch {
             presence_typing: fields.flag("presenceTyping"),
             rate_per_min: fields.count_change("ratePerMin", MAX_RATE),
             rate_per_hour: fields.count_change("ratePerHour", MAX_RATE),
+            messages: fields.choice_change("messages", MessageStorage::parse, &storages()),
+            retention_days: fields.count_change("retentionDays", MAX_RETENTION_DAYS),
             clear_metadata: metadata.is_none(),
             metadata: metadata.unwrap_or_default(),
         };

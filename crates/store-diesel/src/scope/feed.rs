@@ -8,7 +8,7 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool},
 };
-use domain::{EventName, FeedRights};
+use domain::{EventName, EventStream, FeedRights};
 
 use crate::{
     schema::{events, feed_floors},
@@ -28,6 +28,9 @@ pub(super) const POSITION: &str = "(position + 0)";
 /// statements over all organizations state it, so that no other statement can use the index (ADR
 /// 0017).
 const IN_FEED_OF_ALL: &str = "position > 0 AND sequence >= 0";
+
+/// The streams of events.
+const STREAMS: [&str; 2] = [EventStream::Session.as_str(), EventStream::Messages.as_str()];
 
 /// A range of positions: after the first, up to the second.
 #[derive(Clone, Copy)]
@@ -102,10 +105,11 @@ pub(crate) fn feed_event<'a>(feed: &'a FeedParams, id: &'a str) -> _ {
     let only: &'a [String] = feed.scope.only.as_slice();
     let kinds: &'a [&'static str] = feed.kinds.as_slice();
     let everything: Flag = flag(feed.scope.everything);
+    let streams: &'static [&'static str] = &STREAMS;
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::stream.eq("session"))
+        .filter(events::stream.eq_any(streams))
         .filter(events::id.eq(id))
         .filter(everything.nullable().or(events::session.eq_any(only)))
         .filter(events::name.eq_any(kinds))

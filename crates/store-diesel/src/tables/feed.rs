@@ -71,7 +71,7 @@ impl Feed for Database {
             Some((last, _)) if full => position(*last)?,
             _ => until,
         };
-        Ok(FeedPage { events: feed_events(rows), until })
+        Ok(FeedPage { events: self.whole_events(rows).await?, until })
     }
 }
 
@@ -115,7 +115,7 @@ impl OrganizationFeed for Database {
             })
             .await?;
         let Some((end, rows)) = found else { return Ok(None) };
-        Ok(Some(FeedPage { events: feed_events(rows), until: position(end)? }))
+        Ok(Some(FeedPage { events: self.whole_events(rows).await?, until: position(end)? }))
     }
 
     async fn position_of(
@@ -162,6 +162,18 @@ impl OrganizationFeed for Database {
 }
 
 impl Database {
+    /// Returns the readable events of rows, with the content of their messages.
+    pub(crate) async fn whole_events(
+        &self,
+        rows: Vec<(i64, EventRow)>,
+    ) -> PortResult<Vec<FeedEvent>> {
+        let events = feed_events(rows);
+        if events.iter().all(|found| found.event.payload.message().is_none()) {
+            return Ok(events);
+        }
+        self.run(|database| async move { database.with_contents(events).await }).await
+    }
+
     /// Returns the position up to which the organization's events were removed; 0 before the first
     /// removal.
     fn feed_floor<'a>(&'a self, feed: &'a FeedParams) -> BoxFuture<'a, Result<i64, StoreError>> {
@@ -190,7 +202,7 @@ fn position(number: i64) -> Result<FeedPosition, StoreError> {
     Ok(FeedPosition::from_number(number))
 }
 
-pub(crate) fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
+fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
     let event = |(number, row): (i64, EventRow)| {
         let event = position(number)
             .and_then(|position| Ok(FeedEvent { position, event: Event::try_from(row)? }));

@@ -72,6 +72,34 @@ suites!(
     first_position_is_found_by_time,
 );
 
+macro_rules! suites_of_messages {
+    ($($suite:ident),+ $(,)?) => {
+        $(
+            async fn $suite(test_db: TestDatabase) {
+                let store = Arc::new(test_db.open().await);
+                contract::$suite(store, TestEnvironment::new()).await;
+            }
+        )+
+    };
+}
+
+suites_of_messages!(
+    delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged,
+    existing_id_of_another_sender_changes_no_message,
+    chats_of_one_person_become_one,
+    receipts_raise_levels_only,
+    reading_elsewhere_lowers_the_unread_count,
+    undecryptable_message_is_recovered_once,
+    every_kind_of_message_is_stored,
+    newest_timer_of_a_chat_is_kept,
+    deliveries_of_other_sessions_are_stored_or_dropped,
+    concurrent_deliveries_are_all_stored,
+    message_pages_cover_every_message_once,
+    chat_pages_follow_activity,
+    messages_are_visible_within_scope_only,
+);
+
 macro_rules! suites_with_quotas {
     ($($suite:ident),+ $(,)?) => {
         $(
@@ -106,6 +134,20 @@ async fn key_pages_cover_every_key_once(test_db: TestDatabase) {
 }
 
 on_both!(
+    delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged,
+    existing_id_of_another_sender_changes_no_message,
+    chats_of_one_person_become_one,
+    receipts_raise_levels_only,
+    reading_elsewhere_lowers_the_unread_count,
+    undecryptable_message_is_recovered_once,
+    every_kind_of_message_is_stored,
+    newest_timer_of_a_chat_is_kept,
+    deliveries_of_other_sessions_are_stored_or_dropped,
+    concurrent_deliveries_are_all_stored,
+    message_pages_cover_every_message_once,
+    chat_pages_follow_activity,
+    messages_are_visible_within_scope_only,
     session_round_trips_in_every_field,
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,

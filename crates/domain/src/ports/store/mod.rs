@@ -11,6 +11,8 @@ pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod messages;
+pub(crate) mod messaging;
 pub(crate) mod nodes;
 pub(crate) mod position;
 pub(crate) mod sessions;

@@ -11,9 +11,11 @@ mod fairness;
 mod feed;
 mod fixtures;
 mod idempotency;
+mod inbound_messages;
 mod isolation;
 mod keys;
 mod link_attempt;
+mod message_lists;
 mod nodes;
 mod orphans;
 mod quotas;
@@ -46,6 +48,14 @@ pub use idempotency::{
     idempotency_record_is_invisible_to_other_organizations,
     idempotency_record_is_stored_once_until_it_expires,
 };
+pub use inbound_messages::{
+    chats_of_one_person_become_one, concurrent_deliveries_are_all_stored,
+    delivered_message_is_stored_once, deliveries_leave_the_session_unchanged,
+    deliveries_of_other_sessions_are_stored_or_dropped, every_kind_of_message_is_stored,
+    existing_id_of_another_sender_changes_no_message, newest_timer_of_a_chat_is_kept,
+    reading_elsewhere_lowers_the_unread_count, receipts_raise_levels_only,
+    undecryptable_message_is_recovered_once,
+};
 pub use isolation::{
     cross_organization_writes_are_rejected, existing_id_is_not_inserted_again,
     out_of_scope_write_finds_no_session,
@@ -56,6 +66,10 @@ pub use keys::{
     key_pages_cover_every_key_once, key_validity_needs_no_digest,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
+pub use message_lists::{
+    chat_pages_follow_activity, message_pages_cover_every_message_once,
+    messages_are_visible_within_scope_only,
+};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
 pub use orphans::{
     adopted_orphan_continues_the_events_of_its_id, orphan_is_returned_once_and_listed_while_held,

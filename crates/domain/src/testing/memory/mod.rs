@@ -6,6 +6,8 @@ mod events;
 mod feed;
 mod idempotency;
 mod keys;
+mod messages;
+mod messaging;
 mod nodes;
 mod operators;
 mod orphans;

@@ -1,0 +1,3 @@
+//! The outbox: messages that callers gave berth to send.
+
+pub(crate) mod model;
