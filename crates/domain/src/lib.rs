@@ -56,6 +56,7 @@ mod chat;
 mod cleanup;
 pub mod commit;
 mod deadlines;
+mod erasure;
 mod error;
 mod event;
 mod feed;
@@ -94,6 +95,7 @@ pub use chat::{
 pub use cleanup::Cleanup;
 pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
+pub use erasure::service::{ErasedKind, Erasure, ErasurePorts, ErasureStep};
 pub use error::{Error, Result};
 pub use event::{
     Event,

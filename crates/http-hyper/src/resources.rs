@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ApiKeys, Audit, Operators, Sessions, Webhooks, ports::Environment};
+use domain::{ApiKeys, Audit, Chats, Messages, Operators, Sessions, Webhooks, ports::Environment};
 
 use crate::{
     readiness::{Exposition, Readiness},
@@ -13,6 +13,8 @@ use crate::{
 /// The dependencies of handlers; one value for all listeners of an API.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
+    pub(crate) chats: Chats,
+    pub(crate) messages: Messages,
     pub(crate) keys: ApiKeys,
     pub(crate) webhooks: Webhooks,
     pub(crate) audit: Audit,

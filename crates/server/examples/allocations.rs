@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
-    ApiKeys, Audit, Caller, Capability, Deadlines, KeyId, KeySpec, Leases, Operators,
-    OrganizationId, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
+    ApiKeys, Audit, Caller, Capability, Chats, Deadlines, KeyId, KeySpec, Leases, Messages,
+    Operators, OrganizationId, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
     testing::{FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment, TestNotifier},
 };
@@ -97,6 +97,8 @@ impl Served {
         });
         let api = Api::new(ApiDependencies {
             sessions,
+            chats: Chats::new(store.clone()),
+            messages: Messages::new(store.clone()),
             keys,
             webhooks,
             audit: Audit::new(store.clone()),

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
-    ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
-    WebhookPorts, Webhooks,
+    ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, Messages, Nodes,
+    Operators, SessionPorts, Sessions, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -86,7 +86,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
-    let store = Arc::new(database.clone());
+    let store = Arc::new(database.clone().with_sealer(sealer.clone()));
     let feed = feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
@@ -116,6 +116,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     Ok(Parts {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
+            chats: Chats::new(adapters.store.clone()),
+            messages: Messages::new(adapters.store.clone()),
             keys: adapters.keys(),
             webhooks: adapters.webhooks(),
             audit: Audit::new(adapters.store.clone()),
@@ -136,7 +138,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
                 ticket_secret: secrets.ticket,
             },
         }),
-        nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
+        nodes: NodeApi::new(adapters.nodes(), adapters.journals(), node_tokens, environment),
         worker: adapters.worker(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
@@ -226,6 +228,15 @@ impl Adapters {
             self.notifier.clone(),
             self.deadlines.clone(),
         )
+    }
+
+    /// Returns the use cases of the journals of nodes.
+    fn journals(&self) -> Journals {
+        Journals::new(JournalPorts {
+            store: self.store.clone(),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        })
     }
 
     /// Returns the dispatcher of webhooks.

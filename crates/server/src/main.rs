@@ -16,6 +16,7 @@ mod metrics;
 mod notifier;
 mod only_server;
 mod organization_tags;
+mod organizations;
 mod orphans;
 mod readiness;
 mod router;
@@ -64,6 +65,7 @@ async fn run() -> Result<()> {
         Some(Command::Key(command)) => keys::run(command).await,
         Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
+        Some(Command::Organization(command)) => organizations::run(command).await,
         Some(Command::Serve(flags)) => Box::pin(serve(*flags)).await,
         None => Box::pin(serve(flags)).await,
     }

@@ -70,6 +70,10 @@ fn describe() {
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
     );
+    describe_gauge!(
+        "berth_messages_unsealed",
+        "1 while no seal key is configured and messages are stored in plain text, else 0"
+    );
     describe_counter!(
         "berth_store_rows_skipped_total",
         "rows that bulk reads skipped because they are unreadable, by table"
@@ -158,6 +162,11 @@ fn describe_gateways() {
         "berth_gateway_orphans",
         "sessions that the gateway holds keys of and that are not in the database"
     );
+    describe_gauge!(
+        "berth_gateway_journal_items",
+        "items of the gateway's journal that the router has not acknowledged"
+    );
+    describe_gauge!("berth_gateway_journal_oldest_seconds", "age of the oldest of these items");
     describe_counter!(
         "berth_node_reports_refused_total",
         "reports of nodes that the store cannot store, by gateway"

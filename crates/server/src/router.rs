@@ -86,6 +86,7 @@ impl Router {
         let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
+        seal::report_unsealed(&sealer);
         let secrets = Secrets {
             cursor: database.secret("cursor", rand::random()).await?,
             tag: database.secret("group", rand::random()).await?,

@@ -26,6 +26,7 @@ use crate::{
 pub(crate) mod counts;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
+pub(crate) mod erasure;
 pub(crate) mod feed;
 pub(crate) mod keyset;
 pub(crate) mod messages;

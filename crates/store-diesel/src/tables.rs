@@ -7,6 +7,7 @@ pub(crate) mod content;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_flush;
+pub(crate) mod erasure;
 pub(crate) mod event_retention;
 pub(crate) mod events;
 pub(crate) mod feed;

@@ -48,9 +48,8 @@ pub(crate) fn send_lid_mappings(network: &Network, state: &mut NetworkState, num
         pn_to_lid_mappings: partners.iter().filter_map(mapping).collect(),
         chat_db_migration_timestamp: Some(clock::seconds()),
     };
-    let sync = LIDMigrationMappingSyncMessage {
-        encoded_mapping_payload: Some(payload.encode_to_vec()),
-    };
+    let sync =
+        LIDMigrationMappingSyncMessage { encoded_mapping_payload: Some(payload.encode_to_vec()) };
     let message = protocol(ProtocolMessage {
         r#type: Some(Type::LID_MIGRATION_MAPPING_SYNC),
         lid_migration_mapping_sync_message: MessageField::some(sync),

@@ -112,7 +112,9 @@ impl Simulator {
         match state.accounts.get(number) {
             Some(account) if account.name == name => return Ok((phone, false)),
             Some(_) => return Err(PhoneError::PhoneExists),
-            None if state.number_of_contact(number).is_some() => return Err(PhoneError::AliasTaken),
+            None if state.number_of_contact(number).is_some() => {
+                return Err(PhoneError::AliasTaken);
+            }
             None if state.accounts.len() >= self.network.config.max_phones => {
                 return Err(PhoneError::TooManyPhones);
             }

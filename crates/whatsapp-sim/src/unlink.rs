@@ -32,8 +32,7 @@ pub(crate) fn on_client_request(
         return refusal(id, 403, "forbidden");
     }
     let asked = address::device(&jid);
-    let removed: Vec<_> =
-        account.devices.extract_if(.., |id, _| all || *id == asked).collect();
+    let removed: Vec<_> = account.devices.extract_if(.., |id, _| all || *id == asked).collect();
     for (id, _) in &removed {
         account.signal.forget(&(login.number.clone(), *id));
     }

@@ -22,6 +22,8 @@ WHO = {who["name"]: who["fixedHeaders"][0] for who in json.load(open(os.environ[
 CREDENTIAL_A, CREDENTIAL_B = ({who["name"]: who["value"]} for who in (WHO["a"], WHO["b"]))
 # A session that is linked to a phone, where there can be one.
 LINKED = os.environ.get("BERTH_WALK_LINKED", "")
+# A chat and a message of that session, where there can be one.
+CHAT, MESSAGE = os.environ.get("BERTH_WALK_CHAT", ""), os.environ.get("BERTH_WALK_MESSAGE", "")
 # On a deployment in use WhatsApp is real: no request asks a phone to link.
 GENTLY = os.environ.get("BERTH_WALK_GENTLY", "") == "1"
 
@@ -174,8 +176,16 @@ def thing_that_is_there(case):
             continue
         if LINKED and needs_phone:
             case.path_parameters[kind] = LINKED
+        elif kind == "session" and CHAT and below_session(case):
+            case.path_parameters.update(session=LINKED, **below_session(case))
         elif id not in things:
             case.path_parameters[kind] = one_of_ours(kind)
+
+
+def below_session(case):
+    # Chats and messages are not created by requests.
+    known = {"chat": CHAT, "message": MESSAGE}
+    return {kind: known[kind] for kind in case.path_parameters if kind in known}
 
 
 def key_for_now(case):
@@ -313,6 +323,8 @@ class every_operation_succeeds_and_refuses:
         for name, statuses in sorted(told.items()):
             print(f"  {name:<22}", " ".join(f"{status}×{count}" for status, count in sorted(statuses.items())))
         unlinked = set() if LINKED else {"session_identity", "session_start", "session_restart"}
+        if not CHAT:
+            unlinked |= {"chat_view", "message_list", "message_view"}
         # They need a receiver that has failed.
         unlinked |= {"dead_letter_replay", "dead_letter_skip"}
         never = [name for name, told_of in told.items() if not any(200 <= status < 300 for status in told_of)]

@@ -40,6 +40,11 @@ impl Phones {
         Self { control: Api::new(url, None) }
     }
 
+    /// Returns a client of the control interface.
+    pub fn control(&self) -> &Api {
+        &self.control
+    }
+
     /// Returns whether the control interface answers.
     pub fn answers(&self) -> Result<bool> {
         Ok(self.control.get("/trust-anchor")?.status == 200)

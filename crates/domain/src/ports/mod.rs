@@ -22,6 +22,7 @@ pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     data_keys::{DataKey, DataKeyStore},
     deliveries::DeliveryStore,
+    erasure::{ErasedRows, ErasureStore},
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,

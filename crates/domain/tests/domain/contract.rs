@@ -97,6 +97,8 @@ memory_passes!(
     waiting_deliveries_are_found,
     webhook_is_visible_to_its_organization_only,
     webhook_pages_cover_every_webhook_once,
+    erasure_removes_the_rows_of_one_organization,
+    unfinished_deletions_are_counted,
     replay_and_restart_change_the_progress,
     first_position_is_found_by_time,
 );

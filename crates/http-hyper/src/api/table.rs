@@ -11,8 +11,8 @@ use super::{
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, pairing, sessions, webhook_actions,
-    webhook_reports, webhooks, whoami,
+    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sessions,
+    webhook_actions, webhook_reports, webhooks, whoami,
 };
 
 /// The operations of callers.
@@ -63,6 +63,30 @@ pub(crate) static API: &[Operation] = &[
     )
     .waits()
     .documented_by(&sessions::SESSION_LOGOUT),
+    get("/api/v1/sessions/{session}/chats", "chat_list", Requires::Read, &messages::chats)
+        .query(&["limit", "cursor", "account", "unread"])
+        .documented_by(&messages::CHAT_LIST),
+    get("/api/v1/sessions/{session}/chats/{chat}", "chat_view", Requires::Read, &messages::chat)
+        .documented_by(&messages::CHAT_VIEW),
+    get(
+        "/api/v1/sessions/{session}/chats/{chat}/messages",
+        "message_list",
+        Requires::Read,
+        &messages::of_chat,
+    )
+    .query(&["limit", "cursor", "direction", "since", "until"])
+    .documented_by(&messages::MESSAGE_LIST),
+    get("/api/v1/sessions/{session}/messages", "message_list_all", Requires::Read, &messages::list)
+        .query(&["limit", "cursor", "direction", "since", "until", "status", "reference"])
+        .documented_by(&messages::MESSAGE_LIST_ALL),
+    get(
+        "/api/v1/sessions/{session}/messages/{message}",
+        "message_view",
+        Requires::Read,
+        &messages::view,
+    )
+    .query(&["chat", "sender"])
+    .documented_by(&messages::MESSAGE_VIEW),
     get("/api/v1/api-keys", "api_key_list", Requires::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
         .documented_by(&api_keys::API_KEY_LIST),

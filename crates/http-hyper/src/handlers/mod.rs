@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod docs;
 pub(crate) mod event_streams;
 pub(crate) mod health;
+pub(crate) mod messages;
 pub(crate) mod pairing;
 pub(crate) mod sessions;
 pub(crate) mod webhook_actions;

@@ -47,6 +47,8 @@ fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure>
     let things = [
         ("{session}", &SESSION_NOT_FOUND),
         ("{key}", &KEY_NOT_FOUND),
+        ("{chat}", &CHAT_NOT_FOUND),
+        ("{message}", &MESSAGE_NOT_FOUND),
         ("{webhook}", &WEBHOOK_NOT_FOUND),
         ("{deadLetter}", &DEAD_LETTER_NOT_FOUND),
     ];
@@ -95,6 +97,17 @@ static KEY_NOT_FOUND: Failure = Failure::new(
     "`not_found`: no such key in your organization. The response is the same, byte for byte, for a missing \
      or revoked key and for one of another organization.",
     || Error::NotFound { noun: "API key" }.into(),
+);
+
+static CHAT_NOT_FOUND: Failure =
+    Failure::new("ChatNotFound", "`not_found`: the session has no such chat.", || {
+        Error::NotFound { noun: "chat" }.into()
+    });
+
+static MESSAGE_NOT_FOUND: Failure = Failure::new(
+    "MessageNotFound",
+    "`not_found`: the session has no such message, or the message was removed.",
+    || Error::NotFound { noun: "message" }.into(),
 );
 
 static WEBHOOK_NOT_FOUND: Failure = Failure::new(

@@ -49,6 +49,8 @@ const fn permission_text(requires: Requires) -> &'static str {
         Requires::AnyCapability => {
             "\n\nNeeds any capability. Each kind of event needs the capability that the table of events names."
         }
+        Requires::Read => "\n\nNeeds the capability `read`.",
+        Requires::Send => "\n\nNeeds the capability `send`.",
         Requires::Manage => "\n\nNeeds the capability `manage`.",
         Requires::ManageAll => {
             "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \

@@ -1,6 +1,8 @@
 //! The parameters of operations: in path, query and headers. A parameter is described once; one
 //! that means something else in an operation is described for that operation too.
 
+mod messages;
+
 use domain::{EventName, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS, Status};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -37,6 +39,11 @@ impl ParameterLocation {
     }
 }
 
+/// Returns every parameter.
+fn all() -> impl Iterator<Item = &'static Parameter> {
+    PARAMETERS.iter().chain(&messages::PARAMETERS)
+}
+
 /// Returns references to the parameters of an operation; `None` for a parameter without a
 /// description.
 pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
@@ -62,7 +69,7 @@ pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
 }
 
 fn reference(row: &Operation, location: ParameterLocation, name: &str) -> Option<Value> {
-    let named = PARAMETERS.iter().filter(|it| it.location == location && it.name == name);
+    let named = all().filter(|it| it.location == location && it.name == name);
     let applying = named.filter(|it| it.only.is_empty() || it.only.contains(&row.name));
     // A description for the operation precedes the general one.
     let known = applying.max_by_key(|known| !known.only.is_empty())?;
@@ -87,7 +94,7 @@ fn event_patterns() -> Vec<String> {
 
 /// Returns the descriptions of all parameters.
 pub(super) fn components() -> Value {
-    let all = PARAMETERS.iter().map(|parameter| {
+    let all = all().map(|parameter| {
         let full = json!({
             "name": parameter.name,
             "in": parameter.location.name(),

@@ -1,10 +1,8 @@
 //! Events as the audit log shows them.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use domain::{
-    Actor, Event, EventId, EventName, EventStream, EventValue, SessionId,
+    Actor, Event, EventFields, EventId, EventName, EventStream, EventValue, SessionId,
     ports::{EventFilter, EventPage},
 };
 use serde::Serialize;
@@ -49,7 +47,7 @@ pub struct EventView {
     pub organization: String,
     /// The time of the event.
     pub timestamp: i64,
-    /// The stream of the event: `session` or `messages`.
+    /// The stream of the event: `session`, or `messages` for events of chats and messages.
     #[schema(schema_with = schema::stream)]
     pub stream: &'static str,
     /// The number of the event among the events of its session and stream, from 1 without gaps; 0
@@ -106,9 +104,6 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let member = |(name, event_value): (Cow<'static, str>, EventValue)| {
-            (name.into_owned(), value(event_value))
-        };
         Self {
             schema: SCHEMA,
             id: event.id.to_string(),
@@ -119,7 +114,7 @@ impl EventView {
             stream: event.stream().as_str(),
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
-            payload: event.payload.fields().into_iter().map(member).collect(),
+            payload: members(event.payload.fields()),
         }
     }
 }
@@ -136,18 +131,18 @@ impl ActorView {
     }
 }
 
+/// Returns the members of a JSON object.
+fn members(fields: EventFields) -> Map<String, Value> {
+    fields.into_iter().map(|(name, field)| (name.into_owned(), value(field))).collect()
+}
+
 fn value(event_value: EventValue) -> Value {
     match event_value {
         EventValue::Text(text) => text.into(),
         EventValue::Number(number) => number.into(),
         EventValue::Flag(flag) => flag.into(),
         EventValue::Texts(texts) => texts.into(),
-        EventValue::Object(fields) => {
-            let member = |(name, event_value): (Cow<'static, str>, EventValue)| {
-                (name.into_owned(), value(event_value))
-            };
-            Value::Object(fields.into_iter().map(member).collect())
-        }
+        EventValue::Object(fields) => members(fields).into(),
         EventValue::Null => Value::Null,
     }
 }

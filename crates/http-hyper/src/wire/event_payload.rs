@@ -43,7 +43,7 @@ pub(crate) fn with_payloads(mut event: Value) -> Value {
     event
 }
 
-/// Returns the schema of a kind's payload.
+/// Returns the schema of a kind's payload. A later version may add fields.
 fn payload(name: EventName) -> Value {
     let mut schema = object(&name.fields());
     schema["title"] = name.as_str().into();
@@ -51,13 +51,16 @@ fn payload(name: EventName) -> Value {
     schema
 }
 
-/// Returns the schema of an object with these fields. A later version may add fields.
 fn object(fields: &[EventFieldSpec]) -> Value {
     let required = fields.iter().filter(|field| !field.shape.optional);
     let required: Vec<_> = required.map(|field| field.name).collect();
     let properties: Map<_, _> =
         fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    })
 }
 
 fn property(field: &EventFieldSpec) -> Value {
@@ -66,17 +69,17 @@ fn property(field: &EventFieldSpec) -> Value {
         EventFieldType::Text => json!({ "type": "string" }),
         EventFieldType::Count => json!({ "type": "integer", "minimum": 0 }),
         EventFieldType::Time => json!({ "type": "integer", "format": "int64" }),
-        EventFieldType::OneOf(names) => json!({ "type": "string", "enum": names }),
-        EventFieldType::SomeOf(names) => {
-            let one = names.join("|");
-            json!({ "type": "string", "pattern": format!("^({one})( ({one}))*$") })
-        }
         EventFieldType::Flag => json!({ "type": "boolean" }),
         EventFieldType::Range(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
         EventFieldType::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         EventFieldType::Object(fields) => object(fields),
+        EventFieldType::OneOf(names) => json!({ "type": "string", "enum": names }),
+        EventFieldType::SomeOf(names) => {
+            let one = names.join("|");
+            json!({ "type": "string", "pattern": format!("^({one})( ({one}))*$") })
+        }
     };
     if *nullable {
         schema["type"] = json!([schema["type"], "null"]);

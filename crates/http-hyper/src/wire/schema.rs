@@ -1,6 +1,9 @@
 //! Parts of schemas that the types of requests and responses cannot state: bounds and enumerations.
 
-use domain::{Capability, Desired, EventName, EventStream, MessageStorage, ReasonCode, Status};
+use domain::{
+    Capability, ChatKind, Desired, EventName, EventStream, FailureReason, MessageDirection,
+    MessageKind, MessageSource, MessageStatus, MessageStorage, ReasonCode, Status,
+};
 use serde_json::{Value, json};
 use utoipa::openapi::{
     Ref, RefOr,
@@ -10,7 +13,7 @@ use utoipa::openapi::{
     },
 };
 
-use super::event_payload::ANY_PAYLOAD;
+use super::{event_payload::ANY_PAYLOAD, message::WAITING_FOR_ACK};
 
 /// Text without U+0000, which PostgreSQL cannot hold.
 pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
@@ -93,15 +96,54 @@ pub(crate) fn reason_code() -> Schema {
     enumeration("The code, for programs.", &ReasonCode::ALL.map(ReasonCode::as_str))
 }
 
-pub(crate) fn event_name() -> Schema {
-    enumeration("The name of the event.", &EventName::ALL.map(EventName::as_str))
+pub(crate) fn message_storage() -> Schema {
+    let known = MessageStorage::ALL.map(MessageStorage::as_str);
+    enumeration("The parts of messages that stay stored.", &known)
 }
 
-pub(crate) fn message_storage() -> Schema {
-    enumeration(
-        "Which parts of messages stay stored.",
-        &MessageStorage::ALL.map(MessageStorage::as_str),
-    )
+pub(crate) fn message_direction() -> Schema {
+    let known = MessageDirection::ALL.map(MessageDirection::as_str);
+    enumeration("The direction, as the account sees it.", &known)
+}
+
+pub(crate) fn message_source() -> Schema {
+    let known = MessageSource::ALL.map(MessageSource::as_str);
+    enumeration("The origin of the message.", &known)
+}
+
+pub(crate) fn message_kind() -> Schema {
+    let known = MessageKind::ALL.map(MessageKind::as_str);
+    enumeration("The kind of the content.", &known)
+}
+
+pub(crate) fn message_status() -> Schema {
+    let known = MessageStatus::ALL.map(MessageStatus::as_str);
+    enumeration("How far the message has come.", &known)
+}
+
+pub(crate) fn message_error_code() -> Schema {
+    let known = FailureReason::ALL.map(FailureReason::as_str);
+    let known: Vec<_> = known.into_iter().chain([WAITING_FOR_ACK]).collect();
+    enumeration("The code, for programs.", &known)
+}
+
+pub(crate) fn ack_level() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Integer))
+        .minimum(Some(-1))
+        .maximum(Some(4))
+        .description(Some("−1 failed, 0 queued, 1 sent, 2 delivered, 3 read, 4 played."))
+        .build()
+        .into()
+}
+
+pub(crate) fn chat_kind() -> Schema {
+    let known = [ChatKind::Dm, ChatKind::Group].map(ChatKind::as_str);
+    enumeration("Two people, or a group.", &known)
+}
+
+pub(crate) fn event_name() -> Schema {
+    enumeration("The name of the event.", &EventName::ALL.map(EventName::as_str))
 }
 
 pub(crate) fn envelope() -> Schema {

@@ -46,11 +46,12 @@ pub struct SessionView<'a> {
     pub auto_read: bool,
     /// Show "typing…" before a message is sent.
     pub presence_typing: bool,
-    /// Maximum number of messages per minute; null for 20, 0 for no limit.
+    /// Maximum number of messages per minute; null for the default of 20, 0 for no limit.
     pub rate_per_min: Option<u32>,
-    /// Maximum number of messages per hour; null for 600, 0 for no limit.
+    /// Maximum number of messages per hour; null for the default of 600, 0 for no limit.
     pub rate_per_hour: Option<u32>,
-    /// Which parts of messages stay stored: `full`, `headers` or `none`.
+    /// The parts of messages that stay stored: `full`, `headers` (no bodies after a day) or `none`
+    /// (nothing after a day).
     #[schema(schema_with = schema::message_storage)]
     pub messages: &'static str,
     /// Days after which messages are removed; 0 for never.
@@ -180,8 +181,8 @@ mod tests {
         names.sort();
         let expected = "autoRead createdAt createdByUserId desired deviceId gatewayId id \
             isAdminSession label lastConnectedAt messages metadata organizationId phoneNumber \
-            presenceTyping pushName ratePerHour ratePerMin retentionDays status statusReason updatedAt version \
-            waJid waLid";
+            presenceTyping pushName ratePerHour ratePerMin retentionDays status statusReason \
+            updatedAt version waJid waLid";
         assert_eq!(names.join(" "), expected);
     }
 }

@@ -95,11 +95,12 @@ async fn empty_body_is_accepted_iff_no_field_is_required() {
     }
 }
 
-/// Returns the text of a parameter as JSON: a number if the schema is of a number.
+/// Returns the text of a parameter as JSON: a number or a boolean if the schema is of one.
 fn read(text: &str, schema: &Value) -> Value {
-    match (schema["type"].as_str(), text.parse::<i64>()) {
-        (Some("integer"), Ok(number)) if !text.starts_with('+') => json!(number),
-        (Some("array"), _) => json!([text]),
+    match (schema["type"].as_str(), text.parse::<i64>(), text.parse::<bool>()) {
+        (Some("integer"), Ok(number), _) if !text.starts_with('+') => json!(number),
+        (Some("boolean"), _, Ok(flag)) => json!(flag),
+        (Some("array"), ..) => json!([text]),
         _ => json!(text),
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,7 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     served: JoinHandle<Drained>,
+    sequence: AtomicU64,
 }
 
 impl TestServer {
@@ -75,7 +76,17 @@ impl TestServer {
         let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self { world, reconciler, authenticator, checks, api, address, stop, served }
+        Self {
+            world,
+            reconciler,
+            authenticator,
+            checks,
+            api,
+            address,
+            stop,
+            served,
+            sequence: AtomicU64::new(0),
+        }
     }
 
     /// Sends a request of a caller over HTTP/1.1.
@@ -168,6 +179,11 @@ impl TestServer {
         WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
     }
 
+    /// Returns the next sequence number of the journal of the only node.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
     /// Returns a text of everything stored and of every call to the node.
     pub(crate) fn fingerprint(&self) -> String {
         format!("{}{:?}", self.world.memory.fingerprint(), self.world.gateway.calls())
@@ -220,6 +236,8 @@ pub(crate) fn backing(
 ) -> ApiDependencies {
     ApiDependencies {
         sessions: world.sessions.clone(),
+        chats: world.chats.clone(),
+        messages: world.messages.clone(),
         keys: world.keys.clone(),
         webhooks: world.webhooks.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),

@@ -29,8 +29,7 @@ pub(super) fn patch<'a>(
     }
     let index = serde_json::to_vec(index).ok()?;
     let (set, iv) = (SyncdOperation::SET, rand::random());
-    let (mutation, _) =
-        encode_record(set, &index, value, &keys, &key.id.0, &iv, ACTION_VERSION);
+    let (mutation, _) = encode_record(set, &index, value, &keys, &key.id.0, &iv, ACTION_VERSION);
     let mutations = vec![mutation];
     apply(&mut state, &mut values, &mutations)?;
     let version = state.version;

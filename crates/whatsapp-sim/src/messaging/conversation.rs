@@ -142,9 +142,8 @@ impl Conversations {
 
     /// Returns the messages after this position; all for `None`.
     pub(crate) fn after(&self, order: Option<u64>) -> impl Iterator<Item = &ChatMessage> {
-        let from = order.map_or(0, |order| {
-            self.messages.partition_point(|message| message.order <= order)
-        });
+        let from = order
+            .map_or(0, |order| self.messages.partition_point(|message| message.order <= order));
         self.messages.range(from..)
     }
 

@@ -164,7 +164,14 @@ pub(crate) fn on_acknowledgement(network: &Network, login: &LoggedInDevice, node
     let Some(class) = StanzaClass::of(&attribute(node, "class")) else { return };
     let mut state = network.state();
     let kind = attribute(node, "type");
-    confirm(network, &mut state, login, class, (&attribute(node, "to"), &kind), [attribute(node, "id")]);
+    confirm(
+        network,
+        &mut state,
+        login,
+        class,
+        (&attribute(node, "to"), &kind),
+        [attribute(node, "id")],
+    );
     drop(state);
     network.messages_changed();
 }

@@ -70,12 +70,11 @@ pub(crate) fn on_message(
     }
     let mut phones = BTreeSet::new();
     let routed = match (to, recipient) {
-        (Some(to), Some(recipient)) => {
-            SentMessage::read(&state, login, (to, recipient), node).and_then(|message| {
+        (Some(to), Some(recipient)) => SentMessage::read(&state, login, (to, recipient), node)
+            .and_then(|message| {
                 message.route(network, &mut state, login, &mut phones);
                 Ok(())
-            })
-        }
+            }),
         (Some(_), None) => Err(NO_RECIPIENT),
         // Groups and broadcast lists have no members here.
         (None, _) => Ok(()),
@@ -126,8 +125,7 @@ impl<'a> SentMessage<'a> {
             }
         };
         let mixed = copies.iter().any(|(address, _)| address.addressing != to.addressing);
-        let migrated =
-            state.accounts.get(&login.number).is_some_and(|a| a.settings.lid_migrated);
+        let migrated = state.accounts.get(&login.number).is_some_and(|a| a.settings.lid_migrated);
         let early = to.addressing == Addressing::Lid && !migrated && !retry && !internal;
         if mixed || early {
             return Err(BAD_ADDRESSING);

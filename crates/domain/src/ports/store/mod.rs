@@ -7,6 +7,7 @@
 
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
+pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;

@@ -6,6 +6,7 @@
 mod data_keys;
 mod deliveries;
 mod delivery_rows;
+mod erasure;
 mod event_retention;
 mod fairness;
 mod feed;
@@ -33,6 +34,7 @@ pub use deliveries::{
     flush_moves_the_replay_that_it_names, flush_writes_all_changes_under_the_lease,
     lease_has_one_holder,
 };
+pub use erasure::{erasure_removes_the_rows_of_one_organization, unfinished_deletions_are_counted};
 pub use event_retention::{
     newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
     old_events_leave_the_feed_and_floors_move,

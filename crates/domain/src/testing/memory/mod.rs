@@ -2,6 +2,7 @@
 
 mod data_keys;
 mod deliveries;
+mod erasure;
 mod events;
 mod feed;
 mod idempotency;
