@@ -5,7 +5,7 @@ mod history;
 
 use crate::app_state::SharedKey;
 use crate::clock;
-use crate::messaging::outbox;
+use crate::messaging::{device_list, outbox};
 use crate::network::Network;
 use crate::network_state::NetworkState;
 use waproto::buffa::{Message as _, MessageField};
@@ -32,6 +32,7 @@ pub(crate) fn send(network: &Network, state: &mut NetworkState, number: &str, id
         let history = history::message(state, number);
         outbox::send_internal(network, state, number, id, &history);
     }
+    device_list::announce(network, state, number, id, true);
     network.changed();
 }
 

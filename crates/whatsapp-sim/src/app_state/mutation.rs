@@ -104,7 +104,7 @@ mod tests {
             let [mutation] = &processed.mutations[..] else { panic!("one mutation") };
             assert!(mutation.action_value.as_ref().unwrap().nct_salt_sync_action.is_set());
             for mac in processed.added_macs {
-                macs.insert(mac.index_mac.to_vec(), mac.value_mac.to_vec());
+                macs.insert(mac.index_mac, mac.value_mac);
             }
         }
     }

@@ -76,7 +76,7 @@ impl ChatMessage {
         self.readable = true;
         match Message::decode_from_slice(&bytes[..]) {
             Ok(message) => {
-                self.kind = kind(&message).to_owned();
+                kind(&message).clone_into(&mut self.kind);
                 self.text = text(&message);
                 self.target = target(&message);
                 self.expiration = expiration(&message);

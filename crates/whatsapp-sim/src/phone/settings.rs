@@ -47,6 +47,7 @@ pub struct PhoneChanges {
 }
 
 /// The settings of a phone.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneState {
