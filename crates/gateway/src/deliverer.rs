@@ -1,5 +1,7 @@
 //! Takes the journal to the router: in order for each session, at least once, and fair between the
 //! sessions.
+//!
+//! Decision: ADR 0047.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 

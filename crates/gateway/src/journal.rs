@@ -4,6 +4,8 @@
 //! WhatsApp forgets a message when the node acknowledges it, so that a message is on disk here first.
 //! Items are removed when the router has stored them. Concurrent writes of all sessions share
 //! commits. The journal is bounded: a full journal makes WhatsApp keep further messages.
+//!
+//! Decision: ADR 0047.
 
 mod delivery_queue;
 mod events;

@@ -4,7 +4,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gateway_protocol::Register;
-use http_client::HttpClient;
 use http_listener::{Drained, HttpService};
 use tokio::{
     net::TcpListener,
@@ -25,7 +24,7 @@ use crate::{
     journal::{Journal, JournalLimits},
     keys::KeyStore,
     outbox::Outbox,
-    outgoing_http,
+    outgoing_http::{self, OutgoingClients},
     reporter::Reporter,
     router_client::RouterClient,
     version::program_version,
@@ -75,10 +74,10 @@ impl Node {
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
-        let client = outgoing_http::client()?;
+        let clients = outgoing_http::clients()?;
         let journal = Journal::open(&settings.data, JournalLimits::default()).await?;
         let context =
-            Arc::new(node_context(&settings, key_store, journal, transports, client.clone()));
+            Arc::new(node_context(&settings, key_store, journal, transports, clients.clone()));
         let journal = context.journal.clone();
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
@@ -89,7 +88,8 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router = RouterClient::new(client, &settings.router, &settings.id, &settings.token)?;
+        let router =
+            RouterClient::new(clients.calls, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
         let advertised = &registration.address;
         tracing::info!(version = program_version(), %address, advertised, "listening");
@@ -150,7 +150,7 @@ fn node_context(
     key_store: KeyStore,
     journal: Arc<Journal>,
     transports: Arc<dyn TransportProvider>,
-    client: HttpClient,
+    clients: OutgoingClients,
 ) -> NodeContext {
     let simulated = settings.whatsapp.is_some();
     let linking = usize::from(settings.max_linking);
@@ -159,7 +159,7 @@ fn node_context(
         journal,
         outbox: Outbox::default(),
         transports,
-        http: Arc::new(EngineHttpClient::new((!simulated).then_some(client))),
+        http: Arc::new(EngineHttpClient::new((!simulated).then_some(clients))),
         version: simulated.then_some(SIMULATED_VERSION),
         compute_permits: Arc::new(Semaphore::new(compute_permit_count())),
         connect_permits: FairPermits::new(MAX_CONNECTING, 0),

@@ -7,6 +7,7 @@
 pub(crate) mod authn;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod messaging_control;
 pub(crate) mod notify;
 pub(crate) mod seal;
 pub(crate) mod session_control;
@@ -16,6 +17,10 @@ pub(crate) mod webhook_sender;
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
+pub use messaging_control::{
+    ChatActivity, ContactCheck, HandOver, HandOverOutcome, HandOverRefusal, MessagingControl,
+    NodeCancellation, NodeMessageState, OutboundMessage, OutboundMessages, ReadMessages,
+};
 pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};

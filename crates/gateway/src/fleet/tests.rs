@@ -17,7 +17,7 @@ async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
         journal: Journal::open(data, JournalLimits::default()).await.unwrap(),
         outbox: Outbox::default(),
         transports: Arc::new(WebSocketProvider(None)),
-        http: Arc::new(EngineHttpClient::default()),
+        http: Arc::new(EngineHttpClient::new(None)),
         version: None,
         compute_permits: Arc::new(Semaphore::new(1)),
         connect_permits: FairPermits::new(1, 0),

@@ -9,10 +9,13 @@ use std::{
 
 use futures_util::future::join_all;
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
-use wacore::store::{InMemoryBackend, traits::Backend};
+use wacore::store::{
+    InMemoryBackend,
+    traits::{Backend, LidPnMappingEntry},
+};
 
 use super::{
-    FILE_NAME, KeyStore, KeysState, LAYOUT,
+    FILE_NAME, KeyStore, KeysState, LAYOUT, NewMappings,
     operations::{StoreOperation, apply},
     rows::{IndexColumns, Kind},
     session_keys::{self, SessionKeys},
@@ -255,4 +258,50 @@ async fn key_files_are_readable_by_their_owner_only() {
         let file = std::fs::metadata(data.path().join(format!("{FILE_NAME}{end}"))).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{end}");
     }
+}
+
+/// Records the mappings that a store calls new.
+#[derive(Default)]
+struct Observed(Mutex<Vec<(String, String)>>);
+
+impl NewMappings for Observed {
+    fn on_new_mappings(&self, mappings: Vec<(String, String)>) {
+        self.0.lock().unwrap().extend(mappings);
+    }
+}
+
+#[tokio::test]
+async fn new_and_changed_mappings_are_told_once() {
+    let data = tempfile::tempdir().unwrap();
+    let key_store = open(data.path());
+    let observed = Arc::new(Observed::default());
+    let keys = key_store.keys(&name("one"), Some(observed.clone())).await.unwrap();
+    let mapping = |lid: &str, phone: &str| LidPnMappingEntry {
+        lid: lid.into(),
+        phone_number: phone.into(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".into(),
+    };
+    keys.put_lid_mapping(&mapping("9", "1")).await.unwrap();
+    keys.put_lid_mappings(&[mapping("9", "1"), mapping("8", "2")]).await.unwrap();
+    keys.put_lid_mapping(&mapping("9", "3")).await.unwrap();
+    let pair = |lid: &str, phone: &str| (lid.to_owned(), phone.to_owned());
+    assert_eq!(*observed.0.lock().unwrap(), [pair("9", "1"), pair("8", "2"), pair("9", "3")]);
+}
+
+#[tokio::test]
+async fn copy_of_a_sent_message_is_known_until_it_is_taken() {
+    let data = tempfile::tempdir().unwrap();
+    let key_store = open(data.path());
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
+    keys.store_sent_message("9@lid", "A", b"text").await.unwrap();
+    let has = async |session, chat, id| {
+        key_store.has_sent_message(&name(session), chat, id).await.unwrap()
+    };
+    assert!(has("one", "9@lid", "A").await);
+    assert!(!has("one", "9@lid", "B").await && !has("one", "8@lid", "A").await);
+    assert!(!has("two", "9@lid", "A").await);
+    keys.take_sent_message("9@lid", "A").await.unwrap();
+    assert!(!has("one", "9@lid", "A").await);
 }

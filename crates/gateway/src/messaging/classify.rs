@@ -165,3 +165,113 @@ fn source(info: &MessageInfo) -> MessageSource {
         (true, _) => MessageSource::OtherDevice,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use proptest::prelude::*;
+    use wacore::types::message::MessageSource as EngineSource;
+    use waproto::buffa::MessageField;
+
+    fn info(id: &str) -> MessageInfo {
+        let source = EngineSource {
+            chat: "99@lid".parse().unwrap(),
+            sender: "99:2@lid".parse().unwrap(),
+            ..EngineSource::default()
+        };
+        let push_name = "Ann\u{7}".to_owned();
+        MessageInfo { id: id.to_owned(), source, push_name, ..MessageInfo::default() }
+    }
+
+    fn text(body: &str) -> wa::Message {
+        wa::Message { conversation: Some(body.to_owned()), ..wa::Message::default() }
+    }
+
+    fn wrapped(inner: wa::Message) -> wa::Message {
+        let wrapper = wa::message::FutureProofMessage { message: MessageField::some(inner) };
+        let ephemeral_message = MessageField::some(wrapper);
+        wa::Message { ephemeral_message, ..wa::Message::default() }
+    }
+
+    fn item(content: &wa::Message, info: &MessageInfo) -> Option<MessageItem> {
+        match message(content, info, None)?.item {
+            JournalItem::Message(item) => Some(*item),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn message_that_the_phone_sent_again_is_marked_and_has_the_key_of_the_message() {
+        let first = message(&text("hi"), &info("A"), None).unwrap();
+        let again = MessageInfo { unavailable_request_id: Some("R".to_owned()), ..info("A") };
+        assert_eq!(message(&text("hi"), &again, None).unwrap().key, first.key);
+        let again = item(&text("hi"), &again).unwrap();
+        assert_eq!(again.flags, [MessageFlag::Recovered]);
+        assert_eq!(again.sender_name.as_deref(), Some("Ann"));
+    }
+
+    #[test]
+    fn what_belongs_to_no_chat_is_no_item() {
+        let internal = wa::message::ProtocolMessage::default();
+        let keys = wa::Message {
+            protocol_message: MessageField::some(internal),
+            ..wa::Message::default()
+        };
+        assert!(message(&keys, &info("A"), None).is_none());
+        let peer = MessageInfo { category: MessageCategory::Peer, ..info("A") };
+        assert!(message(&text("hi"), &peer, None).is_none());
+        for chat in ["status@broadcast", "7@newsletter"] {
+            let mut elsewhere = info("A");
+            elsewhere.source.chat = chat.parse().unwrap();
+            assert!(message(&text("hi"), &elsewhere, None).is_none(), "{chat}");
+        }
+    }
+
+    #[test]
+    fn odd_ids_and_unknown_kinds_are_counted() {
+        let odd = message(&text("hi"), &info("a b"), None).unwrap().item;
+        let JournalItem::Undecryptable(odd) = odd else { panic!("{odd:?}") };
+        assert_eq!((odd.wa_id.as_str(), odd.reason), ("?ab", UndecryptableReason::Invalid));
+        let unknown = item(&wa::Message::default(), &info("A")).unwrap();
+        assert_eq!((unknown.message_type, unknown.body), (MessageType::Unknown, None));
+    }
+
+    #[test]
+    fn wrappers_are_removed_up_to_a_depth() {
+        let nested = |depth| (0..depth).fold(text("deep"), |inner, _| wrapped(inner));
+        assert_eq!(item(&nested(8), &info("A")).unwrap().body.as_deref(), Some("deep"));
+        assert_eq!(item(&nested(9), &info("A")).unwrap().message_type, MessageType::Unknown);
+    }
+
+    #[test]
+    fn unreadable_messages_have_their_reasons() {
+        for (is_unavailable, kind, reason) in [
+            (false, UnavailableType::Unknown, UndecryptableReason::Decryption),
+            (true, UnavailableType::Unknown, UndecryptableReason::Unavailable),
+            (true, UnavailableType::ViewOnce, UndecryptableReason::ViewOnce),
+            (true, UnavailableType::Hosted, UndecryptableReason::Hosted),
+            (true, UnavailableType::Bot, UndecryptableReason::Bot),
+        ] {
+            let event = UndecryptableMessage::builder()
+                .info(Arc::new(info("A")))
+                .is_unavailable(is_unavailable)
+                .unavailable_type(kind)
+                .decrypt_fail_mode(DecryptFailMode::Hide)
+                .build();
+            let item = unreadable(&event).unwrap().item;
+            let JournalItem::Undecryptable(item) = item else { panic!("{item:?}") };
+            assert_eq!((item.reason, item.hidden), (reason, true));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_decoded_message_is_classified(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(content) = waproto::codec::message_decode(&bytes) {
+                message(&content, &info("A"), None);
+            }
+        }
+    }
+}

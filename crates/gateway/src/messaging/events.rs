@@ -1,7 +1,7 @@
 //! Handles the engine's events about messages: receipts, answers, what cannot be read, and the state
 //! of the connection. Nothing here waits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gateway_protocol::{JournalItem, ReceiptItem, ReceiptLevel};
 use wacore::types::{
@@ -15,6 +15,8 @@ use super::{
     text::clean_id,
 };
 
+/// Time in which the engine has shown the account as online after it learned the name.
+const NAME_DELAY: Duration = Duration::from_secs(2);
 /// The class of WhatsApp's answers to messages.
 const MESSAGE_CLASS: &str = "message";
 
@@ -30,10 +32,10 @@ impl EventHandler for MessageEvents {
         match &*event {
             Event::Connected(_) => {
                 self.sender.connected(self.wire.clone());
-                self.wire.presence.hide_unless_held();
+                self.wire.presence.hide_after(Duration::ZERO);
             }
-            // The engine shows the account as online when it learns the name of the account.
-            Event::SelfPushNameUpdated(_) => self.wire.presence.hide_unless_held(),
+            // After this event, the engine shows the account as online.
+            Event::SelfPushNameUpdated(_) => self.wire.presence.hide_after(NAME_DELAY),
             Event::Disconnected(_) => self.sender.disconnected(),
             Event::OfflineSyncCompleted(_) => self.sender.drained(),
             Event::Messages(batch) => self.on_messages(batch),

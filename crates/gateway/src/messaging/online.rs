@@ -1,9 +1,12 @@
 //! Shows the account as online only for as long as something needs it: while the account is online
 //! on a linked device, the phone does not notify its owner of messages.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use whatsapp_rust::Client;
@@ -38,11 +41,12 @@ impl Presence {
         hold
     }
 
-    /// Shows the account as offline in the background, unless something needs it online. The engine
-    /// shows the account as online at each login.
-    pub(crate) fn hide_unless_held(&self) {
+    /// Shows the account as offline in the background after this time, unless something needs it
+    /// online. The engine shows the account as online at each login.
+    pub(super) fn hide_after(&self, delay: Duration) {
         let presence = self.clone();
         drop(self.runtime.spawn_cancellable(async move {
+            tokio::time::sleep(delay).await;
             let Some(client) = presence.client.upgrade() else { return };
             if presence.holds.load(Ordering::Acquire) == 0
                 && let Err(error) = client.presence().set_unavailable().await
@@ -56,7 +60,7 @@ impl Presence {
 impl Drop for OnlineHold {
     fn drop(&mut self) {
         if self.0.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.hide_unless_held();
+            self.0.hide_after(Duration::ZERO);
         }
     }
 }

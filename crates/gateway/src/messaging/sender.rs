@@ -3,6 +3,8 @@
 //!
 //! A message is held in memory only. After a crash, the router hands it over again; the engine's own
 //! copy then tells that the message may have been written, and a receipt may tell that it arrived.
+//!
+//! Decision: ADR 0048.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

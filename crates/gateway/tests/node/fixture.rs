@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use whatsapp_sim::{Config, Phone, Simulator};
 
 use crate::{
-    fake_router::FakeRouter,
+    fake_router::{FakeRouter, RouterState},
     wait::{PATIENCE, TOKEN},
 };
 
@@ -66,10 +66,13 @@ impl NodeFixture {
         }
         let settings = settings(self.data.path(), &self.router.url, &self.whatsapp.url(), 100);
         let known = self.router.state().registrations.len();
+        self.router.state().heartbeats.clear();
         let node = Node::start(settings).await.unwrap();
         self.api = Api::new(node.address());
         self.node = Some(node);
-        self.router.until("registered", |state| state.registrations.len() > known).await;
+        let is_registered =
+            |state: &RouterState| state.registrations.len() > known && !state.heartbeats.is_empty();
+        self.router.until("registered", is_registered).await;
     }
 
     /// Links a session by QR code, and waits until it is working.

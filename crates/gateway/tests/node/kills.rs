@@ -3,7 +3,7 @@
 use std::{path::Path, process::Child, time::Duration};
 
 use gateway_protocol::{
-    JournalItem, OutgoingContent, OutgoingMessage as Outgoing, SendMessages, SendState,
+    Heartbeat, JournalItem, OutgoingContent, OutgoingMessage as Outgoing, SendMessages, SendState,
 };
 use tempfile::TempDir;
 use whatsapp_sim::{Config, OutgoingMessage, Simulator};
@@ -34,8 +34,12 @@ async fn start(data: &Path, router: &FakeRouter, whatsapp: &Simulator) -> (Proce
     let mut command = program(data, &router.url, Some(&whatsapp.url()));
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let process = Process(command.spawn().unwrap());
-    let address = until("registration", || async {
-        router.state().registrations.get(before).map(|node| node.address.clone())
+    let address = until("registration", async || {
+        let state = router.state();
+        // The first heartbeat tells that the answer to the registration has arrived.
+        let node = state.registrations.get(before)?;
+        let is_registered = |heartbeat: &Heartbeat| heartbeat.incarnation == node.incarnation;
+        state.heartbeats.iter().any(is_registered).then(|| node.address.clone())
     })
     .await;
     let address = address.strip_prefix("http://").unwrap().parse().unwrap();
