@@ -147,7 +147,13 @@ pub use messaging::{
 };
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
-pub use outbox::model::{OutboxEntry, OutboxState};
+pub use outbox::{
+    model::{OutboxEntry, OutboxState},
+    pace::HandOverTimes,
+    request::{MAX_MESSAGE_REFERENCE, MAX_TEXT_BYTES, MAX_TYPING_MILLIS, MessageField, NewMessage},
+    sent::{OutboxLimits, SendMode, SentMessage},
+    service::{Outbox, OutboxPorts},
+};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{

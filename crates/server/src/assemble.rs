@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, Messages, Nodes,
-    Operators, SessionPorts, Sessions, WebhookPorts, Webhooks,
+    Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -16,11 +16,11 @@ use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use webhook_dispatcher::{Dispatcher, DispatcherPorts};
-use worker::Worker;
+use worker::{OutboxDispatcher, Worker};
 
 use crate::{
-    environment::SystemEnvironment, metrics::Metrics, notifier::RouterNotifier,
-    organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
+    environment::SystemEnvironment, message_metrics::MeteredMessaging, metrics::Metrics,
+    notifier::RouterNotifier, organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
     webhook_sender::RouterWebhookSender,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Dependencies {
     pub(crate) login: Option<Arc<JwtVerifier>>,
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
     pub(crate) secrets: Secrets,
     pub(crate) sealer: Arc<Sealer>,
@@ -63,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) outbox: OutboxDispatcher,
     pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
 }
@@ -75,6 +77,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         login,
         tokens,
         deadlines,
+        outbox_limits,
         rates,
         secrets,
         sealer,
@@ -103,6 +106,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         sealer,
         webhook_sender,
         deadlines,
+        outbox_limits,
     };
     let authenticator =
         Arc::new(Chain::new(login.clone(), adapters.key_cache.clone(), environment.clone()));
@@ -118,6 +122,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             sessions: adapters.sessions(),
             chats: Chats::new(adapters.store.clone()),
             messages: Messages::new(adapters.store.clone()),
+            outbox: adapters.outbox(),
             keys: adapters.keys(),
             webhooks: adapters.webhooks(),
             audit: Audit::new(adapters.store.clone()),
@@ -140,6 +145,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         }),
         nodes: NodeApi::new(adapters.nodes(), adapters.journals(), node_tokens, environment),
         worker: adapters.worker(),
+        outbox: adapters.outbox_dispatcher(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
     })
@@ -172,6 +178,7 @@ struct Adapters {
     sealer: Arc<Sealer>,
     webhook_sender: Arc<RouterWebhookSender>,
     deadlines: Deadlines,
+    outbox_limits: OutboxLimits,
 }
 
 impl Adapters {
@@ -233,10 +240,36 @@ impl Adapters {
     /// Returns the use cases of the journals of nodes.
     fn journals(&self) -> Journals {
         Journals::new(JournalPorts {
-            store: self.store.clone(),
+            store: self.messaging(),
             environment: self.environment.clone(),
             notifier: self.notifier.clone(),
         })
+    }
+
+    /// Returns the store of messages, which counts them.
+    fn messaging(&self) -> Arc<MeteredMessaging<Database>> {
+        Arc::new(MeteredMessaging(self.store.clone()))
+    }
+
+    /// Returns the use cases of messages to send.
+    fn outbox(&self) -> Outbox {
+        let ports = OutboxPorts {
+            sessions: self.store.clone(),
+            nodes: self.store.clone(),
+            messages: self.store.clone(),
+            messaging: self.messaging(),
+            outbox: self.store.clone(),
+            control: self.gateway.clone(),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+            leases: self.leases.clone(),
+        };
+        Outbox::new(ports, self.deadlines.clone(), self.outbox_limits.clone())
+    }
+
+    /// Returns the dispatcher of messages to nodes.
+    fn outbox_dispatcher(&self) -> OutboxDispatcher {
+        OutboxDispatcher::new(self.outbox(), self.environment.clone(), self.notifier.clone())
     }
 
     /// Returns the dispatcher of webhooks.

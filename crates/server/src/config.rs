@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) login: auth::Config,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
+    pub(crate) outbox: domain::OutboxLimits,
     pub(crate) quotas: domain::Quotas,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
@@ -123,6 +124,7 @@ impl Config {
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
             quotas: quotas::check(&settings.limits, &settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
+            outbox: outbox(&settings.deadlines, settings.limits.message_queue)?,
             rates: http_hyper::Rates {
                 credential: rate("credential_rate", settings.limits.credential_rate, 6_000)?,
                 organization: rate("organization_rate", settings.limits.organization_rate, 12_000)?,
@@ -306,6 +308,29 @@ fn deadlines(
         key_retention: of("key_retention", &settings.key_retention, usual.key_retention)?,
         ..usual
     })
+}
+
+/// The maximum of `send_deadline`; a request may take little longer as a whole.
+const MAX_SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+fn outbox(
+    settings: &settings::Deadlines,
+    queue: Option<settings::Count>,
+) -> Result<domain::OutboxLimits, Invalid> {
+    let of = |name, given: &Option<String>, default| time(name, given.as_deref(), default);
+    let usual = domain::OutboxLimits::default();
+    let wait = of("send_deadline", &settings.send_deadline, usual.wait)?;
+    if wait > MAX_SEND_DEADLINE {
+        let reason = format!("no request waits longer than {} s", MAX_SEND_DEADLINE.as_secs());
+        return Err(Invalid::setting("send_deadline", reason));
+    }
+    let given = &settings.acknowledgement_deadline;
+    let acknowledgement = of("acknowledgement_deadline", given, usual.acknowledgement)?;
+    if acknowledgement.is_zero() {
+        return Err(Invalid::setting("acknowledgement_deadline", "a second or more"));
+    }
+    let queue = rate("message_queue", queue, usual.queue)?.map_or(0, NonZeroU32::get);
+    Ok(domain::OutboxLimits { queue, wait, acknowledgement })
 }
 
 /// Checks a limit. Returns `None` for 0, which means no limit.

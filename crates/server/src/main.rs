@@ -12,6 +12,7 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
+mod message_metrics;
 mod metrics;
 mod notifier;
 mod only_server;

@@ -33,6 +33,7 @@ pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod number_keyset;
 pub(crate) mod numbered;
+pub(crate) mod outbox;
 pub(crate) mod parameters;
 #[cfg(test)]
 mod plan_tests;

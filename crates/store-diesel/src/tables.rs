@@ -20,6 +20,7 @@ pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod nodes;
 pub(crate) mod orphans;
+pub(crate) mod outbox;
 pub(crate) mod quotas;
 pub(crate) mod retention;
 pub(crate) mod secrets;

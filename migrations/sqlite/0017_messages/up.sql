@@ -129,6 +129,7 @@ CREATE TABLE outbox (
 
 CREATE UNIQUE INDEX outbox_by_key ON outbox (organization, key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX outbox_waiting ON outbox (organization, session, chat, message) WHERE finished_at IS NULL;
+CREATE INDEX outbox_queue ON outbox (organization, session, message) WHERE finished_at IS NULL;
 CREATE INDEX outbox_pace ON outbox (organization, session, handed_at) WHERE handed_at IS NOT NULL;
 -- For the removal, over all organizations. Only its statement states the second condition, which is always true (ADR
 -- 0017).

@@ -3,9 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use testbed::{
-    client::Api,
     http::Reply,
     phones::Phone,
     sessions::{Owned, PATIENCE, path_of},
@@ -24,8 +23,6 @@ pub struct Messenger {
     pub session: Owned,
     /// The phone of the session's account.
     pub phone: Phone,
-    /// Client of the simulated network.
-    control: Api,
 }
 
 impl Messenger {
@@ -40,16 +37,7 @@ impl Messenger {
         let session = Owned::create(&api, name)?;
         let phone = deployment.stack.phones.new_phone(name)?;
         session.link(&phone)?;
-        let control = deployment.stack.phones.control().clone();
-        Ok(Self { session, phone, control })
-    }
-
-    /// Creates a phone of somebody else.
-    ///
-    /// # Errors
-    /// When the network does not answer.
-    pub fn contact(deployment: &Deployment, name: &str) -> Result<Phone> {
-        deployment.stack.phones.new_phone(name)
+        Ok(Self { session, phone })
     }
 
     /// Writes a text from a phone to the number of the session; returns the id at WhatsApp.
@@ -57,67 +45,7 @@ impl Messenger {
     /// # Errors
     /// When the network refuses.
     pub fn write(&self, from: &Phone, text: &str) -> Result<String> {
-        self.write_to(from, &self.phone.number, text)
-    }
-
-    /// Writes a text from a phone to a number; returns the id at WhatsApp.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn write_to(&self, from: &Phone, to: &str, text: &str) -> Result<String> {
-        let body = json!({ "to": to, "text": text });
-        let written = self.command(&from.number, "/messages", &body)?;
-        Ok(written["id"].as_str().context("a message has an id")?.to_owned())
-    }
-
-    /// Writes many texts from a phone to the number of the session; returns the ids in order.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn write_all(&self, from: &Phone, texts: &[String]) -> Result<Vec<String>> {
-        let body = json!({ "to": self.phone.number, "texts": texts });
-        let written = self.command(&from.number, "/messages:bulk", &body)?;
-        let ids = written["ids"].as_array().context("ids")?.iter();
-        ids.map(|id| Ok(id.as_str().context("an id")?.to_owned())).collect()
-    }
-
-    /// Sends a command to a phone.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn command(&self, number: &str, what: &str, body: &Value) -> Result<Value> {
-        let path = format!("/phones/{number}{what}");
-        let reply = self.control.post(&path, body)?;
-        ensure!((200..300).contains(&reply.status), "{path}: {}", reply.status);
-        Ok(reply.json())
-    }
-
-    /// Injects a fault into the network.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn fault(&self, fault: &Value) -> Result<()> {
-        self.control.post("/faults", fault)?.expect(201).map(drop)
-    }
-
-    /// Removes all faults.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn heal(&self) -> Result<()> {
-        let reply = self.control.delete("/faults")?;
-        ensure!((200..300).contains(&reply.status), "{}", reply.status);
-        Ok(())
-    }
-
-    /// Returns the messages that a phone shows in its chat with the session's account, in order.
-    ///
-    /// # Errors
-    /// When the network refuses.
-    pub fn shown_by(&self, phone: &Phone) -> Result<Vec<Value>> {
-        let path = format!("/phones/{}/messages?chat={}", phone.number, self.phone.number);
-        let shown = self.control.get(&path)?.expect(200)?.json();
-        Ok(shown["messages"].as_array().context("messages")?.clone())
+        from.send_text(&self.phone.number, text)
     }
 
     /// Returns the path of a sub-resource of the session.

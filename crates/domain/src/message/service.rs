@@ -149,10 +149,20 @@ impl Messages {
         row: &SessionMessaging,
         messages: Vec<Message>,
     ) -> Result<Vec<ShownMessage>> {
+        self.shown(scope, &row.session, messages).await
+    }
+
+    /// Returns messages with their chats.
+    pub(crate) async fn shown(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        messages: Vec<Message>,
+    ) -> Result<Vec<ShownMessage>> {
         let mut ids: Vec<_> = messages.iter().map(|message| message.chat).collect();
         ids.sort_unstable();
         ids.dedup();
-        let chats = self.store.chats_by_id(scope, &row.session, &ids).await?;
+        let chats = self.store.chats_by_id(scope, session, &ids).await?;
         let chats: BTreeMap<ChatId, Chat> = chats.into_iter().map(|chat| (chat.id, chat)).collect();
         let shown = |message: Message| {
             let chat = chats.get(&message.chat).cloned();

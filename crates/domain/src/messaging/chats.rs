@@ -9,6 +9,7 @@ use crate::{
         journal::{AddressPair, ContactFact, TimerFact},
         state::ChatNameText,
     },
+    time::Timestamp,
 };
 
 impl Draft<'_> {
@@ -69,6 +70,48 @@ impl Draft<'_> {
             }
         }
         learnt
+    }
+
+    /// Returns the chat that digits of a caller lead to.
+    pub(crate) fn chat_of_digits(&self, digits: &str) -> Option<ChatId> {
+        self.names.get(&ChatNameText::Digits(digits.to_owned())).copied()
+    }
+
+    /// Records that digits of a caller lead to a chat, and at which time WhatsApp confirmed this. A
+    /// chat without an address that the digits led to becomes a part of the chat.
+    pub(crate) fn name_digits(
+        &mut self,
+        digits: &str,
+        chat: Option<ChatId>,
+        checked_at: Option<Timestamp>,
+    ) {
+        let name = ChatNameText::Digits(digits.to_owned());
+        let known = self.names.get(&name).copied();
+        self.add_name(name, chat, checked_at);
+        if let (Some(from), Some(into)) = (known, chat)
+            && from != into
+            && self.chats.get(&from).is_some_and(|chat| chat.address().is_none())
+        {
+            self.merge(ChatMerge { from, into });
+        }
+    }
+
+    /// Gives a chat without an address its addresses. A chat that has them already becomes the one of
+    /// both.
+    pub(crate) fn give_addresses(&mut self, id: ChatId, addresses: &AddressPair) -> ChatId {
+        match self.unify(addresses.iter()) {
+            Some(known) => {
+                if known != id {
+                    self.merge(ChatMerge { from: id, into: known });
+                }
+                known
+            }
+            None => {
+                self.learn_all(id, addresses.iter());
+                self.report_chat(id, None);
+                id
+            }
+        }
     }
 
     fn merge(&mut self, merge: ChatMerge) {

@@ -26,7 +26,7 @@ type MessageIdentity = (WaMessageId, ChatId, MessageSender);
 /// The next state of a session's messages. Methods of the sub-topics are in `chats`, `messages` and
 /// `levels`.
 pub(crate) struct Draft<'a> {
-    pub(super) row: SessionMessaging,
+    pub(crate) row: SessionMessaging,
     expected: Version,
     /// Account whose chats the facts change.
     pub(super) account: String,
@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a chat.
-    pub(super) fn add_chat(&mut self) -> ChatId {
+    pub(crate) fn add_chat(&mut self) -> ChatId {
         self.row.last_chat += 1;
         let id = ChatId(self.row.last_chat);
         self.chats.insert(id, Chat::new(id, &self.account, self.now));

@@ -1,8 +1,10 @@
 //! Acknowledgements and receipts: levels of messages, and the outcome of sending.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
+    chat::model::ChatId,
+    id::WaMessageId,
     message::{
         kind::MessageSource,
         model::{MessageId, MessageSender},
@@ -12,8 +14,10 @@ use crate::{
         change::MessageUpdate,
         draft::Draft,
         journal::{InboundReceipt, ReceiptLevel, SendOutcome, SendResult, ServerAck},
+        state::MessageHeader,
     },
     outbox::model::{OutboxEntry, OutboxState},
+    time::Timestamp,
 };
 
 /// Code of WhatsApp: the account may not begin new conversations now.
@@ -34,7 +38,7 @@ impl Draft<'_> {
         let Some(id) = entry else { return };
         match ack.refusal {
             None => self.raise(id, AckLevel::Sent),
-            Some(SERVER_BUSY) => self.queue_again(id),
+            Some(SERVER_BUSY) => self.queue_again(id, self.now.plus(BUSY_PAUSE)),
             Some(code) => self.refuse(id, code),
         }
     }
@@ -45,6 +49,8 @@ impl Draft<'_> {
         let Some(id) = entry else { return };
         let reason = match result.outcome {
             SendOutcome::Sent => return self.raise(id, AckLevel::Sent),
+            // The node gives up a message earlier than its owner does.
+            SendOutcome::Expired if !self.is_expired(id) => return self.queue_again(id, self.now),
             SendOutcome::Expired => FailureReason::Expired,
             SendOutcome::Uncertain => FailureReason::Uncertain,
             SendOutcome::Cancelled => FailureReason::Cancelled,
@@ -57,35 +63,57 @@ impl Draft<'_> {
     /// Applies a receipt. A receipt of a member of a group changes no level: other members may not
     /// have the message.
     pub(crate) fn apply_receipt(&mut self, receipt: &InboundReceipt) {
-        let Some(chat) = self.unify(receipt.chat.iter()) else { return };
-        let mut read = 0;
-        for wa_id in &receipt.wa_ids {
-            let matching = self.headers.values().filter(|header| {
-                let is_own = header.sender == MessageSender::Account;
-                header.chat == chat
-                    && header.wa_id == *wa_id
-                    && is_own == matches!(receipt.level, ReceiptLevel::Receiver(_))
-            });
-            for id in matching.map(|header| header.id).collect::<Vec<_>>() {
-                match receipt.level {
-                    ReceiptLevel::Receiver(level) if receipt.participant.is_none() => {
-                        self.raise(id, level);
-                    }
-                    ReceiptLevel::Receiver(_) => {}
-                    ReceiptLevel::Account(level) => read += u64::from(self.mark_read(id, level)),
+        match receipt.level {
+            ReceiptLevel::Receiver(level) => {
+                let chat = self.unify(receipt.chat.iter());
+                let is_of_member = receipt.participant.is_some();
+                let Some(chat) = chat.filter(|_| !is_of_member) else { return };
+                let is_own = |header: &MessageHeader| {
+                    header.chat == chat && header.sender == MessageSender::Account
+                };
+                for id in self.with_ids(&receipt.wa_ids, is_own) {
+                    self.raise(id, level);
                 }
             }
-        }
-        if read > 0 {
-            if let Some(chat) = self.change_chat(chat) {
-                chat.unread = chat.unread.saturating_sub(read);
+            // WhatsApp names the account as the chat, so that the ids alone find the messages.
+            ReceiptLevel::Account(level) => {
+                let is_received = |header: &MessageHeader| header.sender != MessageSender::Account;
+                let ids = self.with_ids(&receipt.wa_ids, is_received);
+                self.read_all(&ids, level);
             }
-            self.report_chat(chat, None);
+        }
+    }
+
+    /// Returns the messages with one of these ids at WhatsApp that meet a condition.
+    fn with_ids(
+        &self,
+        wa_ids: &[WaMessageId],
+        condition: impl Fn(&MessageHeader) -> bool,
+    ) -> Vec<MessageId> {
+        let matching = self
+            .headers
+            .values()
+            .filter(|header| wa_ids.contains(&header.wa_id) && condition(header));
+        matching.map(|header| header.id).collect()
+    }
+
+    /// Raises received messages that the account read, and lowers the counts of their chats.
+    pub(crate) fn read_all(&mut self, ids: &[MessageId], level: AckLevel) {
+        let mut read: BTreeMap<ChatId, u64> = BTreeMap::new();
+        for id in ids {
+            let Some(chat) = self.headers.get(id).map(|header| header.chat) else { continue };
+            *read.entry(chat).or_default() += u64::from(self.mark_read(*id, level));
+        }
+        for (id, count) in read.into_iter().filter(|(_, count)| *count > 0) {
+            if let Some(chat) = self.change_chat(id) {
+                chat.unread = chat.unread.saturating_sub(count);
+            }
+            self.report_chat(id, None);
         }
     }
 
     /// Raises a received message that the account read. Returns whether the message was unread.
-    pub(crate) fn mark_read(&mut self, id: MessageId, level: AckLevel) -> bool {
+    fn mark_read(&mut self, id: MessageId, level: AckLevel) -> bool {
         let Some(header) = self.headers.get(&id) else { return false };
         let (was, is_listed) = (header.state, !header.flags.hidden);
         let Some(next) = was.raised(level) else { return false };
@@ -140,7 +168,7 @@ impl Draft<'_> {
     /// Returns the message of an entry of the outbox.
     fn entry_of(
         &self,
-        wa_id: &crate::id::WaMessageId,
+        wa_id: &WaMessageId,
         is_entry: impl Fn(&OutboxEntry) -> bool,
     ) -> Option<MessageId> {
         let own = self.headers.values().filter(|header| {
@@ -164,12 +192,23 @@ impl Draft<'_> {
         self.fail(id, MessageFailure { reason, code: Some(code), retry_at });
     }
 
-    /// Queues a message again that was handed over.
-    fn queue_again(&mut self, id: MessageId) {
+    /// Returns whether a message is not to be sent any more.
+    fn is_expired(&self, id: MessageId) -> bool {
+        let entry = self.headers.get(&id).and_then(|header| header.entry.as_ref());
+        entry.is_none_or(|entry| entry.expires_at <= self.now)
+    }
+
+    /// Queues a message again that was handed over and that WhatsApp does not have.
+    pub(crate) fn queue_again(&mut self, id: MessageId, due: Timestamp) {
         let entry = self.headers.get(&id).and_then(|header| header.entry.clone());
         let Some(entry) = entry.filter(|entry| entry.state == OutboxState::Handed) else { return };
-        let due = self.now.plus(BUSY_PAUSE);
         self.row.outbox_due = Some(self.row.outbox_due.map_or(due, |known| known.min(due)));
-        self.replace_entry(OutboxEntry { state: OutboxState::Queued, due, ..entry });
+        let first_handed_at = None;
+        self.replace_entry(OutboxEntry {
+            state: OutboxState::Queued,
+            due,
+            first_handed_at,
+            ..entry
+        });
     }
 }

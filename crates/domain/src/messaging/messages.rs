@@ -135,8 +135,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Adds a message that a caller sends.
+    pub(crate) fn insert_own(&mut self, message: Message) {
+        self.note_arrival(&message, 0);
+        self.insert_message(message);
+    }
+
+    /// Returns the disappearing timer of a chat in seconds.
+    pub(crate) fn timer_seconds(&self, chat: ChatId) -> u32 {
+        self.chats.get(&chat).map_or(0, |chat| chat.timer.seconds)
+    }
+
     /// Adds a message.
-    pub(crate) fn insert_message(&mut self, message: Message) {
+    fn insert_message(&mut self, message: Message) {
         let identity = (message.wa_id.clone(), message.chat, message.sender.clone());
         self.identities.insert(identity, message.id);
         let header = MessageHeader {

@@ -287,6 +287,11 @@ fn commit_of(
         }
     }
     draft.row.account = state.phone.clone().or(draft.row.account);
+    let is_message = |item: &JournalItem| matches!(item.fact, JournalFact::Message(_));
+    if state.auto_read && items.iter().any(is_message) {
+        // The sender of messages marks received ones as read.
+        draft.row.outbox_due = Some(environment.now());
+    }
     let last = items.iter().map(|item| item.sequence).max().unwrap_or_default();
     draft.row.journal_sequence = if draft.row.journal.as_ref() == Some(journal) {
         last.max(draft.row.journal_sequence)

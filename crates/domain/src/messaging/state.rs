@@ -169,6 +169,8 @@ pub struct MessagingState {
     pub phone: Option<String>,
     /// Node of the session.
     pub gateway: Option<GatewayId>,
+    /// Whether received messages are marked as read.
+    pub auto_read: bool,
     /// Those of the names that exist, of any account.
     pub names: Vec<ChatName>,
     /// The chats of these names, and the chats of the messages.

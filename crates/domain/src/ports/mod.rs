@@ -35,6 +35,7 @@ pub use store::{
     messages::{ChatPage, MessagePage, MessageStore},
     messaging::MessagingStore,
     nodes::{NodeStore, OrphanStore},
+    outbox::{DueOutbox, KeyedEntry, OutboxStore, WaitingMessages},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
     tickets::{TicketDigest, TicketStore},

@@ -46,6 +46,15 @@ memory_passes_with_messages!(
     message_pages_cover_every_message_once,
     chat_pages_follow_activity,
     messages_are_visible_within_scope_only,
+    accepted_message_is_sent_under_one_id,
+    digits_lead_to_the_chat_of_the_account,
+    messages_end_in_time,
+    messages_of_a_chat_leave_in_order,
+    outbox_claims_rotate_among_organizations,
+    queue_and_pace_are_limited,
+    received_messages_are_marked_as_read,
+    refused_first_contact_pauses_first_contacts,
+    repeated_key_finds_the_message,
 );
 
 memory_passes!(

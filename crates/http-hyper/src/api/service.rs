@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Sessions, Webhooks,
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -39,6 +39,8 @@ pub struct ApiDependencies {
     pub chats: Chats,
     /// The use cases of messages.
     pub messages: Messages,
+    /// The use cases of messages to send.
+    pub outbox: Outbox,
     /// The use cases of API keys.
     pub keys: ApiKeys,
     /// The use cases of webhooks.
@@ -104,6 +106,7 @@ impl Api {
                 sessions: dependencies.sessions,
                 chats: dependencies.chats,
                 messages: dependencies.messages,
+                outbox: dependencies.outbox,
                 keys: dependencies.keys,
                 webhooks: dependencies.webhooks,
                 audit: dependencies.audit,

@@ -7,13 +7,14 @@
 
 use super::{
     input::RequestBodySpec,
-    operation::{Operation, delete, get, patch, post},
+    operation::{Operation, delete, get, patch, post, put},
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sessions,
+    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions,
     webhook_actions, webhook_reports, webhooks, whoami,
 };
+use crate::openapi::failures::MAX_MESSAGE_BODY;
 
 /// The operations of callers.
 pub(crate) static API: &[Operation] = &[
@@ -87,6 +88,45 @@ pub(crate) static API: &[Operation] = &[
     )
     .query(&["chat", "sender"])
     .documented_by(&messages::MESSAGE_VIEW),
+    post("/api/v1/sessions/{session}/messages", "message_send", Requires::Send, &sending::send)
+        .accepts(RequestBodySpec::Json)
+        .query(&["async"])
+        .waits()
+        .rendered()
+        .body_limit(MAX_MESSAGE_BODY)
+        .documented_by(&sending::MESSAGE_SEND),
+    post(
+        "/api/v1/sessions/{session}/messages/{message}:cancel",
+        "message_cancel",
+        Requires::Send,
+        &sending::cancel,
+    )
+    .unrecorded()
+    .documented_by(&sending::MESSAGE_CANCEL),
+    post(
+        "/api/v1/sessions/{session}/chats/{chat}/read",
+        "chat_read",
+        Requires::Send,
+        &sending::read,
+    )
+    .accepts(RequestBodySpec::Json)
+    .unrecorded()
+    .documented_by(&sending::CHAT_READ),
+    put(
+        "/api/v1/sessions/{session}/chats/{chat}/presence",
+        "chat_presence",
+        Requires::Send,
+        &sending::presence,
+    )
+    .documented_by(&sending::CHAT_PRESENCE),
+    get(
+        "/api/v1/sessions/{session}/contacts/check",
+        "contact_check",
+        Requires::Read,
+        &sending::check,
+    )
+    .query(&["phone"])
+    .documented_by(&sending::CONTACT_CHECK),
     get("/api/v1/api-keys", "api_key_list", Requires::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
         .documented_by(&api_keys::API_KEY_LIST),

@@ -9,6 +9,7 @@ pub(crate) mod event_streams;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod pairing;
+pub(crate) mod sending;
 pub(crate) mod sessions;
 pub(crate) mod webhook_actions;
 pub(crate) mod webhook_reports;

@@ -168,7 +168,7 @@ fn failure_headers(failure: &Failure, repeatable: bool) -> Vec<String> {
     names.push("x-request-id".to_owned());
     match failure.status() {
         // Final refusals of a handler are recorded for an `Idempotency-Key`.
-        400 | 404 | 409 if repeatable => names.push("idempotency-replayed".to_owned()),
+        400 | 404 | 409 | 422 if repeatable => names.push("idempotency-replayed".to_owned()),
         _ => {}
     }
     names

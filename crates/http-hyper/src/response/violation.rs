@@ -1,6 +1,6 @@
 //! Violations as the API names them: by JSON pointer or by parameter.
 
-use domain::{FieldPath, SettingsField};
+use domain::{FieldPath, MessageField, SettingsField};
 
 /// One fault in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,12 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::Setting(SettingsField::Messages) => "messages",
         FieldPath::Setting(SettingsField::RetentionDays) => "retentionDays",
         FieldPath::Setting(SettingsField::Metadata) => "metadata",
+        FieldPath::Message(MessageField::To) => "to",
+        FieldPath::Message(MessageField::Text) => "text",
+        FieldPath::Message(MessageField::ExpiresAt) => "expiresAt",
+        FieldPath::Message(MessageField::Typing) => "typing",
+        FieldPath::Message(MessageField::Reference) => "reference",
+        FieldPath::Message(MessageField::UpTo) => "upTo",
         FieldPath::Phone => "phone",
         FieldPath::KeyName => "name",
         FieldPath::KeyCapabilities => "capabilities",

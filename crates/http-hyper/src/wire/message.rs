@@ -1,6 +1,8 @@
 //! Messages in responses.
 
 mod parts;
+mod send;
+mod send_spec;
 
 use domain::{
     Chat, ChatAddress, MessageDetails, MessageFailure, MessageStatus, ShownMessage, Timestamp,
@@ -13,6 +15,7 @@ pub use self::parts::{
     ContactCardView, LocationView, MediaView, MessageErrorView, PollOptionView, PollView,
     QuoteView, ReactionView,
 };
+pub use self::{send::SendResultView, send_spec::MessageSpec};
 use super::{example::example_is_sample, list::ListView};
 use crate::wire::schema;
 

@@ -1,8 +1,9 @@
 //! The requested pages of the lists of messages and chats, with their filters.
 
 use domain::{
-    ChatFilter, ChatId, ChatQuery, MessageDirection, MessageFilter, MessageId, MessageNarrowing,
-    MessageQuery, MessageStatus, ShownChat, ShownMessage, ports::Position,
+    ChatFilter, ChatId, ChatQuery, MAX_MESSAGE_REFERENCE, MessageDirection, MessageFilter,
+    MessageId, MessageNarrowing, MessageQuery, MessageStatus, ShownChat, ShownMessage,
+    ports::Position,
 };
 
 use super::{chat::ChatView, list::ListView, message::MessageView};
@@ -11,9 +12,6 @@ use crate::request::{
     page::Page,
     query::Query,
 };
-
-/// Maximum number of characters of a reference.
-pub(crate) const MAX_REFERENCE: usize = 128;
 
 /// The requested page of messages.
 #[derive(Clone, Debug)]
@@ -168,8 +166,8 @@ fn direction(query: &mut Query) -> Option<MessageDirection> {
 
 fn reference(query: &mut Query) -> Option<String> {
     let reference = query.text("reference")?;
-    if reference.is_empty() || reference.chars().count() > MAX_REFERENCE {
-        query.fault("reference", &format!("must have 1 to {MAX_REFERENCE} characters"));
+    if reference.is_empty() || reference.chars().count() > MAX_MESSAGE_REFERENCE {
+        query.fault("reference", &format!("must have 1 to {MAX_MESSAGE_REFERENCE} characters"));
     }
     if reference.contains('\0') {
         query.fault("reference", "text cannot contain the character U+0000");

@@ -4,6 +4,8 @@
 
 mod api_key;
 mod chat;
+mod chat_actions;
+mod contact;
 mod document;
 mod event;
 pub(crate) mod event_payload;
@@ -26,6 +28,8 @@ mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
 pub use chat::{ChatView, LastMessageView};
+pub use chat_actions::{PresenceSpec, ReadSpec};
+pub use contact::ContactCheckView;
 pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
@@ -33,11 +37,11 @@ pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
 pub use list::{ListView, SessionPageSpec};
 pub use message::{
-    ContactCardView, LocationView, MediaView, MessageErrorView, MessageView, PollOptionView,
-    PollView, QuoteView, ReactionView,
+    ContactCardView, LocationView, MediaView, MessageErrorView, MessageSpec, MessageView,
+    PollOptionView, PollView, QuoteView, ReactionView, SendResultView,
 };
+pub(crate) use message_list::narrowing;
 pub use message_list::{ChatPageSpec, MessagePageSpec};
-pub(crate) use message_list::{MAX_REFERENCE, narrowing};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};

@@ -2,7 +2,7 @@
 
 use domain::{
     Capability, ChatKind, Desired, EventName, EventStream, FailureReason, MessageDirection,
-    MessageKind, MessageSource, MessageStatus, MessageStorage, ReasonCode, Status,
+    MessageKind, MessageSource, MessageStatus, MessageStorage, ReasonCode, SendMode, Status,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::{
@@ -114,6 +114,10 @@ pub(crate) fn message_source() -> Schema {
 pub(crate) fn message_kind() -> Schema {
     let known = MessageKind::ALL.map(MessageKind::as_str);
     enumeration("The kind of the content.", &known)
+}
+
+pub(crate) fn send_mode() -> Schema {
+    enumeration("Whether the request waited for WhatsApp.", &SendMode::ALL.map(SendMode::as_str))
 }
 
 pub(crate) fn message_status() -> Schema {

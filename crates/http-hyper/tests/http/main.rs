@@ -38,6 +38,7 @@ mod realtime;
 mod realtime_peers;
 mod request_permits;
 mod schema_bounds;
+mod sending;
 mod sessions;
 mod stream_limits;
 mod test_server;

@@ -19,8 +19,11 @@ use crate::{
 };
 
 /// Faults that need a lookup, or several fields, which no schema can state.
-const OF_THE_MOMENT: [&str; 8] = [
+const OF_THE_MOMENT: [&str; 11] = [
     "must be in the future",
+    "at most 7 days ahead",
+    "no such chat",
+    "no such message in the chat",
     "no such session",
     "was not issued by this list",
     "since or after is required, unless deadOnly is true",

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -44,7 +44,6 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     served: JoinHandle<Drained>,
-    sequence: AtomicU64,
 }
 
 impl TestServer {
@@ -68,25 +67,18 @@ impl TestServer {
             memory: memory.clone(),
             gateway: gateway.clone(),
             environment: environment.clone(),
+            world: Arc::default(),
+            sequence: Arc::default(),
         };
         let world =
             World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
+        assert!(reconciler.world.set(world.clone()).is_ok());
         let keys = Some((world.memory.clone(), environment.clone()));
         let authenticator = Arc::new(FakeAuthenticator { keys, ..FakeAuthenticator::default() });
         let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self {
-            world,
-            reconciler,
-            authenticator,
-            checks,
-            api,
-            address,
-            stop,
-            served,
-            sequence: AtomicU64::new(0),
-        }
+        Self { world, reconciler, authenticator, checks, api, address, stop, served }
     }
 
     /// Sends a request of a caller over HTTP/1.1.
@@ -181,7 +173,7 @@ impl TestServer {
 
     /// Returns the next sequence number of the journal of the only node.
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.sequence.fetch_add(1, Ordering::SeqCst) + 1
+        self.reconciler.sequence.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Returns a text of everything stored and of every call to the node.
@@ -238,6 +230,7 @@ pub(crate) fn backing(
         sessions: world.sessions.clone(),
         chats: world.chats.clone(),
         messages: world.messages.clone(),
+        outbox: world.outbox.clone(),
         keys: world.keys.clone(),
         webhooks: world.webhooks.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),

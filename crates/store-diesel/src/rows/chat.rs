@@ -63,6 +63,16 @@ impl ChatRow {
         &self.session
     }
 
+    /// Returns the number of the chat.
+    pub(crate) fn number(&self) -> i64 {
+        self.id
+    }
+
+    /// Returns whether WhatsApp has not confirmed an account of the chat.
+    pub(crate) fn has_no_address(&self) -> bool {
+        self.phone.is_none() && self.lid.is_none() && self.group_jid.is_none()
+    }
+
     /// Returns the position in the list: last activity and id.
     pub(crate) fn position(&self) -> (i64, i64) {
         (self.last_at, self.id)

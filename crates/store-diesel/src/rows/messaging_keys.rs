@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{MessagingLookup, MessagingState, SessionId, SessionMessaging};
+use domain::{MessagingLookup, MessagingState, OrganizationId, SessionId, SessionMessaging};
 use serde::Serialize;
 
 use crate::rows::message::MessageColumns;
@@ -33,6 +33,22 @@ pub(crate) struct WaIdKeyRow {
 /// A chat.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct ChatKeyRow {
+    organization: String,
+    session: String,
+    id: i64,
+}
+
+/// A chat, as names lead to it.
+#[derive(Serialize)]
+pub(crate) struct ChatOfNamesKeyRow {
+    organization: String,
+    session: String,
+    chat: i64,
+}
+
+/// A message.
+#[derive(Serialize)]
+pub(crate) struct MessageKeyRow {
     organization: String,
     session: String,
     id: i64,
@@ -91,6 +107,18 @@ impl ChatKeyRow {
     ) -> Option<Self> {
         let organization = states.get(session)?.row.organization.to_string();
         Some(Self { organization, session: session.to_owned(), id })
+    }
+}
+
+impl ChatOfNamesKeyRow {
+    pub(crate) fn new(organization: &OrganizationId, session: &SessionId, chat: i64) -> Self {
+        Self { organization: organization.to_string(), session: session.to_string(), chat }
+    }
+}
+
+impl MessageKeyRow {
+    pub(crate) fn new(organization: &OrganizationId, session: &SessionId, id: i64) -> Self {
+        Self { organization: organization.to_string(), session: session.to_string(), id }
     }
 }
 

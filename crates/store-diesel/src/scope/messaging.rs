@@ -105,6 +105,21 @@ fn prefixed(prefix: &str, columns: &[JsonColumn]) -> String {
     columns.iter().map(|(name, _)| format!("{prefix}.{name}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the columns of a session's counters.
+pub(crate) fn counters_columns() -> String {
+    prefixed("session_messaging", &[&OWNER[..], &COUNTERS].concat())
+}
+
+/// Returns the columns of entries of the outbox.
+pub(crate) fn entry_columns() -> String {
+    prefixed("outbox", &[&OWNER[..], &[("message", "bigint")], &ENTRY].concat())
+}
+
+/// Returns the columns of messages, without body and content.
+pub(crate) fn message_columns() -> String {
+    prefixed("messages", &[&OWNER[..], &MESSAGE].concat())
+}
+
 /// Returns assignments of columns from the columns of the same names in `source`.
 fn assignments(columns: &[JsonColumn], source: &str) -> String {
     let assignments = columns.iter().map(|(name, _)| format!("{name} = {source}.{name}"));
@@ -125,16 +140,10 @@ fn bytes(kind: DatabaseKind, column: &str) -> String {
     }
 }
 
-/// Returns a statement that selects rows of a table by listed columns.
-fn select_by(
-    kind: DatabaseKind,
-    table: &str,
-    columns: &[JsonColumn],
-    keys: &[JsonColumn],
-) -> String {
+/// Returns a statement that selects columns of a table by listed keys.
+fn select_by(kind: DatabaseKind, table: &str, columns: &str, keys: &[JsonColumn]) -> String {
     format!(
         "SELECT {columns} FROM {rows} JOIN {table} ON {is_listed}",
-        columns = prefixed(table, columns),
         rows = json_rows(kind, keys),
         is_listed = matches(table, keys),
     )
@@ -145,12 +154,13 @@ fn select_by(
 /// Selects the counters of listed sessions with the account and the node of each. Column: `session`.
 pub(crate) fn sessions_statement(kind: DatabaseKind) -> String {
     format!(
-        "SELECT {columns}, sessions.phone_number AS phone, sessions.gateway AS gateway
+        "SELECT {columns}, sessions.phone_number AS phone, sessions.gateway AS gateway,
+            sessions.auto_read AS auto_read
         FROM {rows} JOIN sessions ON sessions.id = entry.session
         JOIN session_messaging ON session_messaging.organization = sessions.organization
             AND session_messaging.session = sessions.id
         WHERE session_messaging.removal_due IS NULL",
-        columns = prefixed("session_messaging", &[&OWNER[..], &COUNTERS].concat()),
+        columns = counters_columns(),
         rows = json_rows(kind, &OWNER[1..]),
     )
 }
@@ -170,26 +180,48 @@ pub(crate) fn versions_statement(kind: DatabaseKind) -> String {
 /// Selects listed names of chats, of any account. Columns: those of a session, and `name`.
 pub(crate) fn names_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("name", "text")]].concat();
-    select_by(kind, "chat_names", &[&OWNER[..], &CHAT_NAME].concat(), &keys)
+    select_by(
+        kind,
+        "chat_names",
+        &prefixed("chat_names", &[&OWNER[..], &CHAT_NAME].concat()),
+        &keys,
+    )
+}
+
+/// Selects the names of listed chats. Columns: those of a session, and `chat`.
+pub(crate) fn chat_names_statement(kind: DatabaseKind) -> String {
+    let keys = [&OWNER[..], &[("chat", "bigint")]].concat();
+    select_by(
+        kind,
+        "chat_names",
+        &prefixed("chat_names", &[&OWNER[..], &CHAT_NAME].concat()),
+        &keys,
+    )
 }
 
 /// Selects listed chats. Columns: those of a session, and `id`.
 pub(crate) fn chats_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("id", "bigint")]].concat();
-    select_by(kind, "chats", &[&OWNER[..], &CHAT].concat(), &keys)
+    select_by(kind, "chats", &prefixed("chats", &[&OWNER[..], &CHAT].concat()), &keys)
 }
 
 /// Selects messages with listed ids at WhatsApp. Columns: those of a session, and `wa_id`.
 pub(crate) fn messages_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("wa_id", "text")]].concat();
-    select_by(kind, "messages", &[&OWNER[..], &MESSAGE].concat(), &keys)
+    select_by(kind, "messages", &message_columns(), &keys)
+}
+
+/// Selects listed messages. Columns: those of a session, and `id`.
+pub(crate) fn messages_by_number_statement(kind: DatabaseKind) -> String {
+    let keys = [&OWNER[..], &[("id", "bigint")]].concat();
+    select_by(kind, "messages", &message_columns(), &keys)
 }
 
 /// Selects the entries in the outbox of listed messages. Columns: those of a session, and `message`.
 pub(crate) fn entries_statement(kind: DatabaseKind) -> String {
     let message = [("message", "bigint")];
     let keys = [&OWNER[..], &message].concat();
-    select_by(kind, "outbox", &[&OWNER[..], &message, &ENTRY].concat(), &keys)
+    select_by(kind, "outbox", &entry_columns(), &keys)
 }
 
 /// Selects the bodies of listed messages; null for messages without a body, and for missing ones. A

@@ -178,13 +178,13 @@ impl BodyKey {
 
 /// The body of a message.
 #[derive(QueryableByName)]
-struct BodyRow {
+pub(crate) struct BodyRow {
     #[diesel(sql_type = Text)]
     organization: String,
     #[diesel(sql_type = Text)]
     session: String,
     #[diesel(sql_type = BigInt)]
-    id: i64,
+    pub(crate) id: i64,
     #[diesel(sql_type = Nullable<Binary>)]
-    body: Option<Vec<u8>>,
+    pub(crate) body: Option<Vec<u8>>,
 }

@@ -16,7 +16,7 @@ use crate::{
     Database, StoreError,
     database::statements::{point_lookup, with_conn},
     rows::{
-        chat::ChatRow,
+        chat::{ChatNameRow, ChatRow},
         column::to_bigint,
         message::{CANCELLED, EntryColumns, FAILED, MessageRow, OpenedMessage},
         readable::{fill_page, readable},
@@ -225,6 +225,22 @@ pub(crate) enum MessagePageForm {
     OfUnsent(i64),
     ByReference,
     OfSession,
+}
+
+/// Returns a name of chats of an account.
+pub(crate) async fn name_of_chat(
+    database: &Database,
+    scoped_id: &ScopedSessionId,
+    account: &str,
+    name: &str,
+) -> Result<Option<ChatNameRow>, StoreError> {
+    with_conn!(database, read, |conn| {
+        scope::chat_name(scoped_id, account, name)
+            .select(ChatNameRow::as_select())
+            .get_result(conn)
+            .await
+            .optional()
+    })
 }
 
 fn chat_position(after: Option<&Position<ChatId>>) -> Result<NumberPosition, StoreError> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
 use domain::{
@@ -42,13 +42,15 @@ use crate::{
 
 /// Counters of a session with its account and its node.
 #[derive(QueryableByName)]
-struct SessionStateRow {
+pub(crate) struct SessionStateRow {
     #[diesel(embed)]
     messaging: SessionMessagingRow,
     #[diesel(sql_type = Nullable<Text>)]
     phone: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     gateway: Option<String>,
+    #[diesel(sql_type = Bool)]
+    auto_read: bool,
 }
 
 impl TryFrom<SessionStateRow> for MessagingState {
@@ -62,6 +64,7 @@ impl TryFrom<SessionStateRow> for MessagingState {
             gateway: gateway.ok_or_else(corrupt)?,
             row: messaging,
             phone: row.phone,
+            auto_read: row.auto_read,
             names: Vec::new(),
             chats: Vec::new(),
             messages: Vec::new(),
@@ -83,6 +86,8 @@ macro_rules! select_listed {
         rows
     }};
 }
+
+pub(crate) use select_listed;
 
 /// Runs a statement over a list of rows, unless the list is empty; returns the number of changed
 /// rows.
@@ -222,7 +227,7 @@ impl Database {
 }
 
 /// Adds rows to the states of their sessions.
-fn fill_states(
+pub(crate) fn fill_states(
     states: &mut BTreeMap<String, MessagingState>,
     names: Vec<ChatNameRow>,
     chats: Vec<ChatRow>,

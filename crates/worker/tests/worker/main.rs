@@ -12,5 +12,6 @@ mod keys_unavailable;
 mod model_test;
 mod nodes;
 mod orphans;
+mod outbox;
 mod sessions;
 mod sim_fleet;

@@ -4,3 +4,5 @@
 mod at_rest;
 mod inbound;
 mod kills;
+mod manners;
+mod outbound;

@@ -15,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod nodes;
+pub(crate) mod outbox;
 pub(crate) mod position;
 pub(crate) mod sessions;
 pub(crate) mod tickets;

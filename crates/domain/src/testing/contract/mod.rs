@@ -19,6 +19,7 @@ mod link_attempt;
 mod message_lists;
 mod nodes;
 mod orphans;
+mod outbox;
 mod quotas;
 mod retention;
 mod session_control;
@@ -75,6 +76,13 @@ pub use message_lists::{
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
 pub use orphans::{
     adopted_orphan_continues_the_events_of_its_id, orphan_is_returned_once_and_listed_while_held,
+};
+pub use outbox::{
+    accepted_message_is_sent_under_one_id, digits_lead_to_the_chat_of_the_account,
+    messages_end_in_time, messages_of_a_chat_leave_in_order,
+    outbox_claims_rotate_among_organizations, queue_and_pace_are_limited,
+    received_messages_are_marked_as_read, refused_first_contact_pauses_first_contacts,
+    repeated_key_finds_the_message,
 };
 pub use quotas::{
     api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,

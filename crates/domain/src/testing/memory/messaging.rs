@@ -54,7 +54,7 @@ impl MessagingRows {
         Message { awaits_ack, outbox, ..message.clone() }
     }
 
-    fn header(&self, message: &Message) -> MessageHeader {
+    pub(in crate::testing) fn header(&self, message: &Message) -> MessageHeader {
         MessageHeader {
             id: message.id,
             wa_id: message.wa_id.clone(),
@@ -83,7 +83,8 @@ impl MessagingRows {
             .chain(messages.iter().map(|header| header.chat))
             .collect();
         let chats = ids.iter().filter_map(|id| self.chats.get(id)).cloned().collect();
-        MessagingState { row: self.row.clone(), phone: None, gateway: None, names, chats, messages }
+        let (phone, gateway, auto_read) = (None, None, false);
+        MessagingState { row: self.row.clone(), phone, gateway, auto_read, names, chats, messages }
     }
 
     fn write(&mut self, change: &MessagingChange) {
@@ -208,6 +209,7 @@ impl MessagingStore for Memory {
             let Some(rows) = state.messaging(&lookup.session) else { continue };
             states.push(MessagingState {
                 phone: session.observed.identity.map(|identity| identity.phone),
+                auto_read: session.settings.auto_read,
                 gateway: session.gateway,
                 ..rows.state(lookup)
             });

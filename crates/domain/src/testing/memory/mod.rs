@@ -12,6 +12,7 @@ mod messaging;
 mod nodes;
 mod operators;
 mod orphans;
+mod outbox;
 mod quotas;
 mod sessions;
 pub(crate) mod state;

@@ -25,6 +25,7 @@ use crate::{
     resource_quota::Quotas,
     session::{
         model::Session,
+        status::Status,
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
@@ -194,7 +195,17 @@ impl MemoryState {
                 let (id, organization) = (known.id.clone(), known.organization.clone());
                 let (created_by, created_at) = (known.created_by.clone(), known.created_at);
                 let next = update.session.clone();
+                let phone = |session: &Session| {
+                    session.observed.identity.as_ref().map(|identity| identity.phone.clone())
+                };
+                let begins = next.observed.status == Status::Working
+                    && known.observed.status != Status::Working;
+                let wakes = begins || phone(known) != phone(&next);
+                let row = id.clone();
                 *known = Session { id, organization, created_by, created_at, ..next };
+                if wakes {
+                    self.wake_outbox(&row);
+                }
                 Written::Done
             }
             _ => Written::Raced,

@@ -1,13 +1,10 @@
 //! The parameters of operations on chats and messages.
 
-use domain::{MessageDirection, MessageStatus};
+use domain::{MAX_MESSAGE_REFERENCE, MessageDirection, MessageStatus};
 use serde_json::{Value, json};
 
 use super::{Parameter, ParameterLocation};
-use crate::{
-    request::fields::MAX_TIMESTAMP_MILLIS,
-    wire::{MAX_REFERENCE, schema::NO_NUL},
-};
+use crate::{request::fields::MAX_TIMESTAMP_MILLIS, wire::schema::NO_NUL};
 
 /// The lists of messages.
 const LISTS: &[&str] = &["message_list", "message_list_all"];
@@ -16,7 +13,7 @@ fn moment() -> Value {
     json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_TIMESTAMP_MILLIS, "examples": [1_767_254_400_000_i64] })
 }
 
-pub(super) static PARAMETERS: [Parameter; 11] = [
+pub(super) static PARAMETERS: [Parameter; 13] = [
     Parameter {
         only: &[],
         component: "chat",
@@ -33,6 +30,23 @@ pub(super) static PARAMETERS: [Parameter; 11] = [
         name: "message",
         about: "The `waMessageId` of a message. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["3EB0C431C26A1916E07E"] }),
+    },
+    Parameter {
+        only: &["message_send"],
+        component: "async",
+        location: ParameterLocation::Query,
+        name: "async",
+        about: "Whether the request returns without waiting for WhatsApp, and is accepted also while the session is \
+                not connected or over its rate: `?async`, or `true` or `false`.",
+        schema: || json!({ "type": "string", "enum": ["", "true", "false"], "examples": ["true"] }),
+    },
+    Parameter {
+        only: &["contact_check"],
+        component: "phone",
+        location: ParameterLocation::Query,
+        name: "phone",
+        about: "The phone number: 7 to 15 digits, also after `+`. Required.",
+        schema: || json!({ "type": "string", "pattern": "^[+]?[1-9][0-9]{6,14}$", "examples": ["15551234567"] }),
     },
     Parameter {
         only: LISTS,
@@ -78,7 +92,7 @@ pub(super) static PARAMETERS: [Parameter; 11] = [
         location: ParameterLocation::Query,
         name: "reference",
         about: "Filters by the exact `reference` that the message was sent with.",
-        schema: || json!({ "type": "string", "minLength": 1, "maxLength": MAX_REFERENCE, "pattern": NO_NUL, "examples": ["order-4711"] }),
+        schema: || json!({ "type": "string", "minLength": 1, "maxLength": MAX_MESSAGE_REFERENCE, "pattern": NO_NUL, "examples": ["order-4711"] }),
     },
     Parameter {
         only: &["message_view"],

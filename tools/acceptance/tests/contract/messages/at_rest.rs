@@ -14,7 +14,7 @@ each_database!(exclusive: bodies_are_sealed_and_gone_with_their_session);
 fn bodies_are_sealed_and_gone_with_their_session(deployment: &mut Deployment) -> Result<()> {
     let canary = format!("canary-{}-of-messages", std::process::id());
     let messenger = Messenger::start(deployment, "Sealed")?;
-    let contact = Messenger::contact(deployment, "Writer")?;
+    let contact = deployment.stack.phones.new_phone("Writer")?;
     let api = messenger.session.api.clone();
     let mut stream = EventStream::after(&api, "event=session.*", "")?;
     messenger.write(&contact, &canary)?;

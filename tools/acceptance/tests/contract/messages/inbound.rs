@@ -21,7 +21,7 @@ each_database!(
 
 fn text_of_a_phone_is_listed_streamed_and_delivered(deployment: &Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Receiver")?;
-    let contact = Messenger::contact(deployment, "Ada")?;
+    let contact = deployment.stack.phones.new_phone("Ada")?;
     let api = &messenger.session.api;
     let receiver = Receiver::start()?;
     Webhook::create(api, &receiver.url(), json!({ "events": ["message.*"] }))?;
@@ -61,8 +61,8 @@ fn text_of_a_phone_is_listed_streamed_and_delivered(deployment: &Deployment) -> 
 /// Row 2: the owner's own texts are messages of the session.
 fn texts_typed_on_the_own_phone_are_messages(deployment: &Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Owner")?;
-    let contact = Messenger::contact(deployment, "Guest")?;
-    let wa_id = messenger.write_to(&messenger.phone, &contact.number, "typed on the phone")?;
+    let contact = deployment.stack.phones.new_phone("Guest")?;
+    let wa_id = messenger.phone.send_text(&contact.number, "typed on the phone")?;
     let listed = messenger.until_messages(1, PROMPT)?;
     for (name, value) in [
         ("waMessageId", json!(wa_id)),
@@ -79,7 +79,7 @@ fn texts_typed_on_the_own_phone_are_messages(deployment: &Deployment) -> Result<
 
 fn messages_of_a_stopped_session_are_readable(deployment: &Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Stopped")?;
-    let contact = Messenger::contact(deployment, "Guest")?;
+    let contact = deployment.stack.phones.new_phone("Guest")?;
     messenger.write(&contact, "before the stop")?;
     let listed = messenger.until_messages(1, PROMPT)?;
     messenger.session.api.action(&messenger.path(":stop"))?.expect(200)?;
@@ -95,14 +95,13 @@ fn messages_of_a_stopped_session_are_readable(deployment: &Deployment) -> Result
 /// Malformed content is stored, or told as undecryptable, and the session goes on.
 fn crafted_content_costs_no_message(deployment: &Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Target")?;
-    let contact = Messenger::contact(deployment, "Mallory")?;
+    let contact = deployment.stack.phones.new_phone("Mallory")?;
     let session = messenger.phone.number.as_str();
     let combining = format!("a{}", "\u{301}".repeat(32_000));
     let mut expected = vec![messenger.write(&contact, &combining)?];
     for crafted in ["/////w==", "CgA=", "AAAA", ""] {
         let body = json!({ "to": session, "protobuf": crafted });
-        let written = messenger.command(&contact.number, "/messages", &body)?;
-        expected.push(written["id"].as_str().context("an id")?.to_owned());
+        expected.push(contact.send(&body)?.id);
     }
     expected.push(messenger.write(&contact, "afterwards")?);
     let listed = messenger.until_messages(expected.len(), PROMPT)?;
@@ -116,9 +115,9 @@ fn crafted_content_costs_no_message(deployment: &Deployment) -> Result<()> {
 
 fn pages_of_a_long_chat_have_no_gap(deployment: &Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Pages")?;
-    let contact = Messenger::contact(deployment, "Writer")?;
+    let contact = deployment.stack.phones.new_phone("Writer")?;
     let bodies: Vec<_> = (0..120).map(|n| format!("text {n}")).collect();
-    let ids = messenger.write_all(&contact, &bodies)?;
+    let ids = contact.send_texts(&messenger.phone.number, &bodies)?;
     messenger.until_messages(120, PROMPT)?;
     let path = format!("/chats/{}/messages?limit=7", contact.number);
     let (mut paged, mut cursor) = (Vec::<Value>::new(), String::new());

@@ -5,11 +5,7 @@ use acceptance::{
     messenger::{Messenger, each_once, texts},
 };
 use anyhow::{Result, ensure};
-use testbed::{
-    event_stream::EventStream,
-    sessions::PATIENCE,
-    stack::Victim,
-};
+use testbed::{event_stream::EventStream, sessions::PATIENCE, stack::Victim};
 
 use crate::each_database;
 
@@ -21,13 +17,13 @@ each_database!(
 /// Row 1: what waited at WhatsApp while router and node were away is stored and told.
 fn texts_of_an_outage_arrive_once_and_in_order(deployment: &mut Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Outage")?;
-    let contact = Messenger::contact(deployment, "Writer")?;
+    let contact = deployment.stack.phones.new_phone("Writer")?;
     let mut stream = EventStream::after(&messenger.session.api, "event=message", "")?;
     stream.block()?;
     let start = stream.last.clone();
     deployment.stack.kill(Victim::Both)?;
     let bodies: Vec<_> = (0..300).map(|n| format!("text {n}")).collect();
-    let ids = messenger.write_all(&contact, &bodies)?;
+    let ids = contact.send_texts(&messenger.phone.number, &bodies)?;
     deployment.stack.recover()?;
     let listed = messenger.until_messages(300, PATIENCE)?;
     ensure!(texts(&listed, "waMessageId")? == ids, "another order");
@@ -43,12 +39,12 @@ fn texts_of_an_outage_arrive_once_and_in_order(deployment: &mut Deployment) -> R
 /// Row 3: inbound messages survive `kill -9` of node, router or both at any moment.
 fn texts_survive_kills_between_any_two_steps(deployment: &mut Deployment) -> Result<()> {
     let messenger = Messenger::start(deployment, "Killed")?;
-    let contact = Messenger::contact(deployment, "Writer")?;
+    let contact = deployment.stack.phones.new_phone("Writer")?;
     let mut ids = Vec::new();
     for (round, victim) in [Victim::Gateway, Victim::Berth, Victim::Both].into_iter().enumerate() {
         for part in 0..4 {
             let bodies: Vec<_> = (0..50).map(|n| format!("{round} {part} {n}")).collect();
-            ids.extend(messenger.write_all(&contact, &bodies)?);
+            ids.extend(contact.send_texts(&messenger.phone.number, &bodies)?);
             if part == 1 {
                 deployment.stack.kill(victim)?;
             }
