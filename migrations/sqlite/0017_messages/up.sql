@@ -98,7 +98,10 @@ CREATE TABLE messages (
 
 CREATE UNIQUE INDEX messages_once ON messages (organization, session, wa_id, chat, sender);
 CREATE INDEX messages_of_chat ON messages (organization, session, chat, at DESC, id DESC);
-CREATE INDEX messages_newest_first ON messages (organization, session, at DESC, id DESC) WHERE NOT hidden;
+-- Only the list over all chats states the second condition, which is always true, so that no other statement can use the
+-- index (ADR 0017).
+CREATE INDEX messages_newest_first ON messages (organization, session, at DESC, id DESC)
+    WHERE NOT hidden AND ephemeral_seconds >= 0;
 CREATE INDEX messages_unsent ON messages (organization, session, level, at DESC, id DESC)
     WHERE NOT hidden AND level <= 0;
 CREATE INDEX messages_by_reference ON messages (organization, session, reference, at DESC, id DESC)
@@ -128,7 +131,7 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE UNIQUE INDEX outbox_by_key ON outbox (organization, key_hash) WHERE key_hash IS NOT NULL;
-CREATE INDEX outbox_waiting ON outbox (organization, session, message) WHERE finished_at IS NULL;
+CREATE INDEX outbox_waiting ON outbox (organization, session, chat, message) WHERE finished_at IS NULL;
 CREATE INDEX outbox_pace ON outbox (organization, session, handed_at) WHERE handed_at IS NOT NULL;
 -- For the removal, over all organizations. Only its statement states the second condition, which is always true (ADR
 -- 0017).

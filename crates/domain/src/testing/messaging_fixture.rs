@@ -31,6 +31,7 @@ use crate::{
             messages::MessageStore,
             messaging::MessagingStore,
             sessions::SessionStore,
+            written::Written,
         },
     },
     session::{model::Session, pairing::Identity, settings::Settings},
@@ -116,10 +117,8 @@ impl<S: MessagingTestStore> MessagingFixture<S> {
         let session = Session::new(organization, None, Settings::default(), &*environment);
         let commit = session.created().into_commit(scope.actor(), &*environment);
         let session = commit.change.session;
-        insert_session(&*store, &scope, &session, &commit.events, None)
-            .await
-            .expect("insert")
-            .expect("room");
+        let written = insert_session(&*store, &scope, &session, &commit.events, None).await;
+        assert_eq!(written.expect("insert"), Ok(Written::Done));
         let session = link(&*store, &scope, session).await;
         let ports = JournalPorts {
             store: store.clone(),
@@ -290,10 +289,8 @@ pub(super) async fn link(store: &impl SessionStore, scope: &Scope, session: Sess
     });
     linked.version.0 += 1;
     let events = [];
-    update_session(store, scope, &linked, expected, &events, None)
-        .await
-        .expect("update")
-        .expect("room");
+    let written = update_session(store, scope, &linked, expected, &events, None).await;
+    assert_eq!(written.expect("update"), Ok(Written::Done));
     linked
 }
 

@@ -140,30 +140,39 @@ fn select_by(
     )
 }
 
+/// Returns the part of a statement that finds listed sessions by their ids. Without
+/// `MATERIALIZED`, PostgreSQL may read all counters first.
+fn present_sessions(kind: DatabaseKind) -> String {
+    format!(
+        "WITH present AS MATERIALIZED (SELECT sessions.id AS id, sessions.organization AS owner,
+            sessions.phone_number AS phone, sessions.gateway AS gateway
+            FROM {rows} JOIN sessions ON sessions.id = entry.session)",
+        rows = json_rows(kind, &OWNER[1..]),
+    )
+}
+
 // Statements that read.
 
 /// Selects the counters of listed sessions with the account and the node of each. Column: `session`.
 pub(crate) fn sessions_statement(kind: DatabaseKind) -> String {
     format!(
-        "SELECT {columns}, sessions.phone_number AS phone, sessions.gateway AS gateway
-        FROM {rows} JOIN sessions ON sessions.id = entry.session
-        JOIN session_messaging ON session_messaging.organization = sessions.organization
-            AND session_messaging.session = sessions.id
+        "{sessions} SELECT {columns}, phone, gateway
+        FROM present JOIN session_messaging ON session_messaging.organization = owner
+            AND session_messaging.session = id
         WHERE session_messaging.removal_due IS NULL",
+        sessions = present_sessions(kind),
         columns = prefixed("session_messaging", &[&OWNER[..], &COUNTERS].concat()),
-        rows = json_rows(kind, &OWNER[1..]),
     )
 }
 
 /// Selects the versions of the messages of listed sessions. Column: `session`.
 pub(crate) fn versions_statement(kind: DatabaseKind) -> String {
     format!(
-        "SELECT sessions.id AS id, session_messaging.version AS version
-        FROM {rows} JOIN sessions ON sessions.id = entry.session
-        JOIN session_messaging ON session_messaging.organization = sessions.organization
-            AND session_messaging.session = sessions.id
+        "{sessions} SELECT id, session_messaging.version AS version
+        FROM present JOIN session_messaging ON session_messaging.organization = owner
+            AND session_messaging.session = id
         WHERE session_messaging.removal_due IS NULL",
-        rows = json_rows(kind, &OWNER[1..]),
+        sessions = present_sessions(kind),
     )
 }
 
@@ -190,6 +199,25 @@ pub(crate) fn entries_statement(kind: DatabaseKind) -> String {
     let message = [("message", "bigint")];
     let keys = [&OWNER[..], &message].concat();
     select_by(kind, "outbox", &[&OWNER[..], &message, &ENTRY].concat(), &keys)
+}
+
+/// Selects listed messages of callers that are not hidden, with their bodies. Columns: those of a
+/// session, and `id`. Parameter: whether the session is within reach.
+pub(crate) fn shown_messages_statement(kind: DatabaseKind) -> String {
+    let keys = [&OWNER[..], &[("id", "bigint")]].concat();
+    let columns = [&OWNER[..], &MESSAGE, &[("body", "blob")]].concat();
+    format!("{} WHERE NOT hidden AND $2", select_by(kind, "messages", &columns, &keys))
+}
+
+/// Selects listed chats of callers. Columns and parameter as for messages.
+pub(crate) fn shown_chats_statement(kind: DatabaseKind) -> String {
+    format!("{} WHERE $2", chats_statement(kind))
+}
+
+/// Selects the entries in the outbox of listed messages of callers. Columns: those of a session, and
+/// `message`. Parameter as for messages.
+pub(crate) fn shown_entries_statement(kind: DatabaseKind) -> String {
+    format!("{} WHERE $2", entries_statement(kind))
 }
 
 /// Selects the bodies of listed messages; null for messages without a body, and for missing ones. A

@@ -41,6 +41,7 @@ mod deliveries;
 mod emptied;
 mod explain;
 mod feed;
+mod messages;
 mod rotation;
 mod webhooks;
 

@@ -13,6 +13,7 @@ use crate::{
         state::{AckLevel, MessageState, MessageStatus},
     },
     messaging::journal::{ContactFact, JournalDelivery, JournalFact, ReceiptLevel, TimerFact},
+    ports::environment::Environment as _,
     testing::{
         contract::fixtures::stored_events,
         environment::TestEnvironment,

@@ -12,7 +12,7 @@ use crate::{
         service::{MessageNarrowing, MessageQuery, ShownMessage},
         state::MessageStatus,
     },
-    ports::store::position::Position,
+    ports::{environment::Environment as _, store::position::Position},
     testing::{
         environment::TestEnvironment,
         messaging_fixture::{MessagingFixture, MessagingTestStore, alone, phone},

@@ -9,8 +9,10 @@ use crate::{
 
 /// Rows of webhooks and of what belongs to them.
 const ROWS: &str = include_str!("webhooks.sql");
+/// Rows of chats, messages and the outbox.
+const MESSAGES: &str = include_str!("messages.sql");
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 12] = [
     "data_keys",
     "webhooks",
     "webhook_cursors",
@@ -18,6 +20,11 @@ const TABLES: [&str; 7] = [
     "webhook_dead_letters",
     "webhook_attempts",
     "events",
+    "session_messaging",
+    "chats",
+    "chat_names",
+    "messages",
+    "outbox",
 ];
 
 /// The states of the tables in which plans are read.
@@ -66,7 +73,9 @@ impl PlannedDatabase {
             let off = |table| format!("ALTER TABLE {table} SET (autovacuum_enabled = off);");
             test_db.execute(&TABLES.map(off).concat()).await;
         }
-        test_db.execute(&ROWS.replace("DIGEST", digest)).await;
+        for rows in [ROWS, MESSAGES] {
+            test_db.execute(&rows.replace("DIGEST", digest)).await;
+        }
         if state == TableState::Emptied {
             let deletes = TABLES.map(|table| format!("DELETE FROM {table};"));
             test_db.execute(&deletes.concat()).await;
@@ -119,11 +128,24 @@ pub(super) struct Access {
     /// Whether PostgreSQL may walk the index of a table in which it expects no row, once for a list of
     /// keys. It plans anew when it has other statistics.
     list: bool,
+    /// Whether the accesses of the plan have different bounds, each some.
+    any_bounds: bool,
+    /// Whether PostgreSQL may read all rows of a session without statistics, which it gets within a
+    /// minute.
+    session: bool,
 }
 
 /// Accesses that have these columns as bounds, of which one has the index.
 pub(super) const fn by(index: [&'static str; 2], bounds: &'static [&'static str]) -> Access {
-    Access { connections: Connections::Plain, index, bounds, few: false, list: false }
+    Access {
+        connections: Connections::Plain,
+        index,
+        bounds,
+        few: false,
+        list: false,
+        any_bounds: false,
+        session: false,
+    }
 }
 
 impl Access {
@@ -137,6 +159,16 @@ impl Access {
 
     pub(super) const fn of_list(self) -> Self {
         Self { list: true, ..self }
+    }
+
+    /// The accesses have different bounds: each has some.
+    pub(super) const fn with_any_bounds(self) -> Self {
+        Self { any_bounds: true, ..self }
+    }
+
+    /// Without statistics, PostgreSQL may read all rows of a session.
+    pub(super) const fn of_session(self) -> Self {
+        Self { session: true, ..self }
     }
 
     /// Returns which of the generic planners has the plan.
@@ -161,10 +193,18 @@ impl Access {
             DatabaseKind::Postgres => postgres_accesses(plan),
             DatabaseKind::Sqlite => sqlite_accesses(plan),
         };
+        if self.session && planned.state != TableState::Analysed && planned.generic.is_some() {
+            let beyond =
+                |access: &&str| !["organization", "session"].iter().all(|it| access.contains(it));
+            let fault = unbounded > 0 || accesses.iter().any(beyond);
+            return fault.then(|| format!("{:?}: rows of other sessions:\n{plan}", planned.state));
+        }
         let [postgres, sqlite] = self.index;
         let index = if kind == DatabaseKind::Postgres { postgres } else { sqlite };
         let lacks = |access: &&str| !self.bounds.iter().all(|bound| mentions(access, bound));
-        let fault = if !plan.contains(index) || accesses.is_empty() != self.bounds.is_empty() {
+        let fault = if !plan.contains(index)
+            || accesses.is_empty() != (self.bounds.is_empty() && !self.any_bounds)
+        {
             format!("no access by {index}")
         } else if unbounded > 0 {
             "an access without bounds".to_owned()
