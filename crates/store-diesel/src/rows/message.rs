@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use domain::{
     AckLevel, ChatAddress, ChatId, FailureReason, Message, MessageFailure, MessageFlags,
     MessageHeader, MessageId, MessageKind, MessageSender, MessageSource, MessageState, OutboxEntry,
-    OutboxId, OutboxState, SessionMessaging, Timestamp, WaMessageId,
+    OutboxState, SessionMessaging, Timestamp, WaMessageId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::{
         column::{from_bigint, from_json, parse_optional, to_bigint, to_json},
         message_json::decode_details,
     },
-    schema::{messages, outbox},
+    schema::messages,
 };
 
 /// Stored number of a failed message's level.
@@ -47,21 +47,13 @@ pub(crate) struct MessageColumns {
     reference: Option<String>,
 }
 
-/// A row of `messages` with the columns of its entry in the outbox that readers see.
-#[derive(Queryable, Selectable)]
+/// A row of `messages` with its body.
+#[derive(Queryable, Selectable, QueryableByName)]
 #[diesel(table_name = messages)]
 pub(crate) struct MessageRow {
     #[diesel(embed)]
     pub(crate) columns: MessageColumns,
     pub(crate) body: Option<Vec<u8>>,
-}
-
-/// The columns of an entry in the outbox that readers of messages see.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = outbox)]
-pub(crate) struct EntryColumns {
-    id: String,
-    state: String,
 }
 
 /// Code, reason and time of a failure as stored JSON.
@@ -134,7 +126,7 @@ impl MessageColumns {
 
     /// Returns the message as decisions need it.
     pub(crate) fn header(&self, entry: Option<OutboxEntry>) -> Result<MessageHeader, StoreError> {
-        let message = self.message(None).map_err(|column| self.corrupt(column))?;
+        let message = self.message().map_err(|column| self.corrupt(column))?;
         Ok(MessageHeader {
             id: message.id,
             wa_id: message.wa_id,
@@ -149,9 +141,7 @@ impl MessageColumns {
     }
 
     /// Returns the message without its content.
-    fn message(&self, entry: Option<&EntryColumns>) -> Result<Message, &'static str> {
-        let is_handed = |entry: &EntryColumns| entry.state == OutboxState::Handed.as_str();
-        let outbox = parse_optional(entry, |entry| OutboxId::parse(&entry.id));
+    fn message(&self) -> Result<Message, &'static str> {
         Ok(Message {
             id: MessageId(from_bigint(self.id).ok_or("messages.id")?),
             wa_id: WaMessageId::parse(&self.wa_id).ok_or("messages.wa_id")?,
@@ -171,8 +161,8 @@ impl MessageColumns {
             ephemeral_seconds: from_bigint(self.ephemeral_seconds)
                 .ok_or("messages.ephemeral_seconds")?,
             reference: self.reference.clone(),
-            outbox: outbox.ok_or("outbox.id")?,
-            awaits_ack: entry.is_some_and(is_handed),
+            outbox: None,
+            awaits_ack: false,
             details: None,
             content: None,
         })
@@ -186,7 +176,7 @@ impl MessageColumns {
 /// A message with the opened bytes of its body. `None` for a removed body.
 pub(crate) struct OpenedMessage {
     pub(crate) columns: MessageColumns,
-    pub(crate) entry: Option<EntryColumns>,
+    pub(crate) entry: Option<OutboxEntry>,
     pub(crate) body: Option<Vec<u8>>,
 }
 
@@ -197,8 +187,10 @@ impl TryFrom<OpenedMessage> for Message {
         let OpenedMessage { columns, entry, body } = row;
         let details = parse_optional(body, |body| decode_details(&body))
             .ok_or_else(|| columns.corrupt("messages.body"))?;
-        let message = columns.message(entry.as_ref()).map_err(|column| columns.corrupt(column))?;
-        Ok(Self { details, ..message })
+        let message = columns.message().map_err(|column| columns.corrupt(column))?;
+        let awaits_ack = entry.as_ref().is_some_and(|entry| entry.state == OutboxState::Handed);
+        let outbox = entry.map(|entry| entry.id);
+        Ok(Self { details, outbox, awaits_ack, ..message })
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::{MessagingLookup, MessagingState, OrganizationId, SessionId, SessionMessaging};
 use serde::Serialize;
 
-use crate::rows::message::MessageColumns;
+use crate::{rows::message::MessageColumns, scope::ScopedSessionId};
 
 /// A session.
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ pub(crate) struct WaIdKeyRow {
     wa_id: String,
 }
 
-/// A chat.
+/// A chat, or a message, by its number.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct ChatKeyRow {
     organization: String,
@@ -99,6 +99,16 @@ impl WaIdKeyRow {
 }
 
 impl ChatKeyRow {
+    /// Returns the keys of chats of a session of a caller.
+    pub(crate) fn of_session(session: &ScopedSessionId, ids: &[i64]) -> Vec<Self> {
+        let key = |id: &i64| Self {
+            organization: session.organization.clone(),
+            session: session.id.clone(),
+            id: *id,
+        };
+        ids.iter().map(key).collect()
+    }
+
     /// Returns the key of a chat of one of the sessions.
     pub(crate) fn of(
         session: &str,
@@ -123,6 +133,16 @@ impl MessageKeyRow {
 }
 
 impl EntryKeyRow {
+    /// Returns the keys of messages of a session of a caller.
+    pub(crate) fn of_session(session: &ScopedSessionId, messages: &[i64]) -> Vec<Self> {
+        let key = |message: &i64| Self {
+            organization: session.organization.clone(),
+            session: session.id.clone(),
+            message: *message,
+        };
+        messages.iter().map(key).collect()
+    }
+
     pub(crate) fn new(message: &MessageColumns) -> Self {
         Self {
             organization: message.organization.clone(),

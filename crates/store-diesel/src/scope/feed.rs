@@ -8,7 +8,7 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool},
 };
-use domain::{EventName, EventStream, FeedRights};
+use domain::{EventName, FeedRights};
 
 use crate::{
     schema::{events, feed_floors},
@@ -28,9 +28,6 @@ pub(super) const POSITION: &str = "(position + 0)";
 /// statements over all organizations state it, so that no other statement can use the index (ADR
 /// 0017).
 const IN_FEED_OF_ALL: &str = "position > 0 AND sequence >= 0";
-
-/// The streams of events.
-const STREAMS: [&str; 2] = [EventStream::Session.as_str(), EventStream::Messages.as_str()];
 
 /// A range of positions: after the first, up to the second.
 #[derive(Clone, Copy)]
@@ -98,18 +95,17 @@ pub(crate) fn feed_page<'a>(feed: &'a FeedParams, range: PositionRange) -> _ {
         .order(order.asc())
 }
 
-/// Selects an event of the feed that the reader may see.
+/// Selects an event of a stream in the feed that the reader may see.
 #[auto_type(no_type_alias)]
-pub(crate) fn feed_event<'a>(feed: &'a FeedParams, id: &'a str) -> _ {
+pub(crate) fn feed_event<'a>(feed: &'a FeedParams, stream: &'static str, id: &'a str) -> _ {
     let organization: &'a str = feed.scope.organization.as_str();
     let only: &'a [String] = feed.scope.only.as_slice();
     let kinds: &'a [&'static str] = feed.kinds.as_slice();
     let everything: Flag = flag(feed.scope.everything);
-    let streams: &'static [&'static str] = &STREAMS;
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::stream.eq_any(streams))
+        .filter(events::stream.eq(stream))
         .filter(events::id.eq(id))
         .filter(everything.nullable().or(events::session.eq_any(only)))
         .filter(events::name.eq_any(kinds))

@@ -9,7 +9,7 @@ use diesel::{
 };
 
 use crate::{
-    schema::{chat_names, chats, messages, outbox, session_messaging},
+    schema::{chat_names, chats, messages, session_messaging},
     scope::{
         Flag, ScopedSessionId, flag,
         number_keyset::{NumberBefore, NumberPosition},
@@ -66,19 +66,6 @@ pub(crate) fn chat_page<'a>(
         .order((chats::last_at.desc(), chats::id.desc()))
 }
 
-/// Selects chats by their ids.
-#[auto_type(no_type_alias)]
-pub(crate) fn chats_by_id<'a>(session: &'a ScopedSessionId, ids: &'a [i64]) -> _ {
-    let organization: &'a str = session.organization.as_str();
-    let id: &'a str = session.id.as_str();
-    let in_reach: Flag = flag(session.in_reach);
-    chats::table
-        .filter(chats::organization.eq(organization))
-        .filter(chats::session.eq(id))
-        .filter(in_reach)
-        .filter(chats::id.eq_any(ids))
-}
-
 /// Selects a name of a chat of an account.
 #[auto_type(no_type_alias)]
 pub(crate) fn chat_name<'a>(session: &'a ScopedSessionId, account: &'a str, name: &'a str) -> _ {
@@ -122,26 +109,20 @@ pub(crate) fn message_page<'a>(params: &'a MessageParams) -> _ {
         .order((messages::at.desc(), messages::id.desc()))
 }
 
+/// The condition of the index over the messages of all chats, which is always true (ADR 0017).
+const OF_ALL_CHATS: &str = "ephemeral_seconds >= 0";
+
+/// The condition of the index over the messages of all chats. Only a page of all chats states it.
+pub(crate) fn of_all_chats() -> SqlLiteral<Bool> {
+    sql(OF_ALL_CHATS)
+}
+
 /// The condition of the index over messages that are not sent. Narrows a page with such a level.
 pub(crate) fn unsent() -> SqlLiteral<Bool> {
     sql(UNSENT)
 }
 
-/// Selects listed messages by their numbers.
-#[auto_type(no_type_alias)]
-pub(crate) fn messages_by_id<'a>(session: &'a ScopedSessionId, ids: &'a [i64]) -> _ {
-    let organization: &'a str = session.organization.as_str();
-    let id: &'a str = session.id.as_str();
-    let in_reach: Flag = flag(session.in_reach);
-    messages::table
-        .filter(messages::organization.eq(organization))
-        .filter(messages::session.eq(id))
-        .filter(in_reach)
-        .filter(messages::id.eq_any(ids))
-        .filter(not(messages::hidden))
-}
-
-/// Selects the listed messages with an id at WhatsApp, oldest first.
+/// Selects the listed messages with an id at WhatsApp, of any chat and sender.
 #[auto_type(no_type_alias)]
 pub(crate) fn messages_by_wa_id<'a>(session: &'a ScopedSessionId, wa_id: &'a str) -> _ {
     let organization: &'a str = session.organization.as_str();
@@ -153,18 +134,4 @@ pub(crate) fn messages_by_wa_id<'a>(session: &'a ScopedSessionId, wa_id: &'a str
         .filter(in_reach)
         .filter(messages::wa_id.eq(wa_id))
         .filter(not(messages::hidden))
-        .order(messages::id.asc())
-}
-
-/// Selects the entries in the outbox of messages.
-#[auto_type(no_type_alias)]
-pub(crate) fn entries_of_messages<'a>(session: &'a ScopedSessionId, ids: &'a [i64]) -> _ {
-    let organization: &'a str = session.organization.as_str();
-    let id: &'a str = session.id.as_str();
-    let in_reach: Flag = flag(session.in_reach);
-    outbox::table
-        .filter(outbox::organization.eq(organization))
-        .filter(outbox::session.eq(id))
-        .filter(in_reach)
-        .filter(outbox::message.eq_any(ids))
 }

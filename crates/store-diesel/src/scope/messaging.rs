@@ -140,12 +140,30 @@ fn bytes(kind: DatabaseKind, column: &str) -> String {
     }
 }
 
-/// Returns a statement that selects columns of a table by listed keys.
-fn select_by(kind: DatabaseKind, table: &str, columns: &str, keys: &[JsonColumn]) -> String {
+/// Returns a statement that selects rows of a table by listed columns.
+fn select_by(
+    kind: DatabaseKind,
+    table: &str,
+    columns: &[JsonColumn],
+    keys: &[JsonColumn],
+) -> String {
     format!(
         "SELECT {columns} FROM {rows} JOIN {table} ON {is_listed}",
+        columns = prefixed(table, columns),
         rows = json_rows(kind, keys),
         is_listed = matches(table, keys),
+    )
+}
+
+/// Returns the part of a statement that finds listed sessions by their ids. Without
+/// `MATERIALIZED`, PostgreSQL may read all counters first.
+fn present_sessions(kind: DatabaseKind) -> String {
+    format!(
+        "WITH present AS MATERIALIZED (SELECT sessions.id AS id, sessions.organization AS owner,
+            sessions.phone_number AS phone, sessions.gateway AS gateway,
+            sessions.auto_read AS auto_read
+            FROM {rows} JOIN sessions ON sessions.id = entry.session)",
+        rows = json_rows(kind, &OWNER[1..]),
     )
 }
 
@@ -154,74 +172,80 @@ fn select_by(kind: DatabaseKind, table: &str, columns: &str, keys: &[JsonColumn]
 /// Selects the counters of listed sessions with the account and the node of each. Column: `session`.
 pub(crate) fn sessions_statement(kind: DatabaseKind) -> String {
     format!(
-        "SELECT {columns}, sessions.phone_number AS phone, sessions.gateway AS gateway,
-            sessions.auto_read AS auto_read
-        FROM {rows} JOIN sessions ON sessions.id = entry.session
-        JOIN session_messaging ON session_messaging.organization = sessions.organization
-            AND session_messaging.session = sessions.id
+        "{sessions} SELECT {columns}, phone, gateway, auto_read
+        FROM present JOIN session_messaging ON session_messaging.organization = owner
+            AND session_messaging.session = id
         WHERE session_messaging.removal_due IS NULL",
+        sessions = present_sessions(kind),
         columns = counters_columns(),
-        rows = json_rows(kind, &OWNER[1..]),
     )
 }
 
 /// Selects the versions of the messages of listed sessions. Column: `session`.
 pub(crate) fn versions_statement(kind: DatabaseKind) -> String {
     format!(
-        "SELECT sessions.id AS id, session_messaging.version AS version
-        FROM {rows} JOIN sessions ON sessions.id = entry.session
-        JOIN session_messaging ON session_messaging.organization = sessions.organization
-            AND session_messaging.session = sessions.id
+        "{sessions} SELECT id, session_messaging.version AS version
+        FROM present JOIN session_messaging ON session_messaging.organization = owner
+            AND session_messaging.session = id
         WHERE session_messaging.removal_due IS NULL",
-        rows = json_rows(kind, &OWNER[1..]),
+        sessions = present_sessions(kind),
     )
 }
 
 /// Selects listed names of chats, of any account. Columns: those of a session, and `name`.
 pub(crate) fn names_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("name", "text")]].concat();
-    select_by(
-        kind,
-        "chat_names",
-        &prefixed("chat_names", &[&OWNER[..], &CHAT_NAME].concat()),
-        &keys,
-    )
+    select_by(kind, "chat_names", &[&OWNER[..], &CHAT_NAME].concat(), &keys)
 }
 
 /// Selects the names of listed chats. Columns: those of a session, and `chat`.
 pub(crate) fn chat_names_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("chat", "bigint")]].concat();
-    select_by(
-        kind,
-        "chat_names",
-        &prefixed("chat_names", &[&OWNER[..], &CHAT_NAME].concat()),
-        &keys,
-    )
+    select_by(kind, "chat_names", &[&OWNER[..], &CHAT_NAME].concat(), &keys)
 }
 
 /// Selects listed chats. Columns: those of a session, and `id`.
 pub(crate) fn chats_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("id", "bigint")]].concat();
-    select_by(kind, "chats", &prefixed("chats", &[&OWNER[..], &CHAT].concat()), &keys)
+    select_by(kind, "chats", &[&OWNER[..], &CHAT].concat(), &keys)
 }
 
 /// Selects messages with listed ids at WhatsApp. Columns: those of a session, and `wa_id`.
 pub(crate) fn messages_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("wa_id", "text")]].concat();
-    select_by(kind, "messages", &message_columns(), &keys)
+    select_by(kind, "messages", &[&OWNER[..], &MESSAGE].concat(), &keys)
 }
 
 /// Selects listed messages. Columns: those of a session, and `id`.
 pub(crate) fn messages_by_number_statement(kind: DatabaseKind) -> String {
     let keys = [&OWNER[..], &[("id", "bigint")]].concat();
-    select_by(kind, "messages", &message_columns(), &keys)
+    select_by(kind, "messages", &[&OWNER[..], &MESSAGE].concat(), &keys)
 }
 
 /// Selects the entries in the outbox of listed messages. Columns: those of a session, and `message`.
 pub(crate) fn entries_statement(kind: DatabaseKind) -> String {
     let message = [("message", "bigint")];
     let keys = [&OWNER[..], &message].concat();
-    select_by(kind, "outbox", &entry_columns(), &keys)
+    select_by(kind, "outbox", &[&OWNER[..], &message, &ENTRY].concat(), &keys)
+}
+
+/// Selects listed messages of callers that are not hidden, with their bodies. Columns: those of a
+/// session, and `id`. Parameter: whether the session is within reach.
+pub(crate) fn shown_messages_statement(kind: DatabaseKind) -> String {
+    let keys = [&OWNER[..], &[("id", "bigint")]].concat();
+    let columns = [&OWNER[..], &MESSAGE, &[("body", "blob")]].concat();
+    format!("{} WHERE NOT hidden AND $2", select_by(kind, "messages", &columns, &keys))
+}
+
+/// Selects listed chats of callers. Columns and parameter as for messages.
+pub(crate) fn shown_chats_statement(kind: DatabaseKind) -> String {
+    format!("{} WHERE $2", chats_statement(kind))
+}
+
+/// Selects the entries in the outbox of listed messages of callers. Columns: those of a session, and
+/// `message`. Parameter as for messages.
+pub(crate) fn shown_entries_statement(kind: DatabaseKind) -> String {
+    format!("{} WHERE $2", entries_statement(kind))
 }
 
 /// Selects the bodies of listed messages; null for messages without a body, and for missing ones. A

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, QueryableByName, prelude::*, sql_types::BigInt};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, EventId, FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition, FeedRights,
+    Event, EventId, EventStream, FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition,
+    FeedRights,
     ports::{Feed, OrganizationFeed, PortResult},
 };
 
@@ -126,13 +127,17 @@ impl OrganizationFeed for Database {
         let (feed, id) = (FeedParams::of(rights), event.to_string());
         let (found, floor): (Option<i64>, i64) = self
             .run(|database| async move {
-                let found = with_conn!(database, feed, |conn| {
-                    feed::feed_event(&feed, &id)
-                        .select(events::position)
-                        .get_result(conn)
-                        .await
-                        .optional()
-                })?;
+                let mut found: Option<i64> = None;
+                for stream in EventStream::ALL.map(EventStream::as_str) {
+                    let position = with_conn!(database, feed, |conn| {
+                        feed::feed_event(&feed, stream, &id)
+                            .select(events::position)
+                            .get_result(conn)
+                            .await
+                            .optional()
+                    })?;
+                    found = found.or(position);
+                }
                 Ok((found, database.feed_floor(&feed).await?))
             })
             .await?;

@@ -4,11 +4,15 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, prelude::*};
+use diesel::{
+    OptionalExtension,
+    prelude::*,
+    sql_types::{Bool, Text},
+};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Chat, ChatId, ChatNameText, Message, MessageDirection, MessageId, MessageStatus, Scope,
-    SessionId, SessionMessaging, Timestamp, WaMessageId,
+    Chat, ChatId, ChatNameText, Message, MessageDirection, MessageId, MessageStatus, OutboxEntry,
+    Scope, SessionId, SessionMessaging, Timestamp, WaMessageId,
     ports::{ChatPage, MessagePage, MessageStore, PortResult, Position},
 };
 
@@ -17,22 +21,34 @@ use crate::{
     database::statements::{point_lookup, with_conn},
     rows::{
         chat::{ChatNameRow, ChatRow},
-        column::to_bigint,
-        message::{CANCELLED, EntryColumns, FAILED, MessageRow, OpenedMessage},
+        column::{to_bigint, to_json},
+        message::{CANCELLED, FAILED, MessageRow, OpenedMessage},
+        messaging_keys::{ChatKeyRow, EntryKeyRow},
+        outbox::OutboxRow,
         readable::{fill_page, readable},
         session_messaging::SessionMessagingRow,
     },
-    schema::{chat_names, chats, messages, outbox},
+    schema::{chat_names, chats, messages},
     scope::{
         ScopedSessionId,
         messages::{self as scope, MessageParams},
+        messaging::{shown_chats_statement, shown_entries_statement, shown_messages_statement},
         number_keyset::NumberPosition,
+        round_robin::bound_query,
     },
     tables::content::{ContentOwner, ContentPart},
 };
 
-/// Maximum number of messages with one id at WhatsApp that are read.
-const MAX_SAME_ID: i64 = 100;
+/// Selects rows of a session of a caller by a list of keys.
+macro_rules! load_listed {
+    ($database:expr, $statement:ident, $session:expr, $keys:expr) => {{
+        let list = to_json("messages", &$keys)?;
+        let (statement, in_reach) = ($statement($database.kind()), $session.in_reach);
+        with_conn!($database, messages, |conn| {
+            bound_query!(&statement, Text: &list, Bool: in_reach).load(conn).await
+        })?
+    }};
+}
 
 #[async_trait]
 impl MessageStore for Database {
@@ -185,12 +201,9 @@ impl MessageStore for Database {
             return Ok(Vec::new());
         }
         self.run(|database| async move {
-            let rows: Vec<MessageRow> = with_conn!(database, read, |conn| {
-                scope::messages_by_id(&scoped_id, &ids)
-                    .select(MessageRow::as_select())
-                    .load(conn)
-                    .await
-            })?;
+            let keys = ChatKeyRow::of_session(&scoped_id, &ids);
+            let rows: Vec<MessageRow> =
+                load_listed!(database, shown_messages_statement, &scoped_id, keys);
             database.open_messages(&scope, &scoped_id, rows).await
         })
         .await
@@ -208,7 +221,6 @@ impl MessageStore for Database {
             let rows: Vec<MessageRow> = with_conn!(database, read, |conn| {
                 scope::messages_by_wa_id(&scoped_id, &wa_id)
                     .select(MessageRow::as_select())
-                    .limit(MAX_SAME_ID)
                     .load(conn)
                     .await
             })?;
@@ -305,9 +317,8 @@ impl Database {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<ChatRow> = with_conn!(self, read, |conn| {
-            scope::chats_by_id(scoped_id, ids).select(ChatRow::as_select()).load(conn).await
-        })?;
+        let keys = ChatKeyRow::of_session(scoped_id, ids);
+        let rows: Vec<ChatRow> = load_listed!(self, shown_chats_statement, scoped_id, keys);
         Ok(readable(rows))
     }
 
@@ -340,7 +351,7 @@ impl Database {
                 let reference = params.reference.as_deref().unwrap_or_default();
                 load!(.filter(messages::reference.eq(reference)))
             }
-            MessagePageForm::OfSession => load!(),
+            MessagePageForm::OfSession => load!(.filter(scope::of_all_chats())),
         }
     }
 
@@ -374,16 +385,13 @@ impl Database {
         &self,
         scoped_id: &ScopedSessionId,
         ids: &[i64],
-    ) -> Result<HashMap<i64, EntryColumns>, StoreError> {
+    ) -> Result<HashMap<i64, OutboxEntry>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows: Vec<(i64, EntryColumns)> = with_conn!(self, read, |conn| {
-            scope::entries_of_messages(scoped_id, ids)
-                .select((outbox::message, EntryColumns::as_select()))
-                .load(conn)
-                .await
-        })?;
-        Ok(rows.into_iter().collect())
+        let keys = EntryKeyRow::of_session(scoped_id, ids);
+        let rows: Vec<OutboxRow> = load_listed!(self, shown_entries_statement, scoped_id, keys);
+        let entry = |row: &OutboxRow| Some((row.message, OutboxEntry::try_from(row).ok()?));
+        Ok(rows.iter().filter_map(entry).collect())
     }
 }

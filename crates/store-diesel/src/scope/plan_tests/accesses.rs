@@ -130,6 +130,9 @@ pub(super) struct Access {
     list: bool,
     /// Whether the accesses of the plan have different bounds, each some.
     any_bounds: bool,
+    /// Whether PostgreSQL may read all rows of a session without statistics, which it gets within a
+    /// minute.
+    session: bool,
 }
 
 /// Accesses that have these columns as bounds, of which one has the index.
@@ -141,6 +144,7 @@ pub(super) const fn by(index: [&'static str; 2], bounds: &'static [&'static str]
         few: false,
         list: false,
         any_bounds: false,
+        session: false,
     }
 }
 
@@ -160,6 +164,11 @@ impl Access {
     /// The accesses have different bounds: each has some.
     pub(super) const fn with_any_bounds(self) -> Self {
         Self { any_bounds: true, ..self }
+    }
+
+    /// Without statistics, PostgreSQL may read all rows of a session.
+    pub(super) const fn of_session(self) -> Self {
+        Self { session: true, ..self }
     }
 
     /// Returns which of the generic planners has the plan.
@@ -184,6 +193,12 @@ impl Access {
             DatabaseKind::Postgres => postgres_accesses(plan),
             DatabaseKind::Sqlite => sqlite_accesses(plan),
         };
+        if self.session && planned.state != TableState::Analysed && planned.generic.is_some() {
+            let beyond =
+                |access: &&str| !["organization", "session"].iter().all(|it| access.contains(it));
+            let fault = unbounded > 0 || accesses.iter().any(beyond);
+            return fault.then(|| format!("{:?}: rows of other sessions:\n{plan}", planned.state));
+        }
         let [postgres, sqlite] = self.index;
         let index = if kind == DatabaseKind::Postgres { postgres } else { sqlite };
         let lacks = |access: &&str| !self.bounds.iter().all(|bound| mentions(access, bound));

@@ -3,7 +3,7 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{BigInt, Text},
+    sql_types::{BigInt, Bool, Text},
 };
 use diesel_async::RunQueryDsl;
 use domain::SessionId;
@@ -13,22 +13,19 @@ use super::{
     scope,
 };
 use crate::{
-    rows::{
-        chat::ChatRow,
-        message::{EntryColumns, MessageRow},
-        session_messaging::SessionMessagingRow,
-    },
+    rows::{chat::ChatRow, message::MessageRow, session_messaging::SessionMessagingRow},
     schema::{chat_names, chats, messages},
     scope::{
         ScopedSessionId,
         messages::{
-            MessageParams, chat_name, chat_page, chats_by_id, entries_of_messages, message_page,
-            messages_by_id, messages_by_wa_id, session_messages, unsent,
+            MessageParams, chat_name, chat_page, message_page, messages_by_wa_id, of_all_chats,
+            session_messages, unsent,
         },
         messaging::{
             MERGE, bodies_statement, chats_statement, entries_statement, guard_statement,
             insert_entries_statement, insert_messages_statement, messages_statement,
-            names_statement, recover_statement, sessions_statement, store_chats_statement,
+            names_statement, recover_statement, sessions_statement, shown_chats_statement,
+            shown_entries_statement, shown_messages_statement, store_chats_statement,
             store_names_statement, update_entries_statement, update_states_statement,
             versions_statement,
         },
@@ -62,48 +59,45 @@ const fn of(index: &'static str, bounds: &'static [&'static str]) -> Access {
 
 /// Returns the faults of the plans of reads of callers.
 async fn read_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let (session, ids) = (one_session(), (1..50).collect::<Vec<i64>>());
+    let session = one_session();
     let (params, after) = (page_params(), NumberPosition::at(6_000, 9));
     let names = ["chat_names_pkey", "sqlite_autoindex_chat_names_1"];
     plan_faults!(
         planned,
         by(["session_messaging_pkey", "session_messaging"], &SESSION) =>
             session_messages(&session).select(SessionMessagingRow::as_select()),
-        of("chats_by_activity", &["organization", "session", "account", "last_at"]).of_few() =>
+        of("chats_by_activity", &["organization", "session", "account", "last_at"]).of_few().of_session() =>
             chat_page(&session, "15550000001", after).select(ChatRow::as_select()).limit(50),
-        of("chats_by_activity", &["organization", "session", "account", "last_at"]).of_few() =>
+        of("chats_by_activity", &["organization", "session", "account", "last_at"]).of_few().of_session() =>
             chat_page(&session, "15550000001", after)
                 .filter(chats::unread.gt(0))
                 .select(ChatRow::as_select())
                 .limit(50),
-        by(["chats_pkey", "sqlite_autoindex_chats_1"], &["organization", "session", "id"]) =>
-            chats_by_id(&session, &ids).select(ChatRow::as_select()),
         by(names, &["organization", "session", "name", "account"]) =>
             chat_name(&session, "15550000001", "1@lid").select(chat_names::chat),
-        of("messages_newest_first", &["organization", "session", "at"]).of_few() =>
-            message_page(&params).select(MessageRow::as_select()).limit(50),
-        of("messages_of_chat", &["organization", "session", "chat", "at"]).of_few() =>
+        of("messages_newest_first", &["organization", "session", "at"]).of_few().of_session() =>
+            message_page(&params)
+                .filter(of_all_chats())
+                .select(MessageRow::as_select())
+                .limit(50),
+        of("messages_of_chat", &["organization", "session", "chat", "at"]).of_few().of_session() =>
             message_page(&params)
                 .filter(messages::chat.eq(7))
                 .select(MessageRow::as_select())
                 .limit(50),
-        of("messages_unsent", &["organization", "session", "level", "at"]).of_few() =>
+        of("messages_unsent", &["organization", "session", "level", "at"]).of_few().of_session() =>
             message_page(&params)
                 .filter(messages::level.eq(-1))
                 .filter(unsent())
                 .select(MessageRow::as_select())
                 .limit(50),
-        of("messages_by_reference", &["organization", "session", "reference", "at"]).of_few() =>
+        of("messages_by_reference", &["organization", "session", "reference", "at"]).of_few().of_session() =>
             message_page(&params)
                 .filter(messages::reference.eq("ref-1"))
                 .select(MessageRow::as_select())
                 .limit(50),
-        by(["messages_pkey", "sqlite_autoindex_messages_1"], &["organization", "session", "id"]) =>
-            messages_by_id(&session, &ids).select(MessageRow::as_select()),
-        of("messages_once", &["organization", "session", "wa_id"]).of_few() =>
-            messages_by_wa_id(&session, "WA7").select(MessageRow::as_select()).limit(100),
-        by(["outbox_pkey", "sqlite_autoindex_outbox_1"], &["organization", "session", "message"]) =>
-            entries_of_messages(&session, &ids).select(EntryColumns::as_select()),
+        of("messages_once", &["organization", "session", "wa_id"]).of_few().of_session() =>
+            messages_by_wa_id(&session, "WA7").select(MessageRow::as_select()),
     )
 }
 
@@ -112,7 +106,7 @@ const LIST: &str = r#"[{"organization": "org-1", "session": "sess_1", "id": 1, "
     "wa_id": "WA1", "message": 1, "account": "", "expected": 1}]"#;
 
 const fn listed(index: [&'static str; 2], bounds: &'static [&'static str]) -> Access {
-    by(index, bounds).on(Connections::Lookups).of_list()
+    by(index, bounds).on(Connections::Lookups).of_list().of_session()
 }
 
 /// Returns the faults of the plans of statements about listed rows.
@@ -123,9 +117,15 @@ async fn list_faults(planned: &PlannedDatabase) -> Vec<String> {
     plan_faults!(
         planned,
         // The session by its id, and its counters by organization and session.
-        listed(["session_messaging_pkey", "session_messaging"], &[]).with_any_bounds() =>
+        by(["session_messaging_pkey", "session_messaging"], &[])
+            .on(Connections::Lookups)
+            .of_list()
+            .with_any_bounds() =>
             bound_query!(sessions_statement(kind).as_str(), Text: LIST),
-        listed(["session_messaging_pkey", "session_messaging"], &[]).with_any_bounds() =>
+        by(["session_messaging_pkey", "session_messaging"], &[])
+            .on(Connections::Lookups)
+            .of_list()
+            .with_any_bounds() =>
             bound_query!(versions_statement(kind).as_str(), Text: LIST),
         listed(["chat_names_pkey", "sqlite_autoindex_chat_names_1"], &["organization", "session", "name"]) =>
             bound_query!(names_statement(kind).as_str(), Text: LIST),
@@ -135,6 +135,12 @@ async fn list_faults(planned: &PlannedDatabase) -> Vec<String> {
             bound_query!(messages_statement(kind).as_str(), Text: LIST),
         listed(entry, &["organization", "session", "message"]) =>
             bound_query!(entries_statement(kind).as_str(), Text: LIST),
+        listed(["chats_pkey", "sqlite_autoindex_chats_1"], &["organization", "session", "id"]) =>
+            bound_query!(shown_chats_statement(kind).as_str(), Text: LIST, Bool: true),
+        listed(message, &["organization", "session", "id"]) =>
+            bound_query!(shown_messages_statement(kind).as_str(), Text: LIST, Bool: true),
+        listed(entry, &["organization", "session", "message"]) =>
+            bound_query!(shown_entries_statement(kind).as_str(), Text: LIST, Bool: true),
         listed(message, &["organization", "session", "id"]) =>
             bound_query!(bodies_statement(kind).as_str(), Text: LIST),
         listed(["session_messaging_pkey", "session_messaging"], &SESSION) =>
@@ -145,10 +151,10 @@ async fn list_faults(planned: &PlannedDatabase) -> Vec<String> {
             bound_query!(recover_statement(kind).as_str(), Text: LIST),
         listed(entry, &["organization", "session", "message"]) =>
             bound_query!(update_entries_statement(kind).as_str(), Text: LIST),
-        listed(["", ""], &[]) => bound_query!(store_chats_statement(kind).as_str(), Text: LIST),
-        listed(["", ""], &[]) => bound_query!(store_names_statement(kind).as_str(), Text: LIST),
-        listed(["", ""], &[]) => bound_query!(insert_messages_statement(kind).as_str(), Text: LIST),
-        listed(["", ""], &[]) => bound_query!(insert_entries_statement(kind).as_str(), Text: LIST),
+        by(["", ""], &[]).on(Connections::Lookups) => bound_query!(store_chats_statement(kind).as_str(), Text: LIST),
+        by(["", ""], &[]).on(Connections::Lookups) => bound_query!(store_names_statement(kind).as_str(), Text: LIST),
+        by(["", ""], &[]).on(Connections::Lookups) => bound_query!(insert_messages_statement(kind).as_str(), Text: LIST),
+        by(["", ""], &[]).on(Connections::Lookups) => bound_query!(insert_entries_statement(kind).as_str(), Text: LIST),
     )
 }
 
