@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     admission::refusal,
-    link::{Link, Live},
+    link::{Live, SendLink},
     send_queue::{Job, Progress, SendQueue, Submission},
     wire::{SessionWire, WireError},
 };
@@ -49,7 +49,7 @@ const MAX_TYPING: Duration = Duration::from_secs(25);
 pub(crate) struct MessageSender {
     outcomes: Arc<dyn SendOutcomes>,
     queue: Mutex<SendQueue>,
-    link: Link,
+    link: SendLink,
     writing: Semaphore,
 }
 
@@ -96,7 +96,7 @@ impl MessageSender {
         Arc::new(Self {
             outcomes,
             queue: Mutex::default(),
-            link: Link::default(),
+            link: SendLink::default(),
             writing: Semaphore::new(MAX_WRITING),
         })
     }
