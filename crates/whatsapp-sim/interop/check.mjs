@@ -1,97 +1,9 @@
 // Drives a client nobody here wrote (Baileys) through a whole life against a running simulator.
 // Usage: node check.mjs [--stay SECONDS] [--socket ws://127.0.0.1:9500/ws/chat] [--control http://127.0.0.1:9501]
 // Prints one line a step and ends with 0 only when every step went as it should. See ../README.md.
-import makeWASocket, * as baileys from 'baileys'
-import { WA_CERT_DETAILS } from 'baileys/lib/Defaults/index.js'
-import pino from 'pino'
+import { connect, control, devices, expect, finish, newAuth, option, shows, wait } from './client.mjs'
 
-const option = (name, otherwise) => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? otherwise : process.argv[at + 1]
-}
-const SOCKET = option('socket', 'ws://127.0.0.1:9500/ws/chat')
-const CONTROL = option('control', 'http://127.0.0.1:9501')
 const STAY = Number(option('stay', '5')) * 1000
-const LEVEL = option('log', 'silent')
-
-// The one thing that is not as it comes: which root the client trusts.
-const { publicKey } = await (await fetch(`${CONTROL}/trust-anchor`)).json()
-WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(publicKey, 'hex')
-
-const control = async (path, body) => {
-  const answer = await fetch(`${CONTROL}${path}`, body === undefined ? {} : {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
-  })
-  return { status: answer.status, body: await answer.json() }
-}
-
-const complaints = []
-const expect = (what, is, want = true) => {
-  const good = JSON.stringify(is) === JSON.stringify(want)
-  console.log(`${good ? 'ok  ' : 'FAIL'} ${what}${good ? '' : `: ${JSON.stringify(is)}, not ${JSON.stringify(want)}`}`)
-  if (!good) complaints.push(what)
-}
-
-// Whatever the client itself calls an error or a warning is kept, to be shown at the end.
-const spoken = []
-const logger = pino({ level: 'trace' }, {
-  write: line => {
-    const entry = JSON.parse(line)
-    if (entry.level >= 40) spoken.push(`${entry.level >= 50 ? 'error' : 'warn'} ${entry.msg} ${JSON.stringify(entry.err ?? entry.error ?? entry.trace ?? entry.attrs ?? '').slice(0, 300)}`)
-    if (LEVEL === 'trace' || (LEVEL === 'info' && entry.level >= 30)) console.log(`     ${line.trim().slice(0, 400)}`)
-  }
-})
-
-const newAuth = () => {
-  const store = new Map()
-  return {
-    creds: baileys.initAuthCreds(),
-    keys: {
-      get: async (type, ids) => Object.fromEntries(ids.map(id => [id, store.get(`${type}/${id}`)]).filter(([, v]) => v)),
-      set: async data => {
-        for (const type in data) for (const id in data[type]) {
-          const value = data[type][id]
-          value ? store.set(`${type}/${id}`, value) : store.delete(`${type}/${id}`)
-        }
-      }
-    }
-  }
-}
-
-// One connection; `until` resolves with the first update that fits.
-const connect = auth => {
-  const sock = makeWASocket({ auth, logger, waWebSocketUrl: SOCKET, keepAliveIntervalMs: 10_000 })
-  const seen = [], waiting = []
-  sock.ev.on('creds.update', update => Object.assign(auth.creds, update))
-  sock.ev.on('connection.update', update => {
-    seen.push(update)
-    for (const waiter of [...waiting]) waiter()
-  })
-  const until = (what, fits, seconds = 30) => new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${what} in ${seconds} s`)), seconds * 1000)
-    const look = () => {
-      const found = seen.find(fits)
-      if (!found) return
-      waiting.splice(waiting.indexOf(look), 1)
-      clearTimeout(timer)
-      resolve(found)
-    }
-    waiting.push(look)
-    look()
-  })
-  const closed = seconds => until('close', u => u.connection === 'close', seconds)
-    .then(u => u.lastDisconnect?.error?.output?.statusCode)
-  return { sock, seen, until, closed, open: () => until('open', u => u.connection === 'open') }
-}
-const devices = async number => (await control(`/phones/${number}`)).body.devices
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms))
-const shows = async (number, fits) => {
-  for (let i = 0; i < 100; i++) {
-    if (fits(await devices(number))) return true
-    await wait(50)
-  }
-  return false
-}
 
 const [ann, bob] = ['15550007001', '15550007002']
 for (const [number, name] of [[ann, 'Ann'], [bob, 'Bob']]) {
@@ -201,7 +113,4 @@ await one.open()
 await one.sock.logout()
 expect('after log-out the phone shows no device', await shows(ann, d => d.length === 0))
 
-console.log(`\nwhat the client itself complained of (${spoken.length}):`)
-for (const line of spoken) console.log(`     ${line}`)
-console.log(complaints.length ? `\n${complaints.length} FAILED` : '\nall went well')
-process.exit(complaints.length ? 1 : 0)
+finish()

@@ -50,6 +50,7 @@ pub(crate) struct Account {
 }
 
 /// The settings of an account.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AccountSettings {

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn address_of_no_user_is_none() {
-        for text in ["1203@g.us", "status@broadcast", "s.whatsapp.net", "@lid", "1:x@lid", "", "1@"] {
+        for text in ["1203@g.us", "status@broadcast", "s.whatsapp.net", "@lid", "1:x@lid", "", "1@"]
+        {
             assert_eq!(Address::parse(text), None, "{text}");
         }
     }

@@ -1,9 +1,15 @@
 //! The control interface: the actions of people at their phones, over HTTP, for tests in any
 //! language, for demos, and for `curl`.
 
-use crate::account::LinkedDevice;
+mod faults;
+mod messages;
+mod phones;
+mod routes;
+mod stanzas;
+mod wire;
+
+use crate::control::routes::{Resource, Route};
 use crate::error::{PhoneError, StartError};
-use crate::kick::Kick;
 use crate::phone::Phone;
 use crate::simulator::{self, Simulator};
 use async_trait::async_trait;
@@ -15,8 +21,10 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use matchit::{Params, Router};
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +45,7 @@ impl Control {
     pub async fn start(simulator: Arc<Simulator>, listen: SocketAddr) -> Result<Self, StartError> {
         let listener = simulator::bind(listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
-        let routes = routes().map_err(|e| StartError::Keys(e.to_string()))?;
+        let routes = routes::all().map_err(|e| StartError::Keys(e.to_string()))?;
         let stopping = CancellationToken::new();
         let service = HttpService::new(Arc::new(ControlService { simulator, routes }), limits());
         tokio::spawn(http_listener::serve(listener, service, stopping.clone()));
@@ -50,38 +58,6 @@ impl Control {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    TrustAnchor,
-    Phones,
-    Phone,
-    Scan,
-    EnterCode,
-    Unlink,
-    Kick,
-}
-
-fn routes() -> Result<Router<Route>, matchit::InsertError> {
-    let mut routes = Router::new();
-    routes.insert("/trust-anchor", Route::TrustAnchor)?;
-    routes.insert("/phones", Route::Phones)?;
-    routes.insert("/phones/{number}", Route::Phone)?;
-    routes.insert("/phones/{number}:scan", Route::Scan)?;
-    routes.insert("/phones/{number}:enter-code", Route::EnterCode)?;
-    routes.insert("/phones/{number}/devices/{id}:unlink", Route::Unlink)?;
-    routes.insert("/phones/{number}/devices/{id}:kick", Route::Kick)?;
-    Ok(routes)
-}
-
-impl Route {
-    fn method(self) -> Method {
-        match self {
-            Self::TrustAnchor | Self::Phone => Method::GET,
-            _ => Method::POST,
-        }
-    }
-}
-
 struct ControlService {
     simulator: Arc<Simulator>,
     routes: Router<Route>,
@@ -91,6 +67,8 @@ struct ControlService {
 fn limits() -> Limits {
     Limits {
         connections: 256,
+        // Messages of any size that the chat socket carries.
+        body_bytes: 4 * 1024 * 1024,
         idle: Duration::from_secs(30),
         // Longer than every action of a phone.
         request_time: Duration::from_secs(120),
@@ -124,7 +102,7 @@ impl Handler for ControlService {
 enum ControlError {
     Phone(PhoneError),
     Plain(StatusCode, &'static str, String),
-    Method(Method),
+    Method(&'static [Method]),
 }
 
 impl From<PhoneError> for ControlError {
@@ -145,21 +123,25 @@ impl ControlError {
                 )
             }
             Self::Plain(status, code, message) => (*status, *code, message.clone()),
-            Self::Method(method) => (
+            Self::Method(methods) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                format!("this path accepts {method} only"),
+                format!("this path accepts {} only", list(methods)),
             ),
         };
         let body = serde_json::json!({ "error": { "code": code, "message": message } });
         let mut response = json(status, &body);
-        if let Self::Method(method) = self
-            && let Ok(value) = HeaderValue::from_str(method.as_str())
+        if let Self::Method(methods) = self
+            && let Ok(value) = HeaderValue::from_str(&list(methods))
         {
             response.headers_mut().insert(ALLOW, value);
         }
         response
     }
+}
+
+fn list(methods: &[Method]) -> String {
+    methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
@@ -168,53 +150,6 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     let value = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, value);
     response
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PhoneSpec {
-    number: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Scan {
-    qr: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnterCode {
-    code: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KickSpec {
-    kind: Kick,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PhoneView {
-    number: String,
-    name: String,
-    lid: String,
-    code_awaited: bool,
-    devices: Vec<LinkedDevice>,
-}
-
-impl From<Phone> for PhoneView {
-    fn from(phone: Phone) -> Self {
-        Self {
-            number: phone.number().to_owned(),
-            name: phone.name(),
-            lid: phone.lid(),
-            code_awaited: phone.is_code_awaited(),
-            devices: phone.devices(),
-        }
-    }
 }
 
 type ControlResult = Result<Response<Bytes>, ControlError>;
@@ -230,34 +165,15 @@ impl ControlService {
         if params.get("number").is_some_and(|number| number.contains(':')) {
             return Err(unknown());
         }
-        if request.head.method != route.method() {
-            return Err(ControlError::Method(route.method()));
+        if !route.methods().contains(&request.head.method) {
+            return Err(ControlError::Method(route.methods()));
         }
-        match route {
-            Route::TrustAnchor => Ok(self.anchor()),
-            Route::Phones => self.add(&read(request).await?),
-            Route::Phone => Ok(phone_response(self.phone(params)?)),
-            Route::Scan => {
-                let phone = self.phone(params)?;
-                let device = phone.scan(&read::<Scan>(request).await?.qr).await?;
-                Ok(json(StatusCode::OK, &device))
-            }
-            Route::EnterCode => {
-                let phone = self.phone(params)?;
-                let device = phone.enter_code(&read::<EnterCode>(request).await?.code).await?;
-                Ok(json(StatusCode::OK, &device))
-            }
-            Route::Unlink => {
-                let phone = self.phone(params)?;
-                phone.unlink(device(params)?)?;
-                Ok(phone_response(phone))
-            }
-            Route::Kick => {
-                let phone = self.phone(params)?;
-                let kick = read::<KickSpec>(request).await?.kind;
-                phone.kick(device(params)?, kick)?;
-                Ok(phone_response(phone))
-            }
+        match route.resource() {
+            Resource::TrustAnchor => Ok(self.anchor()),
+            Resource::Phones => phones::respond(&self.simulator, route, params, request).await,
+            Resource::Messages => messages::respond(&self.simulator, route, params, request).await,
+            Resource::Faults => faults::respond(&self.simulator, route, params, request).await,
+            Resource::Wire => wire::respond(&self.simulator, request),
         }
     }
 
@@ -265,28 +181,30 @@ impl ControlService {
         let hex = self.simulator.trust_anchor().map(|byte| format!("{byte:02x}")).concat();
         json(StatusCode::OK, &serde_json::json!({ "publicKey": hex }))
     }
-
-    fn add(&self, spec: &PhoneSpec) -> ControlResult {
-        let (phone, new) = self.simulator.insert_phone(&spec.number, &spec.name)?;
-        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(json(status, &PhoneView::from(phone)))
-    }
-
-    fn phone(&self, params: &Params<'_, '_>) -> Result<Phone, ControlError> {
-        Ok(self.simulator.phone(&decoded(params, "number"))?)
-    }
 }
 
-fn phone_response(phone: Phone) -> Response<Bytes> {
-    json(StatusCode::OK, &PhoneView::from(phone))
+/// Returns the phone that a path names.
+fn phone(simulator: &Simulator, params: &Params<'_, '_>) -> Result<Phone, ControlError> {
+    Ok(simulator.phone(&decoded(params, "number"))?)
 }
 
 fn decoded(params: &Params<'_, '_>, name: &str) -> String {
     percent_decode_str(params.get(name).unwrap_or_default()).decode_utf8_lossy().into_owned()
 }
 
-fn device(params: &Params<'_, '_>) -> Result<u32, PhoneError> {
-    decoded(params, "id").parse().map_err(|_| PhoneError::NoSuchDevice)
+/// Returns the parameters in the query of a request.
+fn query(request: &RequestContext) -> HashMap<String, String> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pairs = request.head.uri.query().unwrap_or_default().split('&');
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((decode(name), decode(value)))
+    };
+    pairs.filter_map(pair).collect()
+}
+
+fn bad_request(message: impl Display) -> ControlError {
+    ControlError::Plain(StatusCode::BAD_REQUEST, "bad_request", message.to_string())
 }
 
 async fn read<T: DeserializeOwned>(request: &mut RequestContext) -> Result<T, ControlError> {

@@ -116,10 +116,9 @@ impl PhoneError {
             | Self::BadQr(_)
             | Self::BadCode
             | Self::BadStanza(_) => 400,
-            Self::NoSuchPhone
-            | Self::NoSuchDevice
-            | Self::NoSuchContact
-            | Self::NoSuchMessage => 404,
+            Self::NoSuchPhone | Self::NoSuchDevice | Self::NoSuchContact | Self::NoSuchMessage => {
+                404
+            }
             Self::PhoneExists
             | Self::TooManyPhones
             | Self::TooManyDevices

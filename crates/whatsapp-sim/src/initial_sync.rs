@@ -5,7 +5,7 @@ mod history;
 
 use crate::app_state::SharedKey;
 use crate::clock;
-use crate::messaging::outbox;
+use crate::messaging::{device_list, outbox};
 use crate::network::Network;
 use crate::network_state::NetworkState;
 use waproto::buffa::{Message as _, MessageField};
@@ -32,6 +32,7 @@ pub(crate) fn send(network: &Network, state: &mut NetworkState, number: &str, id
         let history = history::message(state, number);
         outbox::send_internal(network, state, number, id, &history);
     }
+    device_list::announce(network, state, number, id, true);
     network.changed();
 }
 
@@ -48,9 +49,8 @@ pub(crate) fn send_lid_mappings(network: &Network, state: &mut NetworkState, num
         pn_to_lid_mappings: partners.iter().filter_map(mapping).collect(),
         chat_db_migration_timestamp: Some(clock::seconds()),
     };
-    let sync = LIDMigrationMappingSyncMessage {
-        encoded_mapping_payload: Some(payload.encode_to_vec()),
-    };
+    let sync =
+        LIDMigrationMappingSyncMessage { encoded_mapping_payload: Some(payload.encode_to_vec()) };
     let message = protocol(ProtocolMessage {
         r#type: Some(Type::LID_MIGRATION_MAPPING_SYNC),
         lid_migration_mapping_sync_message: MessageField::some(sync),

@@ -3,6 +3,7 @@
 pub(crate) mod content;
 pub(crate) mod conversation;
 pub(crate) mod delivery;
+pub(crate) mod device_list;
 pub(crate) mod device_receipts;
 pub(crate) mod inbox;
 pub(crate) mod outbox;

@@ -1,7 +1,7 @@
 //! Links a client: the client gets references, a phone approves, the client signs and logs in
 //! again.
 
-use crate::account::{Description, Device};
+use crate::account::{Account, Description, Device};
 use crate::adv;
 use crate::error::PhoneError;
 use crate::keys::Key;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::buffa::Message as _;
-use waproto::whatsapp::{ClientPayload, DeviceProps};
+use waproto::whatsapp::{ClientPairingProps, ClientPayload, DeviceProps};
 
 /// Receives the result of a link: the id of the new device, or the error.
 pub(crate) type Outcome = oneshot::Receiver<Result<u32, PhoneError>>;
@@ -125,19 +125,22 @@ pub(crate) fn approve(
     Ok(outcome)
 }
 
-fn pair_success(container: Vec<u8>, account: &crate::account::Account, device: u32) -> Node {
-    parent(
-        "pair-success",
-        [
-            leaf("device-identity", container),
-            NodeBuilder::new("biz").attr("name", account.name.as_str()).build(),
-            NodeBuilder::new("platform").attr("name", "android").build(),
-            NodeBuilder::new("device")
-                .attr("jid", account.jid(device))
-                .attr("lid", account.lid_jid(device))
-                .build(),
-        ],
-    )
+fn pair_success(container: Vec<u8>, account: &Account, device: u32) -> Node {
+    let mut children = vec![
+        leaf("device-identity", container),
+        NodeBuilder::new("biz").attr("name", account.name.as_str()).build(),
+        NodeBuilder::new("platform").attr("name", "android").build(),
+        NodeBuilder::new("device")
+            .attr("jid", account.jid(device))
+            .attr("lid", account.lid_jid(device))
+            .build(),
+    ];
+    if account.settings.lid_migrated {
+        let props =
+            ClientPairingProps { is_chat_db_lid_migrated: Some(true), ..Default::default() };
+        children.push(leaf("client-props", props.encode_to_vec()));
+    }
+    parent("pair-success", children)
 }
 
 /// Handles the client's answer to the approval.

@@ -213,7 +213,7 @@ fn handle_stanza(
     }
     let silent = login.is_some_and(|login| network.faults.is_silent(&login.number, login.device));
     if silent && !queries::is_ping(node) {
-        return;
+        return network.messages_changed();
     }
     match (node.tag.as_ref(), login) {
         ("iq", login) => queries::handle(network, socket, login, node),

@@ -51,14 +51,16 @@ impl Simulator {
             opened.map_err(|error| StartError::State(path.clone(), error))?;
         }
         let network = Arc::new(Network::new(config, credentials, state));
+        // Before the first save, so that no change after it is missed.
+        let changes = network.saves.subscribe();
         if let Some(path) = &network.config.state {
-            let saved = state_file::save(&network, path).await;
-            saved.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
+            let written = state_file::save(&network, path).await;
+            written.map_err(|error| StartError::State(path.clone(), error.to_string()))?;
         }
         tokio::spawn(server::accept_connections(Arc::clone(&network), listener));
-        let saver = network.config.state.clone();
-        let saver =
-            saver.map(|path| tokio::spawn(state_file::save_on_change(Arc::clone(&network), path)));
+        let saver = network.config.state.clone().map(|path| {
+            tokio::spawn(state_file::save_on_change(Arc::clone(&network), changes, path))
+        });
         let stop = network.stopping.clone().drop_guard();
         Ok(Self { network, address, saver: Mutex::new(saver), _stop: stop })
     }
@@ -112,7 +114,9 @@ impl Simulator {
         match state.accounts.get(number) {
             Some(account) if account.name == name => return Ok((phone, false)),
             Some(_) => return Err(PhoneError::PhoneExists),
-            None if state.number_of_contact(number).is_some() => return Err(PhoneError::AliasTaken),
+            None if state.number_of_contact(number).is_some() => {
+                return Err(PhoneError::AliasTaken);
+            }
             None if state.accounts.len() >= self.network.config.max_phones => {
                 return Err(PhoneError::TooManyPhones);
             }
@@ -152,6 +156,11 @@ impl Simulator {
     /// Returns whether repeated messages are delivered only once.
     pub fn deduplicates(&self) -> bool {
         !self.network.state().routed.repeats_allowed
+    }
+
+    /// Returns the number of the account that an address or a number means, in any spelling.
+    pub fn number_of(&self, contact: &str) -> Option<String> {
+        self.network.state().contact(contact).ok()
     }
 
     /// Returns the stanzas between the server and a device.

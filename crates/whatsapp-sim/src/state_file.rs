@@ -13,6 +13,7 @@ use crate::prekeys::UploadedKeys;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
 use wacore::libsignal::protocol::CurveError;
 
 /// The content of the file.
@@ -147,8 +148,11 @@ impl DeviceRecord {
 }
 
 /// Writes the file after every change of phones and devices, and once more at the end.
-pub(crate) async fn save_on_change(network: Arc<Network>, path: PathBuf) {
-    let mut saves = network.saves.subscribe();
+pub(crate) async fn save_on_change(
+    network: Arc<Network>,
+    mut saves: watch::Receiver<u64>,
+    path: PathBuf,
+) {
     loop {
         tokio::select! {
             _ = saves.changed() => {}

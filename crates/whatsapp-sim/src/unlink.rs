@@ -4,6 +4,7 @@ use crate::address;
 use crate::error::PhoneError;
 use crate::journal::Record;
 use crate::login::LoggedInDevice;
+use crate::messaging::device_list;
 use crate::network::Network;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, refusal, result};
@@ -32,8 +33,7 @@ pub(crate) fn on_client_request(
         return refusal(id, 403, "forbidden");
     }
     let asked = address::device(&jid);
-    let removed: Vec<_> =
-        account.devices.extract_if(.., |id, _| all || *id == asked).collect();
+    let removed: Vec<_> = account.devices.extract_if(.., |id, _| all || *id == asked).collect();
     for (id, _) in &removed {
         account.signal.forget(&(login.number.clone(), *id));
     }
@@ -41,6 +41,9 @@ pub(crate) fn on_client_request(
         state.journal.write(&Record::unlinked(&login.number, *id));
     }
     state.store_sessions(&login.number);
+    for (id, _) in &removed {
+        device_list::announce(network, &mut state, &login.number, *id, false);
+    }
     drop(state);
     let removed = removed.into_iter().filter_map(|(_, device)| device.connection);
     for connection in removed {
@@ -67,6 +70,7 @@ pub(crate) fn on_phone(network: &Network, number: &str, id: u32) -> Result<(), P
     account.signal.forget(&(number.to_owned(), id));
     state.journal.write(&Record::unlinked(number, id));
     state.store_sessions(number);
+    device_list::announce(network, &mut state, number, id, false);
     drop(state);
     if let Some(connection) = device.connection {
         connection.socket.send_and_close(stanza::device_removed());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use crate::client::Api;
+use crate::{client::Api, http::Reply};
 
 /// The simulated network.
 #[derive(Clone, Debug)]
@@ -38,6 +38,11 @@ impl Phones {
     /// Returns the network with the control interface at this URL.
     pub fn at(url: &str) -> Self {
         Self { control: Api::new(url, None) }
+    }
+
+    /// Returns the client of the control interface.
+    pub fn control(&self) -> &Api {
+        &self.control
     }
 
     /// Returns whether the control interface answers.
@@ -90,7 +95,18 @@ impl Phone {
         self.control.post(&path, &json!({ "kind": kind }))?.expect(200).map(drop)
     }
 
-    fn does(&self, what: &str, body: &Value) -> Result<Value> {
+    /// Sends a `GET` below the path of the phone.
+    pub fn get_from(&self, path: &str) -> Result<Reply> {
+        self.control.get(&format!("/phones/{}{path}", self.number))
+    }
+
+    /// Sends a `POST` below the path of the phone.
+    pub fn post_to(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.control.post(&format!("/phones/{}{path}", self.number), body)
+    }
+
+    /// Performs an action of the phone, and returns the answer.
+    pub fn does(&self, what: &str, body: &Value) -> Result<Value> {
         let path = format!("/phones/{}:{what}", self.number);
         Ok(self.control.post(&path, body)?.expect(200).with_context(|| path.clone())?.json())
     }

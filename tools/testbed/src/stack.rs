@@ -21,6 +21,7 @@ use crate::{
     ports,
     process::{self, Process},
     programs::Programs,
+    simulated_whatsapp::SimulatedWhatsapp,
     wait, workspace,
 };
 
@@ -34,7 +35,7 @@ const ORPHAN: Duration = Duration::from_secs(20);
 pub struct Stack {
     // Dropped in this order: the folder is removed after the programs have ended.
     berth: Option<Process>,
-    simulator: Process,
+    whatsapp: SimulatedWhatsapp,
     folder: Folder,
     programs: Programs,
     log: PathBuf,
@@ -67,7 +68,29 @@ impl Stack {
         database: Option<String>,
         extra: &[(&'static str, String)],
     ) -> Result<Self> {
-        let folder = Folder::new(name)?;
+        Self::start_in(Folder::new(name)?, programs, (name, logs), database, extra, false)
+    }
+
+    /// As [`start`](Self::start), with a simulated WhatsApp that stores its state, so that
+    /// [`kill_whatsapp`](Self::kill_whatsapp) is an outage and loses nothing.
+    pub fn start_with_stored_whatsapp(
+        programs: &Programs,
+        name: &str,
+        logs: &Path,
+        database: Option<String>,
+        extra: &[(&'static str, String)],
+    ) -> Result<Self> {
+        Self::start_in(Folder::new(name)?, programs, (name, logs), database, extra, true)
+    }
+
+    fn start_in(
+        folder: Folder,
+        programs: &Programs,
+        (name, logs): (&str, &Path),
+        database: Option<String>,
+        extra: &[(&'static str, String)],
+        stored_whatsapp: bool,
+    ) -> Result<Self> {
         let (chat, control) = (ports::free()?, ports::free()?);
         let (public, node, operator) = (ports::free()?, ports::free()?, ports::free()?);
         let local = |port: u16| format!("127.0.0.1:{port}");
@@ -86,12 +109,19 @@ impl Stack {
             ("BERTH_ORGANIZATION_RATE", "0".to_owned()),
         ];
         settings.extend_from_slice(extra);
-        let mut simulator = Command::new(programs.program("whatsapp-sim"));
-        simulator.args(["--listen", &local(chat), "--control", &local(control)]);
-        let simulator_log = fresh(logs.join(format!("{name}-whatsapp-sim.log")))?;
+        let whatsapp_log = fresh(logs.join(format!("{name}-whatsapp-sim.log")))?;
+        // Not beside the database: the state contains messages in plain text.
+        let state = stored_whatsapp.then(|| folder.path().join("whatsapp"));
+        let addresses = (local(chat), local(control));
+        let addresses = (addresses.0.as_str(), addresses.1.as_str());
         let mut stack = Self {
             berth: None,
-            simulator: Process::spawn("whatsapp-sim", &mut simulator, Some(&simulator_log))?,
+            whatsapp: SimulatedWhatsapp::start(
+                programs,
+                addresses,
+                state.as_deref(),
+                &whatsapp_log,
+            )?,
             programs: programs.clone(),
             log: fresh(logs.join(format!("{name}-berth.log")))?,
             settings,
@@ -100,16 +130,19 @@ impl Stack {
             phones: Phones::at(&format!("http://{}", local(control))),
             folder,
         };
-        stack.simulator_ready()?;
+        stack.whatsapp.wait_ready(&stack.phones)?;
         stack.start_berth()?;
         Ok(stack)
     }
 
-    fn simulator_ready(&mut self) -> Result<()> {
-        wait::until_true("whatsapp-sim answers", READY, || {
-            let answers = self.phones.answers();
-            answers.or_else(|_| self.simulator.must_run().map(|()| false))
-        })
+    /// Kills the simulated WhatsApp: an outage until [`restart_whatsapp`](Self::restart_whatsapp).
+    pub fn kill_whatsapp(&mut self) -> Result<()> {
+        self.whatsapp.kill()
+    }
+
+    /// Starts the simulated WhatsApp again. Without a stored state, phones and links are gone.
+    pub fn restart_whatsapp(&mut self) -> Result<()> {
+        self.whatsapp.restart(&self.phones)
     }
 
     /// Starts the router with the present data and waits until the router is ready.

@@ -29,8 +29,7 @@ pub(super) fn patch<'a>(
     }
     let index = serde_json::to_vec(index).ok()?;
     let (set, iv) = (SyncdOperation::SET, rand::random());
-    let (mutation, _) =
-        encode_record(set, &index, value, &keys, &key.id.0, &iv, ACTION_VERSION);
+    let (mutation, _) = encode_record(set, &index, value, &keys, &key.id.0, &iv, ACTION_VERSION);
     let mutations = vec![mutation];
     apply(&mut state, &mut values, &mutations)?;
     let version = state.version;
@@ -105,7 +104,7 @@ mod tests {
             let [mutation] = &processed.mutations[..] else { panic!("one mutation") };
             assert!(mutation.action_value.as_ref().unwrap().nct_salt_sync_action.is_set());
             for mac in processed.added_macs {
-                macs.insert(mac.index_mac.to_vec(), mac.value_mac.to_vec());
+                macs.insert(mac.index_mac, mac.value_mac);
             }
         }
     }

@@ -39,9 +39,10 @@ pub(super) fn message(state: &NetworkState, number: &str) -> Message {
 
 fn history(state: &NetworkState, account: &Account) -> HistorySync {
     // Whoever gave a token is known, with or without a chat.
-    let givers = state.accounts.values().filter(|other| {
-        other.settings.issued_tokens.contains_key(&account.number)
-    });
+    let givers = state
+        .accounts
+        .values()
+        .filter(|other| other.settings.issued_tokens.contains_key(&account.number));
     let partners = account.conversations.partners().filter_map(|name| state.accounts.get(name));
     let partners: BTreeSet<_> = partners.chain(givers).map(|other| &other.number).collect();
     let partners: Vec<_> =

@@ -2,6 +2,7 @@
 
 use crate::account::InternalMessage;
 use crate::journal::{Journal, Record};
+use crate::messaging::queue::DeliveryQueue;
 use crate::network_state::NetworkState;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ fn apply(state: &mut NetworkState, record: Record<'_>) {
         }
         Record::Unlinked { number, device } => {
             if let Ok(device) = state.device(&number, device) {
-                device.queue = Default::default();
+                device.queue = DeliveryQueue::default();
             }
         }
         Record::Routed { from, to, id } => {

@@ -76,7 +76,7 @@ impl ChatMessage {
         self.readable = true;
         match Message::decode_from_slice(&bytes[..]) {
             Ok(message) => {
-                self.kind = kind(&message).to_owned();
+                kind(&message).clone_into(&mut self.kind);
                 self.text = text(&message);
                 self.target = target(&message);
                 self.expiration = expiration(&message);
@@ -142,9 +142,8 @@ impl Conversations {
 
     /// Returns the messages after this position; all for `None`.
     pub(crate) fn after(&self, order: Option<u64>) -> impl Iterator<Item = &ChatMessage> {
-        let from = order.map_or(0, |order| {
-            self.messages.partition_point(|message| message.order <= order)
-        });
+        let from = order
+            .map_or(0, |order| self.messages.partition_point(|message| message.order <= order));
         self.messages.range(from..)
     }
 

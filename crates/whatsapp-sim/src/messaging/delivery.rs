@@ -24,9 +24,10 @@ pub(crate) fn enqueue(
     let NetworkState { accounts, journal, .. } = state;
     let device = accounts.get_mut(number).and_then(|account| account.devices.get_mut(&id));
     let Some(device) = device else { return };
-    match device.queue.push(stanza) {
-        Some(stanza) => journal.write(&Record::queued(number, id, stanza)),
-        None => tracing::warn!(number, device = id, "queue full; a stanza is lost"),
+    if let Some(stanza) = device.queue.push(stanza) {
+        journal.write(&Record::queued(number, id, stanza));
+    } else {
+        tracing::warn!(number, device = id, "queue full; a stanza is lost");
     }
     pump(network, state, number, id);
 }
@@ -59,10 +60,8 @@ pub(crate) fn seal_and_enqueue(
         Err(_) => return,
     };
     state.store_sessions(&copy.from);
-    if copy.garbled
-        && let Some(last) = sealed.bytes.last_mut()
-    {
-        *last ^= 0xff;
+    if copy.garbled {
+        sealed.garble();
     }
     let UnsealedCopy { from, mut stanza, media, retry, .. } = copy;
     stanza.content = Some(NodeContent::Nodes(vec![stanzas::enc(sealed, media, retry)]));
@@ -164,7 +163,14 @@ pub(crate) fn on_acknowledgement(network: &Network, login: &LoggedInDevice, node
     let Some(class) = StanzaClass::of(&attribute(node, "class")) else { return };
     let mut state = network.state();
     let kind = attribute(node, "type");
-    confirm(network, &mut state, login, class, (&attribute(node, "to"), &kind), [attribute(node, "id")]);
+    confirm(
+        network,
+        &mut state,
+        login,
+        class,
+        (&attribute(node, "to"), &kind),
+        [attribute(node, "id")],
+    );
     drop(state);
     network.messages_changed();
 }

@@ -68,7 +68,13 @@ fn open(account: &mut Account, parcel: &Parcel) -> Result<Vec<u8>, PhoneSignalEr
 }
 
 /// Shows a decrypted message. A message that was unreadable so far keeps its place.
-fn show(network: &Network, state: &mut NetworkState, number: &str, parcel: &Parcel, bytes: Vec<u8>) {
+fn show(
+    network: &Network,
+    state: &mut NetworkState,
+    number: &str,
+    parcel: &Parcel,
+    bytes: Vec<u8>,
+) {
     if parcel.internal {
         return;
     }

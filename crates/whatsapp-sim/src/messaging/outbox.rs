@@ -355,7 +355,8 @@ pub(crate) fn mark(
     }
     let ids = [id.to_owned()];
     for (sender, addressing) in &received {
-        let receipt = Receipt { from: (number, 0), to: sender, addressing: *addressing, ids: &ids, kind };
+        let receipt =
+            Receipt { from: (number, 0), to: sender, addressing: *addressing, ids: &ids, kind };
         if reported {
             receipts::pass_on(network, state, &receipt);
         }

@@ -7,6 +7,7 @@ use crate::encoding::Base64Text;
 use crate::faults::{Fault, FaultSubject, FaultTarget};
 use crate::journal::replay;
 use crate::login::LoggedInDevice;
+use crate::messaging::conversation::ChatMessage;
 use crate::messaging::delivery;
 use crate::messaging::inbox;
 use crate::messaging::outbox;
@@ -70,12 +71,8 @@ pub(crate) fn on_message(
     }
     let mut phones = BTreeSet::new();
     let routed = match (to, recipient) {
-        (Some(to), Some(recipient)) => {
-            SentMessage::read(&state, login, (to, recipient), node).and_then(|message| {
-                message.route(network, &mut state, login, &mut phones);
-                Ok(())
-            })
-        }
+        (Some(to), Some(recipient)) => SentMessage::read(&state, login, (to, recipient), node)
+            .map(|message| message.route(network, &mut state, login, &mut phones)),
         (Some(_), None) => Err(NO_RECIPIENT),
         // Groups and broadcast lists have no members here.
         (None, _) => Ok(()),
@@ -117,17 +114,15 @@ impl<'a> SentMessage<'a> {
         node: &'a NodeRef<'a>,
     ) -> Result<Self, u16> {
         let internal = attribute(node, "category") == "peer";
-        let (copies, retry) = match node.get_optional_child("participants") {
-            Some(list) => (copies(list), false),
-            None => {
-                let enc = node.get_optional_child("enc");
-                let retry = enc.is_some_and(|enc| enc.get_attr("count").is_some());
-                (enc.map(|enc| (to.clone(), enc)).into_iter().collect(), retry)
-            }
+        let (copies, retry) = if let Some(list) = node.get_optional_child("participants") {
+            (copies(list), false)
+        } else {
+            let enc = node.get_optional_child("enc");
+            let retry = enc.is_some_and(|enc| enc.get_attr("count").is_some());
+            (enc.map(|enc| (to.clone(), enc)).into_iter().collect(), retry)
         };
         let mixed = copies.iter().any(|(address, _)| address.addressing != to.addressing);
-        let migrated =
-            state.accounts.get(&login.number).is_some_and(|a| a.settings.lid_migrated);
+        let migrated = state.accounts.get(&login.number).is_some_and(|a| a.settings.lid_migrated);
         let early = to.addressing == Addressing::Lid && !migrated && !retry && !internal;
         if mixed || early {
             return Err(BAD_ADDRESSING);
@@ -141,8 +136,10 @@ impl<'a> SentMessage<'a> {
         Ok(Self { id, to, recipient, partner, copies, retry, internal, node })
     }
 
-    /// Delivers the message, unless it is a repetition. Adds the phones that must receive to
-    /// `phones`.
+    /// Delivers the message. Adds the phones that must receive to `phones`.
+    ///
+    /// A repetition is delivered only to a phone that could not decrypt the message: Baileys answers
+    /// the retry receipt of a phone with the whole message again.
     fn route(
         &self,
         network: &Network,
@@ -153,9 +150,6 @@ impl<'a> SentMessage<'a> {
         let is_first = self.retry
             || self.internal
             || outbox::admit(state, &login.number, &self.recipient, &self.id);
-        if !is_first {
-            return;
-        }
         let Ok(partner) = state.account(&self.partner).map(|account| ChatPartner::of(account))
         else {
             return;
@@ -165,6 +159,10 @@ impl<'a> SentMessage<'a> {
             let Some(owner) = state.number_of(&address.user).map(str::to_owned) else { continue };
             if owner != login.number && owner != self.recipient
                 || (owner == login.number && address.device == login.device)
+            {
+                continue;
+            }
+            if !is_first && !(address.device == 0 && is_unreadable(state, &owner, login, &self.id))
             {
                 continue;
             }
@@ -241,6 +239,15 @@ impl<'a> SentMessage<'a> {
         }
         Some(stanza.children(children).build())
     }
+}
+
+/// Returns whether the phone of `owner` shows the message as unreadable.
+fn is_unreadable(state: &NetworkState, owner: &str, login: &LoggedInDevice, id: &str) -> bool {
+    let unreadable = |message: &ChatMessage| {
+        !message.readable && message.from == login.number && message.from_device == login.device
+    };
+    let phone = state.accounts.get(owner);
+    phone.is_some_and(|phone| phone.conversations.with_id(id).any(unreadable))
 }
 
 /// Returns the copies of a message with the addresses of their devices.

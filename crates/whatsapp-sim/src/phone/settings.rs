@@ -15,10 +15,10 @@ use crate::phone::Phone;
 use crate::stanza;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use wacore_binary::builder::NodeBuilder;
 use waproto::buffa::MessageField;
 use waproto::whatsapp::SyncActionValue;
 use waproto::whatsapp::sync_action_value::NctSaltSyncAction;
-use wacore_binary::builder::NodeBuilder;
 
 /// The app-state collection and the index of the salt, as the engine reads them
 /// (`client/app_state.rs` of whatsapp-rust 0.7.0).
@@ -47,6 +47,7 @@ pub struct PhoneChanges {
 }
 
 /// The settings of a phone.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneState {
@@ -81,7 +82,8 @@ impl Phone {
     /// Returns the settings.
     pub fn state(&self) -> PhoneState {
         let mut state = self.network.state();
-        let settings = state.account(&self.number).map(|account| PhoneState::from(&account.settings));
+        let settings =
+            state.account(&self.number).map(|account| PhoneState::from(&account.settings));
         settings.unwrap_or_default()
     }
 

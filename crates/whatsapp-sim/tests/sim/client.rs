@@ -28,13 +28,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct ClientKeys {
     pub(crate) state: DeviceState,
     pub(crate) version: u32,
+    /// Whether the client takes its history inline.
+    pub(crate) inline_history: bool,
 }
 
 impl ClientKeys {
     pub(crate) fn new() -> Self {
         let state =
             DeviceState { identity_key: pair(), noise_key: pair(), adv_secret_key: rand::random() };
-        Self { state, version: 1 }
+        Self { state, version: 1, inline_history: false }
     }
 
     pub(crate) fn qr(&self, reference: &str) -> String {
@@ -61,6 +63,10 @@ impl ClientKeys {
         let props = DeviceProps {
             os: Some("Test OS".into()),
             platform_type: Some(device_props::PlatformType::FIREFOX),
+            history_sync_config: MessageField::some(device_props::HistorySyncConfig {
+                inline_initial_payload_in_e2_ee_msg: Some(self.inline_history),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let data = DevicePairingRegistrationData {
@@ -292,14 +298,23 @@ impl Client {
     /// Receives the approval, verifies it as the engine does, and signs. Returns the error if the
     /// verification fails.
     pub(crate) async fn sign(&mut self, keys: &ClientKeys) -> Result<Node, &'static str> {
+        self.sign_approval(keys).await.map(|(success, _)| success)
+    }
+
+    /// Signs like [`sign`](Self::sign), and also returns the signed approval.
+    pub(crate) async fn sign_approval(
+        &mut self,
+        keys: &ClientKeys,
+    ) -> Result<(Node, Vec<u8>), &'static str> {
         let order = self.receive_tag("iq").await;
         let success = order.get_optional_child("pair-success").unwrap().clone();
         let identity = bytes(success.get_optional_child("device-identity").unwrap());
         match PairUtils::do_pair_crypto(&keys.state, &identity) {
             Ok((signed, index)) => {
                 let id = text(&order, "id");
-                self.send(PairUtils::build_pair_success_response(&id, signed, index)).await;
-                Ok(success)
+                let answer = PairUtils::build_pair_success_response(&id, signed.clone(), index);
+                self.send(answer).await;
+                Ok((success, signed))
             }
             Err(error) => {
                 let no =
