@@ -118,6 +118,7 @@ async fn delivery_whose_answer_is_lost_is_repeated_under_the_same_numbers() {
     for text in &texts {
         write_text(&bob, ANN, text);
     }
+    fixture.router.message("s1", "text 19").await;
     until("the journal is empty", || async {
         let health = fixture.api.health().await;
         let is_over = fixture.router.state().lost_answers == 0;
