@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message_item::MessageItem;
+use crate::message_item::{MessageItem, MessageSource};
 
 /// Items of a node's journal, on their way to the router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,19 +99,6 @@ pub struct UndecryptableItem {
     /// Whether WhatsApp shows nothing in place of the message, because the message only changes
     /// another one.
     pub hidden: bool,
-}
-
-/// Device of a message's author.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MessageSource {
-    /// Another account.
-    Contact,
-    /// The phone of this account.
-    Phone,
-    /// A linked device of this account other than this session.
-    #[serde(other)]
-    OtherDevice,
 }
 
 /// Why a message cannot be read.

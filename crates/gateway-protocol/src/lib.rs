@@ -37,15 +37,16 @@ pub use commands::{
 };
 pub use journal::{
     AckItem, ChatItem, ContactItem, ContactNames, Delivered, Deliveries, JournalEntry, JournalItem,
-    JournalStats, MessageSource, ReceiptItem, ReceiptLevel, SendResultItem, SessionDelivery,
-    UndecryptableItem, UndecryptableReason, send_failure,
+    JournalStats, ReceiptItem, ReceiptLevel, SendResultItem, SessionDelivery, UndecryptableItem,
+    UndecryptableReason, send_failure,
 };
 pub use membership::{
     FEATURE_IDENTITY, Health, Heartbeat, HeartbeatAnswer, HeldSession, Register, Registered,
     Reported, Reports,
 };
 pub use message_item::{
-    MediaDescription, MessageFlag, MessageItem, MessageType, QuotedMessage, TargetMessage,
+    MediaDescription, MessageFlag, MessageItem, MessageSource, MessageType, QuotedMessage,
+    TargetMessage,
 };
 pub use messaging::{
     Answer, Ask, CancelOutcome, Cancelled, ChatActivity, CheckedContact, FEATURE_MESSAGES,

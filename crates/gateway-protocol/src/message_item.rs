@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{base64_bytes::Base64Bytes, journal::MessageSource};
+use crate::base64_bytes::Base64Bytes;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,19 @@ pub struct MessageItem {
     /// What else is known of the message.
     #[serde(default)]
     pub flags: Vec<MessageFlag>,
+}
+
+/// Device of a message's author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MessageSource {
+    /// Another account.
+    Contact,
+    /// The phone of this account.
+    Phone,
+    /// A linked device of this account other than this session.
+    #[serde(other)]
+    OtherDevice,
 }
 
 /// Kind of a message.

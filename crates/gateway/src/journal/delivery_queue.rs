@@ -7,12 +7,12 @@ use crate::session_name::SessionName;
 /// The delivery state of all sessions with items.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryQueue {
-    sessions: HashMap<SessionName, Progress>,
+    sessions: HashMap<SessionName, SessionProgress>,
     ready: VecDeque<SessionName>,
 }
 
 #[derive(Debug)]
-struct Progress {
+struct SessionProgress {
     /// Sequence numbers of the newest item and of the newest acknowledged one.
     newest: u64,
     acknowledged: u64,
@@ -47,7 +47,7 @@ impl DeliveryQueue {
             return;
         }
         let phase = Phase::Ready;
-        let progress = Progress { newest, acknowledged: 0, phase, refusals: 0 };
+        let progress = SessionProgress { newest, acknowledged: 0, phase, refusals: 0 };
         self.sessions.insert(session.clone(), progress);
         self.ready.push_back(session.clone());
     }
@@ -122,7 +122,7 @@ impl DeliveryQueue {
         self.ready.retain(|ready| ready != session);
     }
 
-    fn claimed(&mut self, session: &SessionName) -> Option<&mut Progress> {
+    fn claimed(&mut self, session: &SessionName) -> Option<&mut SessionProgress> {
         self.sessions.get_mut(session).filter(|progress| progress.phase == Phase::Claimed)
     }
 

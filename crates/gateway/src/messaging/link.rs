@@ -8,7 +8,7 @@ use super::wire::SessionWire;
 
 /// The connection, which changes with each login and loss.
 #[derive(Default)]
-pub(super) struct Link(watch::Sender<LinkState>);
+pub(super) struct SendLink(watch::Sender<LinkState>);
 
 #[derive(Clone, Default)]
 struct LinkState {
@@ -27,7 +27,7 @@ pub(super) struct Live {
     pub(super) connection: u64,
 }
 
-impl Link {
+impl SendLink {
     pub(super) fn connect(&self, wire: Arc<dyn SessionWire>) {
         self.0.send_modify(|link| {
             let (wire, settled) = (Some(wire), Some(Instant::now()));

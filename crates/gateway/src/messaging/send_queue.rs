@@ -38,6 +38,8 @@ struct Entry {
     wa_id: String,
     state: SendState,
     code: Option<String>,
+    /// Whether WhatsApp's answer was reported.
+    answered: bool,
     /// `None` after the end.
     job: Option<(Arc<OutgoingMessage>, Instant)>,
     progress: watch::Sender<Progress>,
@@ -91,6 +93,7 @@ impl SendQueue {
             wa_id: message.wa_id.clone(),
             state: SendState::Queued,
             code: None,
+            answered: false,
             job: Some((Arc::new(message), deadline)),
             progress: watch::Sender::new(Progress::Waiting),
         };
@@ -152,7 +155,9 @@ impl SendQueue {
             entry.progress.send_replace(Progress::TryLater);
             return None;
         }
-        if matches!(entry.state, SendState::Sent | SendState::Rejected) {
+        // A receipt may overtake the answer. A refusal of a message that arrived concerns a repetition.
+        let is_refusal_of_sent = code.is_some() && entry.state == SendState::Sent;
+        if std::mem::replace(&mut entry.answered, true) || is_refusal_of_sent {
             return None;
         }
         let reason = code.map(|code| reason(code).to_owned());
@@ -211,6 +216,7 @@ impl SendQueue {
                     wa_id: String::new(),
                     state: SendState::Cancelled,
                     code: None,
+                    answered: false,
                     job: None,
                     progress: watch::Sender::new(Progress::Ended),
                 };
@@ -351,6 +357,11 @@ mod tests {
         assert_eq!(queue.end("e", SendState::Uncertain, None).as_deref(), Some("WAe"));
         assert_eq!(queue.end("e", SendState::Expired, None), None);
         assert!(queue.answer("WAe", None, None).is_some());
+        submit(&mut queue, "f", 1);
+        queue.next(1);
+        queue.begin_writing("f");
+        queue.end("f", SendState::Sent, None);
+        assert!(queue.answer("WAf", None, Some(7)).is_some(), "a receipt overtook the answer");
         assert_eq!(submit(&mut queue, "e", 1), known("e", SendState::Sent, None));
     }
 

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     admission::refusal,
-    link::{Link, Live},
+    link::{Live, SendLink},
     send_queue::{Job, Progress, SendQueue, Submission},
     wire::{SessionWire, WireError},
 };
@@ -42,6 +42,8 @@ const TRY_LATER_WAIT: Duration = Duration::from_secs(5);
 const DISCONNECT_WAIT: Duration = Duration::from_millis(200);
 /// Upper bound of the wait between attempts.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The longest time for which a message is held, in milliseconds; longer than the router's.
+const MAX_LIFETIME_MS: i64 = 30 * 24 * 3_600_000;
 /// The longest time of typing.
 const MAX_TYPING: Duration = Duration::from_secs(25);
 
@@ -49,7 +51,7 @@ const MAX_TYPING: Duration = Duration::from_secs(25);
 pub(crate) struct MessageSender {
     outcomes: Arc<dyn SendOutcomes>,
     queue: Mutex<SendQueue>,
-    link: Link,
+    link: SendLink,
     writing: Semaphore,
 }
 
@@ -96,7 +98,7 @@ impl MessageSender {
         Arc::new(Self {
             outcomes,
             queue: Mutex::default(),
-            link: Link::default(),
+            link: SendLink::default(),
             writing: Semaphore::new(MAX_WRITING),
         })
     }
@@ -184,7 +186,7 @@ impl MessageSender {
         message: OutgoingMessage,
     ) -> Result<TakenMessage, RefusedCode> {
         let left = message.not_after.saturating_sub(wacore::time::now_millis());
-        let left = u64::try_from(left).map_err(|_| RefusedCode::Expired)?;
+        let left = u64::try_from(left.min(MAX_LIFETIME_MS)).map_err(|_| RefusedCode::Expired)?;
         let (outbox, chat) = (message.outbox.clone(), message.chat);
         let deadline = Instant::now() + Duration::from_millis(left);
         let submission = self.queue().submit(message, deadline);
@@ -237,22 +239,24 @@ impl MessageSender {
     async fn send_until_answered(&self, job: &mut Job) {
         let message = job.message.clone();
         let mut attempt = Attempt { failures: 0, written_on: None, typed: false };
-        let mut live = self.link.live().await;
-        if live.wire.may_have_sent(&message).await {
+        if self.link.live().await.wire.may_have_sent(&message).await {
             self.queue().begin_writing(&message.outbox);
             attempt.written_on = Some(0);
         }
         loop {
+            let live = self.link.live().await;
             // On the connection of the last attempt, the missing answer is evidence enough.
             if attempt.written_on.is_some_and(|connection| connection != live.connection) {
-                self.wait_for_evidence(&live).await;
+                tokio::select! {
+                    () = self.wait_for_evidence(&live) => {}
+                    () = self.link.lost(&live) => continue,
+                }
             }
             match self.write(&message, &live, &mut attempt).await {
                 Outcome::Ended => return,
                 Outcome::Repeat(wait) => tokio::time::sleep(wait).await,
                 Outcome::Written => self.wait_for_answer(job, &live).await,
             }
-            live = self.link.live().await;
         }
     }
 

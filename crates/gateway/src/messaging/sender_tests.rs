@@ -201,6 +201,9 @@ async fn message_of_a_lost_connection_waits_for_evidence_before_it_is_written_ag
     sender.disconnected();
     pass(9).await;
     sender.connected(wire.clone());
+    pass(9).await;
+    sender.disconnected();
+    sender.connected(wire.clone());
     pass(4).await;
     sender.drained();
     pass(14).await;
@@ -208,7 +211,7 @@ async fn message_of_a_lost_connection_waits_for_evidence_before_it_is_written_ag
     sender.on_receipt(&["WAa".to_owned()], ReceiptLevel::Read);
     pass(2).await;
     assert_eq!(reported.lines(), ["a Sent"]);
-    assert_eq!(wire.written()[2..], [at("b", 29)]);
+    assert_eq!(wire.written()[2..], [at("b", 38)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,8 @@ pub(crate) struct RouterState {
     pub(crate) not_stored: Vec<String>,
     /// Sessions that do not exist.
     pub(crate) gone: Vec<String>,
+    /// The number of next deliveries that are stored and whose answers are lost.
+    pub(crate) lost_answers: usize,
     /// The number of deliveries that arrived.
     pub(crate) deliveries: usize,
     pub(crate) unauthorized_calls: usize,
@@ -182,7 +184,12 @@ async fn answer(
             if !knows(&state, &deliveries.incarnation) {
                 return Ok(json(StatusCode::CONFLICT, &unknown));
             }
-            json(StatusCode::OK, &state.store(deliveries))
+            let stored = state.store(deliveries);
+            if state.lost_answers > 0 {
+                state.lost_answers -= 1;
+                return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &"lost"));
+            }
+            json(StatusCode::OK, &stored)
         }
         other => panic!("unexpected call {other}"),
     })

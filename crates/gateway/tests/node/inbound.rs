@@ -111,6 +111,26 @@ async fn router_that_is_away_costs_no_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn delivery_whose_answer_is_lost_is_repeated_under_the_same_numbers() {
+    let (fixture, _, bob) = linked().await;
+    fixture.router.state().lost_answers = 3;
+    let texts: Vec<String> = (0..20).map(|number| format!("text {number}")).collect();
+    for text in &texts {
+        write_text(&bob, ANN, text);
+    }
+    fixture.router.message("s1", "text 19").await;
+    until("the journal is empty", || async {
+        let health = fixture.api.health().await;
+        let is_over = fixture.router.state().lost_answers == 0;
+        health.journal.filter(|journal| is_over && journal.items == 0)
+    })
+    .await;
+    let bodies = fixture.router.messages_of("s1").into_iter().filter_map(|message| message.body);
+    assert_eq!(bodies.collect::<Vec<_>>(), texts);
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_session_does_not_delay_another_and_a_deleted_one_is_removed() {
     let (fixture, _, bob) = linked().await;
     let cy = fixture.whatsapp.add_phone("15550000003", "Cy").unwrap();

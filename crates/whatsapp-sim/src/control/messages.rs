@@ -125,7 +125,7 @@ fn list(
     }
     let mut messages = match &id {
         Some(id) => phone.messages_with_id(id),
-        None => phone.messages(None),
+        None => phone.messages(after),
     };
     if let Some(after) = after {
         messages.retain(|message| message.order > after);

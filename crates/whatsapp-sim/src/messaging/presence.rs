@@ -1,7 +1,7 @@
 //! Presence and typing: announced by devices and phones, passed on to those who subscribed or are
 //! written to, and shown on phones. Neither is stored for absent devices.
 
-use crate::account::Observation;
+use crate::account::{Account, DeviceConnection, Observation};
 use crate::address::{Address, Addressing};
 use crate::clock;
 use crate::login::LoggedInDevice;
@@ -52,7 +52,7 @@ pub(crate) fn on_presence(network: &Network, login: &LoggedInDevice, node: &Node
         }
         ("" | "available" | "unavailable", _) => {
             connection.available = kind != "unavailable";
-            announce(&mut state, (&login.number, login.device), kind != "unavailable");
+            announce(network, &mut state, (&login.number, login.device), kind != "unavailable");
         }
         _ => {}
     }
@@ -66,13 +66,18 @@ pub(crate) fn on_disconnect(network: &Network, socket: &Socket, login: &LoggedIn
     let device = state.device(&login.number, login.device);
     let Ok(Some(connection)) = device.map(|device| device.connection.as_mut()) else { return };
     if connection.socket.id == socket.id && std::mem::take(&mut connection.available) {
-        announce(&mut state, (&login.number, login.device), false);
+        announce(network, &mut state, (&login.number, login.device), false);
     }
 }
 
 /// Tells subscribers that a device or a phone came or went, and shows the change on phones: on the
 /// account's own phone, and on those that have a chat with the account.
-pub(crate) fn announce(state: &mut NetworkState, from: (&str, u32), available: bool) {
+pub(crate) fn announce(
+    network: &Network,
+    state: &mut NetworkState,
+    from: (&str, u32),
+    available: bool,
+) {
     let (number, device) = from;
     let name = if available { "available" } else { "unavailable" };
     let Ok(account) = state.account(number) else { return };
@@ -90,8 +95,7 @@ pub(crate) fn announce(state: &mut NetworkState, from: (&str, u32), available: b
         }
         let [pn, lid] = &jids;
         let jid = if other.addressing() == Addressing::Lid { lid } else { pn };
-        let connections = other.devices.values().filter_map(|device| device.connection.as_ref());
-        for connection in connections.filter(|c| c.subscriptions.contains(number)) {
+        for connection in reached(network, other).filter(|c| c.subscriptions.contains(number)) {
             let presence = NodeBuilder::new("presence").attr("from", jid.as_str());
             let presence = if available {
                 presence
@@ -114,17 +118,18 @@ pub(crate) fn on_typing(network: &Network, login: &LoggedInDevice, node: &NodeRe
     let Some(to) = Address::parse(&attribute(node, "to")) else { return };
     let mut state = network.state();
     let Some(number) = state.number_of(&to.user).map(str::to_owned) else { return };
-    type_to(&mut state, (&login.number, login.device), &number, to.addressing, typing);
+    let from = (login.number.as_str(), login.device);
+    type_to(network, &mut state, from, (&number, to.addressing), typing);
     drop(state);
     network.messages_changed();
 }
 
 /// Shows a person's typing on the phone of another account, and tells its connected devices.
 pub(crate) fn type_to(
+    network: &Network,
     state: &mut NetworkState,
     (from, device): (&str, u32),
-    to: &str,
-    addressing: Addressing,
+    (to, addressing): (&str, Addressing),
     typing: Typing,
 ) {
     let Ok(account) = state.account(from) else { return };
@@ -137,9 +142,19 @@ pub(crate) fn type_to(
         state: typing.name().to_owned(),
         at: clock::millis(),
     });
-    for connection in recipient.devices.values().filter_map(|device| device.connection.as_ref()) {
+    for connection in reached(network, recipient) {
         connection.socket.send(stanza.clone());
     }
+}
+
+/// Returns the connections of the devices of an account that the network reaches.
+fn reached<'a>(
+    network: &'a Network,
+    account: &'a Account,
+) -> impl Iterator<Item = &'a DeviceConnection> {
+    let devices = account.devices.values();
+    let devices = devices.filter(|d| !network.faults.is_silent(&account.number, d.id));
+    devices.filter_map(|device| device.connection.as_ref())
 }
 
 fn chat_state(from: String, typing: Typing) -> Node {

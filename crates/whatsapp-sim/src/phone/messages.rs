@@ -112,7 +112,7 @@ impl Phone {
         let mut state = self.network.state();
         let to = state.contact(to)?;
         let addressing = state.account(&self.number)?.addressing();
-        presence::type_to(&mut state, (&self.number, 0), &to, addressing, typing);
+        presence::type_to(&self.network, &mut state, (&self.number, 0), (&to, addressing), typing);
         drop(state);
         self.network.messages_changed();
         Ok(())
@@ -120,7 +120,9 @@ impl Phone {
 
     /// Tells subscribers that the owner of this phone came or went.
     pub fn announce(&self, available: bool) {
-        presence::announce(&mut self.network.state(), (&self.number, 0), available);
+        let mut state = self.network.state();
+        presence::announce(&self.network, &mut state, (&self.number, 0), available);
+        drop(state);
         self.network.messages_changed();
     }
 

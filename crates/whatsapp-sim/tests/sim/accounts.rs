@@ -43,6 +43,29 @@ async fn migrated_account_is_addressed_by_lid() {
 }
 
 #[tokio::test]
+async fn linked_account_migrates_at_its_next_connection() {
+    let (simulator, ann, bob) = two_phones().await;
+    let mut engine = Engine::link(&simulator, &ann).await;
+    engine.send(&jid(BOB), "by number", "M1").await;
+    let shown = bob.wait_message(PATIENCE, |m| m.id == "M1").await.unwrap();
+    assert_eq!(shown.addressing, Addressing::Pn);
+    ann.configure(&migrated()).unwrap();
+    engine.restart().await;
+    until(async || engine.client.is_lid_migrated().await).await;
+    engine.send(&jid(BOB), "by LID", "M2").await;
+    assert_eq!(engine.wait_ack("M2").await, None);
+    let shown = bob.wait_message(PATIENCE, |m| m.id == "M2").await.unwrap();
+    assert_eq!((shown.addressing, shown.readable), (Addressing::Lid, true));
+    assert_eq!(shown.chat, ANN);
+    // Both names are one account: what was sent by number is a repetition by LID.
+    engine.send(&lid(&bob), "again", "M1").await;
+    assert_eq!(engine.wait_ack("M1").await, None);
+    engine.send(&lid(&bob), "last", "M3").await;
+    bob.wait_message(PATIENCE, |m| m.id == "M3").await.unwrap();
+    assert_eq!(bob.messages_with_id("M1").len(), 1);
+}
+
+#[tokio::test]
 async fn number_behind_a_lid_is_learnt_when_it_is_shown() {
     let (simulator, ann, bob) = two_phones().await;
     let hidden = PhoneChanges { number_hidden: Some(true), ..migrated() };
