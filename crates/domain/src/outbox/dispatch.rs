@@ -180,10 +180,9 @@ impl Outbox {
 
     /// Returns the messages that wait, the node, and the pace of the session.
     async fn situation(&self, session: &SessionId) -> Result<Option<Situation>> {
-        let Some(waiting) = self.ports.outbox.waiting_messages(session, MAX_WAITING).await? else {
-            return Ok(None);
-        };
         let now = self.ports.environment.now();
+        let waiting = self.ports.outbox.waiting_messages(session, now, MAX_WAITING).await?;
+        let Some(waiting) = waiting else { return Ok(None) };
         let pace = match waiting.state.messages.is_empty() {
             true => Pace::FREE,
             false => self.pace(&waiting.session, now).await?,

@@ -115,6 +115,11 @@ pub(crate) fn plan(state: &MessagingState, circumstances: &Circumstances) -> Pla
             }
         }
     }
+    if let Some(until) = state.row.paused_until.filter(|until| *until > now && state.row.queued > 0)
+    {
+        // The first contacts that wait are not known here.
+        plan.wake(until);
+    }
     if let Some(expiry) = circumstances.next_expiry {
         plan.wake(expiry);
     }

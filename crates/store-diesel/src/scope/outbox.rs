@@ -61,8 +61,9 @@ pub(crate) fn session_statement() -> String {
     )
 }
 
-/// Selects the entries that were handed over, and of each chat the first entry that is not done;
-/// the former first, then by age. Parameters: organization, session, number of rows.
+/// Selects the entries that were handed over, and of each chat the first entry that is not done,
+/// oldest first. Parameters: organization, session, whether first contacts are selected, number of
+/// rows.
 pub(crate) fn waiting_statement() -> String {
     format!(
         "SELECT {columns} FROM outbox
@@ -72,7 +73,12 @@ pub(crate) fn waiting_statement() -> String {
                 WHERE first.organization = outbox.organization AND first.session = outbox.session
                     AND first.chat = outbox.chat AND first.finished_at IS NULL
             ))
-        ORDER BY CASE outbox.state WHEN 'handed' THEN 0 ELSE 1 END, outbox.message LIMIT $3",
+            AND (outbox.state = 'handed' OR $3 OR EXISTS (
+                SELECT 1 FROM chats WHERE chats.organization = outbox.organization
+                    AND chats.session = outbox.session AND chats.id = outbox.chat
+                    AND chats.has_inbound
+            ))
+        ORDER BY outbox.message LIMIT $4",
         columns = entry_columns(),
     )
 }

@@ -42,6 +42,7 @@ mod emptied;
 mod explain;
 mod feed;
 mod messages;
+mod outbox;
 mod rotation;
 mod webhooks;
 

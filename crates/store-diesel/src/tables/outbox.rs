@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use diesel::{
     QueryableByName,
-    sql_types::{BigInt, Binary, Nullable, Text},
+    sql_types::{BigInt, Binary, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
 use domain::{
@@ -122,6 +122,7 @@ impl OutboxStore for Database {
     async fn waiting_messages(
         &self,
         session: &SessionId,
+        now: Timestamp,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>> {
         let Some(found) = WorkerStore::find(self, session).await? else { return Ok(None) };
@@ -130,10 +131,17 @@ impl OutboxStore for Database {
             let Some(state) = database.session_state(&id).await? else { return Ok(None) };
             let organization = state.row.organization.to_string();
             let (statement, row_limit) = (scope::waiting_statement(), i64::from(limit));
+            let with_first_contacts = state.row.paused_until.is_none_or(|until| until <= now);
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
-                bound_query!(&statement, Text: &organization, Text: &id, BigInt: row_limit)
-                    .load(conn)
-                    .await
+                bound_query!(
+                    &statement,
+                    Text: &organization,
+                    Text: &id,
+                    Bool: with_first_contacts,
+                    BigInt: row_limit
+                )
+                .load(conn)
+                .await
             })?;
             let expiry: TimeRow = with_conn!(database, messages, |conn| {
                 bound_query!(scope::NEXT_EXPIRY, Text: &organization, Text: &id)

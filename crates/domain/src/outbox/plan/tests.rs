@@ -163,7 +163,7 @@ fn pause_of_first_contacts_lets_answers_pass() {
     let mut first = chat(1);
     first.has_inbound = false;
     let mut state = state(vec![entry(3, 1), entry(4, 2)], vec![first, chat(2)]);
-    state.row.paused_until = Some(at(3600));
+    (state.row.paused_until, state.row.queued) = (Some(at(3600)), 2);
     let waits = plan(&state, &connected());
     assert_eq!((waits.handed, waits.next), (ids(&[4]), Some(at(15))));
     state.row.paused_until = Some(NOW);

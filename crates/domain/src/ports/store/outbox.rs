@@ -65,11 +65,13 @@ pub trait OutboxStore: Send + Sync {
     /// Returns the time of acceptance of the oldest entry of all sessions that is not done.
     async fn oldest_waiting(&self) -> PortResult<Option<Timestamp>>;
 
-    /// Returns at most `limit` entries that are not done: of each chat the oldest one, and before these all
-    /// that were handed over. `None` for a session that does not exist.
+    /// Returns at most `limit` entries that are not done, oldest first: all that were handed over, and of
+    /// each chat the oldest one. First contacts are missing while the session pauses them at `now`.
+    /// `None` for a session that does not exist.
     async fn waiting_messages(
         &self,
         session: &SessionId,
+        now: Timestamp,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>>;
 

@@ -117,6 +117,7 @@ impl OutboxStore for Memory {
     async fn waiting_messages(
         &self,
         session: &SessionId,
+        now: Timestamp,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>> {
         let mut state = self.state()?;
@@ -127,8 +128,13 @@ impl OutboxStore for Memory {
                 |other: &OutboxEntry| other.chat == entry.chat && other.message < entry.message;
             !rows.waiting().any(before)
         };
-        let heads = rows.waiting().filter(|entry| !is_handed(entry) && is_head(entry));
-        let ids = rows.waiting().filter(is_handed).chain(heads).map(|entry| entry.message);
+        let is_paused = rows.row.paused_until.is_some_and(|until| until > now);
+        let may_leave = |entry: &OutboxEntry| {
+            !is_paused || rows.chats.get(&entry.chat).is_some_and(|chat| chat.has_inbound)
+        };
+        let is_waiting =
+            |entry: &&OutboxEntry| is_handed(entry) || (is_head(entry) && may_leave(entry));
+        let ids = rows.waiting().filter(is_waiting).map(|entry| entry.message);
         let ids = limited(ids, limit);
         let never_handed = rows.waiting().filter(|entry| entry.state == OutboxState::Queued);
         Ok(Some(WaitingMessages {
