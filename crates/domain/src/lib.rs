@@ -140,6 +140,7 @@ pub use messaging::{
         JournalItem, JournalName, MessageOrigin, ReceiptLevel, SendOutcome, SendResult, ServerAck,
         TimerFact, UndecryptableMessage,
     },
+    removal::{MessageAges, MessageExpiry, MessageRemoval},
     service::{JournalPorts, Journals, RefusedDelivery, TakenJournal},
     state::{
         ChatName, ChatNameText, MessageHeader, MessagingLookup, MessagingState, SessionMessaging,

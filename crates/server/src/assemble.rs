@@ -256,6 +256,7 @@ impl Adapters {
     fn worker(&self) -> Worker {
         let ports = worker::Ports {
             worker_store: self.store.clone(),
+            message_removals: self.store.clone(),
             nodes: self.store.clone(),
             gateway: self.gateway.clone(),
             environment: self.environment.clone(),

@@ -1,5 +1,5 @@
 //! The background worker of a router: reconciles sessions, cleans up deleted sessions, detects lost
-//! nodes, and removes expired rows.
+//! nodes, and removes expired rows and the messages of deleted sessions.
 //!
 //! The worker's only input is the stored state. It claims due rows, performs the step that the
 //! domain's [plan](domain::reconcile::plan) returns, and reads the state again. A claim is
@@ -8,34 +8,37 @@
 
 mod cleanups;
 mod job_counts;
+mod message_removals;
 mod node_capacity;
 mod nodes;
 mod retention;
 mod sessions;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
 use domain::{
     Cleanup, Deadlines, Leases, OrganizationId, Session, Timestamp,
     ports::{
-        Claim, Environment, NodeStore, Notification, Notifier, OrganizationTags, PortResult,
-        SessionControl, Topic, WorkerStore,
+        Claim, Environment, MessageRemovalStore, NodeStore, Notification, Notifier,
+        OrganizationTags, PortResult, SessionControl, Topic, WorkerStore,
     },
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{job_counts::JobCounts, node_capacity::NodeCapacity};
+use self::{job_counts::JobCounts, message_removals::AgedSession, node_capacity::NodeCapacity};
 
 /// The ports that the worker uses.
 #[derive(Clone)]
 pub struct Ports {
     /// Claims and writes due sessions and cleanups.
     pub worker_store: Arc<dyn WorkerStore>,
+    /// Removes messages.
+    pub message_removals: Arc<dyn MessageRemovalStore>,
     /// Lists nodes and marks nodes as lost.
     pub nodes: Arc<dyn NodeStore>,
     /// Sends commands to nodes.
@@ -62,6 +65,10 @@ pub struct Worker {
     capacity: Arc<NodeCapacity>,
     /// The time of the last complete sweep of expired rows; `None` when a sweep is due.
     swept_at: Arc<Mutex<Option<Timestamp>>>,
+    /// Whether a task removes messages of deleted sessions.
+    removes_messages: Arc<AtomicBool>,
+    /// The session at which the last sweep of old messages ended; `None` after the last session.
+    aged_after: Arc<Mutex<Option<AgedSession>>>,
 }
 
 /// Maximum jobs in flight.
@@ -99,7 +106,16 @@ impl Worker {
     pub fn new(ports: Ports, deadlines: Deadlines) -> Self {
         let job_permits = Arc::new(Semaphore::new(MAX_JOBS));
         let (job_counts, capacity) = (JobCounts::default(), Arc::default());
-        Self { ports, deadlines, job_permits, job_counts, capacity, swept_at: Arc::default() }
+        Self {
+            ports,
+            deadlines,
+            job_permits,
+            job_counts,
+            capacity,
+            swept_at: Arc::default(),
+            removes_messages: Arc::default(),
+            aged_after: Arc::default(),
+        }
     }
 
     /// Runs until `stop` is cancelled, then waits up to 3 s for the jobs in flight.
@@ -147,7 +163,7 @@ impl Worker {
         let jobs = self.claim(MAX_JOBS).await?;
         let count = jobs.len();
         join_all(jobs.into_iter().map(|job| self.perform(job))).await;
-        Ok(count)
+        Ok(count + self.remove_deleted_messages().await?)
     }
 
     /// Starts jobs for due rows while permits are left. Returns the time until the next round.
@@ -156,6 +172,7 @@ impl Worker {
         self.sweep().await?;
         let jobs = self.claim(self.job_permits.available_permits()).await?;
         let claimed_none = jobs.is_empty();
+        self.start_removals(tasks);
         for job in jobs {
             let Ok(permit) = Arc::clone(&self.job_permits).acquire_owned().await else { break };
             let counted = self.job_counts.start(job.organization());
@@ -178,6 +195,22 @@ impl Worker {
             return Ok(MAX_REST);
         }
         Ok(next.map_or(MAX_REST, |due| now.until(due).clamp(Duration::from_millis(1), MAX_REST)))
+    }
+
+    /// Starts the removal of the messages of deleted sessions. A step notifies the worker when more
+    /// may be due.
+    fn start_removals(&self, tasks: &TaskTracker) {
+        let this = self.clone();
+        tasks.spawn(async move {
+            match this.remove_deleted_messages().await {
+                Ok(0) => {}
+                Ok(_) => this.ports.notifier.notify(Notification::WorkDue),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "messages cannot be removed; the worker will retry");
+                }
+            }
+        });
     }
 
     /// Claims at most `limit` rows.

@@ -1,5 +1,5 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! spent tickets, API keys, old events, and codes in the event log.
+//! spent tickets, API keys, old events, old messages, and codes in the event log.
 //!
 //! Decision: ADR 0041.
 
@@ -32,6 +32,7 @@ impl Worker {
             *last = Some(now);
         }
         self.sweep_audit(now).await?;
+        self.sweep_messages().await?;
         if !self.sweep_all(now).await? {
             *self.swept_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }

@@ -12,5 +12,6 @@ pub(crate) mod journal;
 pub(crate) mod levels;
 pub(crate) mod messages;
 pub(crate) mod payloads;
+pub(crate) mod removal;
 pub(crate) mod service;
 pub(crate) mod state;

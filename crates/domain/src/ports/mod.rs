@@ -27,6 +27,7 @@ pub use store::{
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
+    message_removal::MessageRemovalStore,
     messages::{ChatPage, MessagePage, MessageStore},
     messaging::MessagingStore,
     nodes::{NodeStore, OrphanStore},

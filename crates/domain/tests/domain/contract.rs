@@ -46,6 +46,8 @@ memory_passes_with_messages!(
     message_pages_cover_every_message_once,
     chat_pages_follow_activity,
     messages_are_visible_within_scope_only,
+    messages_of_a_deleted_session_are_removed,
+    old_messages_expire_by_the_settings,
 );
 
 memory_passes!(

@@ -100,6 +100,8 @@ suites_of_messages!(
     message_pages_cover_every_message_once,
     chat_pages_follow_activity,
     messages_are_visible_within_scope_only,
+    messages_of_a_deleted_session_are_removed,
+    old_messages_expire_by_the_settings,
 );
 
 macro_rules! suites_with_quotas {
@@ -150,6 +152,8 @@ on_both!(
     message_pages_cover_every_message_once,
     chat_pages_follow_activity,
     messages_are_visible_within_scope_only,
+    messages_of_a_deleted_session_are_removed,
+    old_messages_expire_by_the_settings,
     session_round_trips_in_every_field,
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,

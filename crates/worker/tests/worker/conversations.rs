@@ -104,6 +104,7 @@ impl Conversation {
         let store = Arc::new(world.memory.clone());
         let ports = Ports {
             worker_store: store.clone(),
+            message_removals: store.clone(),
             nodes: store,
             gateway: Arc::new(self.control),
             environment: world.environment.clone(),

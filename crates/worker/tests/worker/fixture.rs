@@ -66,6 +66,7 @@ impl Fixture {
         let store = Arc::new(memory);
         let ports = Ports {
             worker_store: store.clone(),
+            message_removals: store.clone(),
             nodes: store,
             gateway: Arc::new(world.gateway.clone()),
             environment,

@@ -17,6 +17,7 @@ mod isolation;
 mod keys;
 mod link_attempt;
 mod message_lists;
+mod message_removal;
 mod nodes;
 mod orphans;
 mod quotas;
@@ -71,6 +72,9 @@ pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use message_lists::{
     chat_pages_follow_activity, message_pages_cover_every_message_once,
     messages_are_visible_within_scope_only,
+};
+pub use message_removal::{
+    messages_of_a_deleted_session_are_removed, old_messages_expire_by_the_settings,
 };
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
 pub use orphans::{

@@ -23,6 +23,7 @@ use crate::{
     ports::{error::PortResult, notify::VersionLookup, store::messaging::MessagingStore},
     session::version::Version,
     testing::memory::state::{Memory, MemoryState},
+    time::Timestamp,
 };
 
 /// The messages of a session.
@@ -33,6 +34,19 @@ pub(in crate::testing) struct MessagingRows {
     pub(in crate::testing) names: BTreeMap<(String, ChatNameText), ChatName>,
     pub(in crate::testing) messages: BTreeMap<MessageId, Message>,
     pub(in crate::testing) entries: BTreeMap<MessageId, (OutboxEntry, Option<AcceptanceKey>)>,
+    pub(in crate::testing) removal: MemoryRemoval,
+}
+
+/// How far the removal of a session's messages is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::testing) struct MemoryRemoval {
+    /// The removal is claimed until this time.
+    pub(in crate::testing) due: Option<Timestamp>,
+    /// Number of removed messages.
+    pub(in crate::testing) removed: u64,
+    /// Bodies and contents of messages up to these have expired.
+    pub(in crate::testing) body_mark: MessageId,
+    pub(in crate::testing) content_mark: MessageId,
 }
 
 impl MessagingRows {
@@ -43,6 +57,7 @@ impl MessagingRows {
             names: BTreeMap::new(),
             messages: BTreeMap::new(),
             entries: BTreeMap::new(),
+            removal: MemoryRemoval::default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod events;
 mod feed;
 mod idempotency;
 mod keys;
+mod message_removal;
 mod messages;
 mod messaging;
 mod nodes;

@@ -48,6 +48,7 @@ impl Router {
         };
         let ports = Ports {
             worker_store: stepped.clone(),
+            message_removals: store.clone(),
             nodes: stepped,
             gateway: Arc::new(network.clone()),
             environment: clock.clone(),

@@ -5,11 +5,7 @@ use acceptance::{
     messenger::{Messenger, each_once, texts},
 };
 use anyhow::{Result, ensure};
-use testbed::{
-    event_stream::EventStream,
-    sessions::PATIENCE,
-    stack::Victim,
-};
+use testbed::{event_stream::EventStream, sessions::PATIENCE, stack::Victim};
 
 use crate::each_database;
 
