@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::{
     id::EventId,
+    message::state::MessageFailure,
     ports::{
         error::{BoxError, PortError},
         store::written::Rejection,
@@ -82,6 +83,9 @@ pub enum Error {
         /// Time until the quota admits the next call.
         retry_after: Duration,
     },
+    /// WhatsApp does not deliver the message.
+    #[error("{}", .0.reason.message())]
+    Undeliverable(MessageFailure),
     /// The deployment does not support the operation.
     #[error("not supported here")]
     NotImplemented,

@@ -98,6 +98,9 @@ generated_id!(
 generated_id!(
     /// Id of an attempt at a webhook: `att_` and a ULID.
     AttemptId, "att_");
+generated_id!(
+    /// Id of a message that waits for its sending: `out_` and a ULID.
+    OutboxId, "out_");
 external_id!(
     /// Id of an organization, assigned by the issuer of login tokens: 1 to 128 bytes without control
     /// characters.
@@ -106,6 +109,10 @@ external_id!(
     /// Id of a user, assigned by the issuer of login tokens: 1 to 255 bytes without control
     /// characters.
     UserId, 255, |c: char| !c.is_control());
+external_id!(
+    /// Id of a message at WhatsApp, chosen by its sender: 1 to 128 bytes without control characters.
+    /// Unique within a chat and a sender.
+    WaMessageId, 128, |c: char| !c.is_control());
 external_id!(
     /// Id of a gateway node, assigned by the operator: 1 to 64 ASCII letters, digits, `-`, `_` and `.`.
     GatewayId, 64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));

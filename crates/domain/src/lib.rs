@@ -52,9 +52,11 @@ pub mod access;
 mod api_key;
 mod audit;
 mod caller;
+mod chat;
 mod cleanup;
 pub mod commit;
 mod deadlines;
+mod erasure;
 mod error;
 mod event;
 mod feed;
@@ -62,8 +64,11 @@ pub mod gateway;
 mod id;
 mod idempotency;
 mod link_attempt;
+mod message;
+mod messaging;
 mod operators;
 mod orphan;
+mod outbox;
 pub mod ports;
 mod rate_quota;
 pub mod reconcile;
@@ -83,15 +88,22 @@ pub use api_key::{
 };
 pub use audit::Audit;
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
+pub use chat::{
+    model::{Chat, ChatId, ChatKind, ChatTimer},
+    service::{ChatQuery, Chats, ShownChat},
+};
 pub use cleanup::Cleanup;
 pub use commit::{Commit, SystemCommit};
 pub use deadlines::{Deadlines, back_off};
+pub use erasure::service::{ErasedKind, Erasure, ErasurePorts, ErasureStep};
 pub use error::{Error, Result};
 pub use event::{
     Event,
     field_spec::{EventFieldShape, EventFieldSpec, EventFieldType},
     fields::{EventFields, EventValue, Omittable},
+    message_fields::{EventFailure, EventLevel, EventMedia, EventQuote},
     payload::{EventName, EventPayload},
+    stream::EventStream,
 };
 pub use feed::{
     filter::{EventPattern, FeedFilter, FeedRights, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS},
@@ -102,22 +114,63 @@ pub use gateway::{
     node::{HeldSession, Node},
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
-pub use id::{AttemptId, EventId, GatewayId, KeyId, OrganizationId, SessionId, UserId, WebhookId};
+pub use id::{
+    AttemptId, EventId, GatewayId, KeyId, OrganizationId, OutboxId, SessionId, UserId, WaMessageId,
+    WebhookId,
+};
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
+pub use message::{
+    address::ChatAddress,
+    details::{AddonTarget, MediaInfo, MessageDetails, QuotedMessage},
+    kind::{MessageDirection, MessageKind, MessageSource},
+    list::{ChatFilter, MessageFilter},
+    message_id::MessageId,
+    model::{Message, MessageFlags, MessageSender},
+    reference::ChatReference,
+    removal::{MessageCutoffs, MessageRemoval},
+    retention::MessageRetention,
+    service::{MessageNarrowing, MessageQuery, Messages, ShownMessage},
+    state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
+};
+pub use messaging::{
+    change::{
+        AcceptanceKey, ChatMerge, MessageUpdate, MessagingChange, MessagingCommit, NewOutboxEntry,
+        RecoveredContent,
+    },
+    journal::{
+        AddressPair, ContactFact, InboundMessage, InboundReceipt, JournalDelivery, JournalFact,
+        JournalItem, JournalName, MessageOrigin, ReceiptLevel, SendOutcome, SendResult, ServerAck,
+        TimerFact, UndecryptableMessage,
+    },
+    service::{JournalPorts, Journals, RefusedDelivery, TakenJournal},
+    state::{
+        ChatName, ChatNameText, MessageHeader, MessagingLookup, MessagingState, SessionMessaging,
+    },
+};
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
+pub use outbox::{
+    message_field::MessageField,
+    model::{OutboxEntry, OutboxState},
+    pace::HandOverTimes,
+    request::{MAX_MESSAGE_REFERENCE, MAX_TEXT_BYTES, MAX_TYPING_MILLIS, NewMessage},
+    sent::{OutboxLimits, SendMode, SentMessage},
+    service::{Outbox, OutboxPorts},
+};
 pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
     change::Change,
+    message_storage::MessageStorage,
     model::Session,
     observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},
     pairing::{Attempt, Identity, PairingCode, PairingSpec, Phone, QrCode},
     partial_session::PartialSession,
     service::{SessionIdentity, SessionPorts, Sessions},
     settings::{
-        MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
+        DEFAULT_RATE_PER_HOUR, DEFAULT_RATE_PER_MIN, DEFAULT_RETENTION_DAYS, MAX_LABEL,
+        MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, MAX_RETENTION_DAYS, Settings,
         SettingsPatch,
     },
     settings_field::SettingsField,

@@ -17,6 +17,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Returns the beginning of the second.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(1_000))
+    }
+
     /// Returns the time `duration` later. Saturates at the maximum.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

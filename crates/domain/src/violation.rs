@@ -1,6 +1,9 @@
 //! Violations: the faults that validation finds in a request.
 
-use crate::{session::settings_field::SettingsField, webhook::field::WebhookField};
+use crate::{
+    outbox::message_field::MessageField, session::settings_field::SettingsField,
+    webhook::field::WebhookField,
+};
 
 /// The part of a request that a violation is about. An adapter maps a path to the name that its callers
 /// use, for example a JSON pointer or a command-line flag.
@@ -38,6 +41,8 @@ pub enum FieldPath {
     ReplayAfter,
     /// The time at which a replay ends.
     ReplayUntil,
+    /// A part of a request about a message.
+    Message(MessageField),
 }
 
 /// One fault in a request.

@@ -1,4 +1,4 @@
-//! [`Client`]: the four calls of the port as requests of the protocol.
+//! [`Client`]: the calls about sessions as requests of the protocol.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     http: HttpClient,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Client {
@@ -33,7 +33,7 @@ impl Client {
         Ok(Self { http: http::client(&config)?, config })
     }
 
-    async fn send(
+    pub(crate) async fn request(
         &self,
         node: &Node,
         method: Method,
@@ -69,7 +69,7 @@ impl SessionControl for Client {
     ) -> Result<Snapshot, GatewayError> {
         let body = body(&protocol::Declaration::from(declaration))?;
         let deadline = self.config.declare;
-        let response = self.send(node, Method::PUT, session.as_str(), body, deadline).await?;
+        let response = self.request(node, Method::PUT, session.as_str(), body, deadline).await?;
         snapshot(session, response.json()?)
     }
 
@@ -85,7 +85,7 @@ impl SessionControl for Client {
         let body = body(&protocol::Logout { epoch, linked, deadline_ms })?;
         let deadline = deadline.saturating_add(self.config.logout_margin);
         let path = format!("{session}:logout");
-        let response = self.send(node, Method::POST, &path, body, deadline).await?;
+        let response = self.request(node, Method::POST, &path, body, deadline).await?;
         let protocol::LoggedOut { outcome, snapshot: after } = response.json()?;
         Ok((outcome.into(), snapshot(session, after)?))
     }
@@ -99,7 +99,7 @@ impl SessionControl for Client {
     ) -> Result<(), GatewayError> {
         let path = format!("{session}?epoch={epoch}&linked={linked}");
         let deadline = self.config.forget;
-        let response = self.send(node, Method::DELETE, &path, Bytes::new(), deadline).await?;
+        let response = self.request(node, Method::DELETE, &path, Bytes::new(), deadline).await?;
         // Only 204 confirms that the node has wiped the keys; other success codes do not.
         if response.status == StatusCode::NO_CONTENT {
             Ok(())
@@ -115,7 +115,7 @@ impl SessionControl for Client {
     ) -> Result<LiveIdentity, GatewayError> {
         let path = format!("{session}/identity");
         let deadline = self.config.identity;
-        let response = self.send(node, Method::GET, &path, Bytes::new(), deadline).await?;
+        let response = self.request(node, Method::GET, &path, Bytes::new(), deadline).await?;
         Ok(response.json::<protocol::LiveIdentity>()?.into())
     }
 }

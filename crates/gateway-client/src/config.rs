@@ -37,6 +37,10 @@ pub struct Config {
     pub forget: Duration,
     /// The deadline of a request for the live identity.
     pub identity: Duration,
+    /// The deadline of messages and of their cancellation, which a node answers without waiting.
+    pub hand_over: Duration,
+    /// The deadline of a live request. A node waits at most 10 s for WhatsApp.
+    pub ask: Duration,
     /// The maximum length of a response in bytes.
     pub max_response_bytes: usize,
 }
@@ -51,6 +55,8 @@ impl Config {
             logout_margin: Duration::from_secs(2),
             forget: Duration::from_secs(5),
             identity: Duration::from_secs(1),
+            hand_over: Duration::from_secs(5),
+            ask: Duration::from_secs(12),
             max_response_bytes: 64 * 1024,
         }
     }

@@ -1,6 +1,8 @@
 //! Conversions between the types of the protocol and of the domain, for the router. Messages of nodes
 //! are untrusted input: a message with an impossible value is [`InvalidMessage`].
 
+mod messaging;
+
 use domain::{GatewayId, ReasonCode, SessionId, SnapshotReason, Timestamp};
 
 use crate as wire;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::Snapshot;
+use crate::{journal::JournalStats, snapshot::Snapshot};
 
 /// Feature of a node that implements `GET …/identity`.
 pub const FEATURE_IDENTITY: &str = "identity";
@@ -63,6 +63,11 @@ pub struct Heartbeat {
     /// Absent in messages of older nodes.
     #[serde(default, rename = "heardAgoMs")]
     pub answered_ago_ms: Option<u64>,
+    /// State of the journal. Absent in messages of nodes without [`FEATURE_MESSAGES`].
+    ///
+    /// [`FEATURE_MESSAGES`]: crate::FEATURE_MESSAGES
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalStats>,
 }
 
 /// Answer to [`Heartbeat`].
@@ -112,4 +117,7 @@ pub struct Health {
     pub working: u32,
     /// Resident memory in bytes.
     pub resident_bytes: u64,
+    /// See [`Heartbeat::journal`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalStats>,
 }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_protocol::{
-    Declaration, FEATURE_IDENTITY, Health, Logout, Refusal, RefusalCode, Snapshots,
+    Ask, Declaration, FEATURE_IDENTITY, FEATURE_MESSAGES, Health, Logout, Refusal, RefusalCode,
+    SendMessages, Snapshots,
 };
 use http_listener::{BodyError, Handler, Limits, Rejection, RequestContext, ResponseBody};
 use hyper::{HeaderMap, Method, Response, header::AUTHORIZATION};
@@ -36,6 +37,9 @@ pub(crate) enum Operation {
     Forget,
     Logout,
     Identity,
+    Send,
+    CancelMessage,
+    Ask,
 }
 
 const OPERATIONS: &[(Method, &str, Operation)] = &[
@@ -46,7 +50,16 @@ const OPERATIONS: &[(Method, &str, Operation)] = &[
     (Method::DELETE, "/node/v1/sessions/{session}", Operation::Forget),
     (Method::POST, "/node/v1/sessions/{session}:logout", Operation::Logout),
     (Method::GET, "/node/v1/sessions/{session}/identity", Operation::Identity),
+    (Method::POST, "/node/v1/sessions/{session}/messages", Operation::Send),
+    (Method::DELETE, "/node/v1/sessions/{session}/messages/{outbox}", Operation::CancelMessage),
+    (Method::POST, "/node/v1/sessions/{session}:ask", Operation::Ask),
 ];
+
+/// The variable parts of a path.
+struct PathParameters {
+    session: Option<String>,
+    outbox: Option<String>,
+}
 
 /// Handles the calls of the router.
 pub(crate) struct Api {
@@ -71,6 +84,8 @@ pub(crate) fn limits() -> Limits {
         // Longer than a logout with the maximum deadline and its margin in the fleet.
         request_time: Duration::from_secs(120),
         drain: Duration::from_secs(3),
+        // Some dozens of the longest texts.
+        body_bytes: 4 << 20,
         ..Limits::default()
     }
 }
@@ -131,10 +146,14 @@ impl Api {
         else {
             return Ok(method_not_allowed(route.value.iter().map(|(method, _)| method)));
         };
-        let (operation, session) = (*operation, route.params.get("session").map(str::to_owned));
+        let operation = *operation;
+        let path = PathParameters {
+            session: route.params.get("session").map(str::to_owned),
+            outbox: route.params.get("outbox").map(str::to_owned),
+        };
         let permit = request.permits.work(request.connection.permit_holder());
         request.hold(permit.map_err(|error| unavailable(error.to_string()))?);
-        self.execute(operation, session.as_deref(), request).await
+        self.execute(operation, &path, request).await
     }
 
     /// Compares in constant time, so that the token cannot be guessed byte by byte.
@@ -147,15 +166,15 @@ impl Api {
     async fn execute(
         &self,
         operation: Operation,
-        session: Option<&str>,
+        path: &PathParameters,
         request: &mut RequestContext,
     ) -> Result<Response<Bytes>, Refusal> {
         let session = || {
-            let name = session.and_then(SessionName::parse);
+            let name = path.session.as_deref().and_then(SessionName::parse);
             name.ok_or_else(|| malformed("session ids are 1 to 64 letters, digits and underscores"))
         };
         match operation {
-            Operation::Health => json(&self.health()),
+            Operation::Health => json(&self.health().await),
             Operation::List => json(&Snapshots { sessions: self.fleet.snapshots() }),
             Operation::View => json(&self.fleet.snapshot(&session()?)?),
             Operation::Identity => json(&self.fleet.identity(&session()?).await?),
@@ -169,6 +188,19 @@ impl Api {
                 let within = Duration::from_millis(deadline_ms).min(MAX_LOGOUT_DEADLINE);
                 json(&self.fleet.logout(&session()?, epoch, linked, within).await?)
             }
+            Operation::Send => {
+                let messages: SendMessages = read(request).await?;
+                json(&self.fleet.send_messages(&session()?, messages)?)
+            }
+            Operation::CancelMessage => {
+                let epoch = epoch_parameter(request.head.uri.query().unwrap_or_default())?;
+                let outbox = path.outbox.as_deref().unwrap_or_default();
+                json(&self.fleet.cancel_message(&session()?, epoch, outbox)?)
+            }
+            Operation::Ask => {
+                let ask: Ask = read(request).await?;
+                json(&self.fleet.ask(&session()?, ask).await?)
+            }
             Operation::Forget => {
                 let query = request.head.uri.query().unwrap_or_default();
                 let (epoch, linked) = (epoch_parameter(query), parameter(query, "linked"));
@@ -178,7 +210,7 @@ impl Api {
         }
     }
 
-    fn health(&self) -> Health {
+    async fn health(&self) -> Health {
         let (sessions, working) = self.fleet.counts();
         Health {
             gateway: self.gateway.clone(),
@@ -188,13 +220,14 @@ impl Api {
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
             working: u32::try_from(working).unwrap_or(u32::MAX),
             resident_bytes: resident_bytes(),
+            journal: Some(self.fleet.journal_stats().await),
         }
     }
 }
 
 /// Returns the features that this node announces to the router.
 pub(crate) fn features() -> Vec<String> {
-    vec![FEATURE_IDENTITY.to_owned()]
+    vec![FEATURE_IDENTITY.to_owned(), FEATURE_MESSAGES.to_owned()]
 }
 
 fn check_declaration(declaration: &Declaration) -> Result<(), Refusal> {

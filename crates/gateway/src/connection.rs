@@ -16,12 +16,12 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wacore::{
     net::HttpClient,
-    store::{DevicePropsOverride, traits::Backend},
+    store::{Device, DevicePropsOverride, device::default_history_sync_config, traits::Backend},
     types::events::{Event, EventHandler, EventInterest},
 };
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{
-    Client, RawNodeLease,
+    CacheConfig, CacheEntryConfig, Client, RawNodeLease,
     store::{commands::DeviceCommand, persistence_manager::PersistenceManager},
 };
 
@@ -30,6 +30,7 @@ use crate::{
     engine_events::{self, ConnectionEvent, EngineExit},
     engine_runtime::EngineRuntime,
     fair_permits::{FairPermit, Group},
+    messaging::{EngineWire, InboundJournal, LearnedNames, MessageEvents, Presence},
     session_state::StateCell,
     whatsapp_transport::{PersistBeforeSend, PersistingTransportFactory},
 };
@@ -74,6 +75,7 @@ impl Connection {
             state_cell: state_cell.clone(),
             events: sender.clone(),
             closed: open.clone(),
+            ended: open.child_token(),
             runtime: EngineRuntime::new(
                 context.compute_permits.clone(),
                 state_cell.session.as_str(),
@@ -130,6 +132,8 @@ struct ConnectionTask {
     runtime: EngineRuntime,
     linking: bool,
     may_be_linked: Arc<AtomicBool>,
+    /// Cancelled when the engine ends or the connection is closed.
+    ended: CancellationToken,
 }
 
 /// The permits and leases that a connection holds while it starts.
@@ -152,7 +156,9 @@ impl ConnectionTask {
         else {
             return;
         };
-        let store = match self.context.key_store.keys(&self.state_cell.session).await {
+        let observer = Arc::new(LearnedNames(self.state_cell.feed.clone()));
+        let keys = self.context.key_store.keys(&self.state_cell.session, Some(observer));
+        let store = match keys.await {
             Ok(store) => store,
             Err(error) => {
                 return self
@@ -209,7 +215,10 @@ impl ConnectionTask {
             .with_persistence_manager(device)
             .with_transport_factory(transports)
             .with_http_client_arc(http)
-            .with_skip_history_sync(true)
+            // The engine takes tokens and names from the phone's past; nothing else stays of it.
+            .with_skip_history_sync(false)
+            .with_inbound_durability_hook_arc(InboundJournal::new(self.state_cell.feed.clone()))
+            .with_cache_config(cache_config())
             .with_background_saver_interval(Duration::from_secs(30));
         if let Some(version) = self.context.version {
             builder = builder.with_version_override(version);
@@ -221,7 +230,27 @@ impl ConnectionTask {
             permits: Arc::downgrade(permits),
         };
         client.subscribe_handler(Arc::new(handler)).detach();
+        self.subscribe_to_messages(&client);
         Ok(client)
+    }
+
+    fn subscribe_to_messages(&self, client: &Arc<Client>) {
+        // Senders see that a message arrived although the account is not shown as online.
+        client.set_force_active_delivery_receipts(true);
+        let wire = EngineWire {
+            context: self.context.clone(),
+            session: self.state_cell.session.clone(),
+            client: Arc::downgrade(client),
+            closed: self.ended.clone(),
+            runtime: self.runtime.clone(),
+            presence: Presence::new(Arc::downgrade(client), self.runtime.clone()),
+        };
+        let events = MessageEvents {
+            feed: self.state_cell.feed.clone(),
+            sender: self.state_cell.sender.clone(),
+            wire: Arc::new(wire),
+        };
+        client.subscribe_handler(Arc::new(events)).detach();
     }
 
     /// Runs the client until the connection is closed (returns `None`) or ends on its own.
@@ -242,6 +271,8 @@ impl ConnectionTask {
             () = self.runtime.wait_failed() => Some(EngineExit::Crashed),
             _ = engine => Some(EngineExit::Stopped("WhatsApp closed the connection".into())),
         };
+        self.state_cell.sender.detached();
+        self.ended.cancel();
         if tokio::time::timeout(DISCONNECT_TIMEOUT, client.disconnect()).await.is_err() {
             tracing::warn!(
                 session = self.state_cell.session.as_str(),
@@ -262,9 +293,28 @@ impl ConnectionTask {
     }
 }
 
-/// The name and platform that the phone shows in its list of linked devices.
+/// The limits of the engine's memory for one session, and the time for which it can encrypt a sent
+/// message again. The defaults of the engine suit a process with one session.
+fn cache_config() -> CacheConfig {
+    CacheConfig {
+        device_registry_cache: CacheEntryConfig::new(Some(Duration::from_secs(3600)), 512),
+        session_locks_capacity: 2_048,
+        chat_lanes_capacity: 256,
+        sent_message_ttl_secs: 7 * 24 * 3600,
+        ..CacheConfig::default()
+    }
+}
+
+/// The name and platform that the phone shows in its list of linked devices, and the history that
+/// it sends. The engine stores none of these properties: a loaded device has empty ones, and a phone
+/// sends no history to a device without a history configuration.
 fn device_props() -> DevicePropsOverride {
-    DevicePropsOverride::new().with_os("berth").with_platform_type(PlatformType::CHROME)
+    DevicePropsOverride::new()
+        .with_os("berth")
+        .with_platform_type(PlatformType::CHROME)
+        .with_version(Device::default_device_props_version())
+        .with_require_full_sync(false)
+        .with_history_sync_config(default_history_sync_config())
 }
 
 /// Waits up to [`TASK_END_TIMEOUT`] until the engine has released the store.

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use wacore::net::HttpClient;
 
 use crate::{
-    fair_permits::FairPermits, keys::KeyStore, outbox::Outbox,
+    fair_permits::FairPermits, journal::Journal, keys::KeyStore, outbox::Outbox,
     whatsapp_transport::TransportProvider,
 };
 
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct NodeContext {
     /// The device keys of all sessions.
     pub(crate) key_store: KeyStore,
+    /// What WhatsApp told and the router has not stored yet.
+    pub(crate) journal: Arc<Journal>,
     /// The snapshots that wait for the router.
     pub(crate) outbox: Outbox,
     /// Creates the connections to WhatsApp.

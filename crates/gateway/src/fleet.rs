@@ -1,6 +1,7 @@
 //! All sessions of a node, with one actor for each. An actor starts with the first command for its
 //! session, and restarts after a crash, which affects no other session.
 
+mod messages;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{
-    Declaration, HeldSession, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode,
-    Snapshot, Status,
+    Declaration, HeldSession, JournalStats, LiveIdentity, LoggedOut, LogoutOutcome, Refusal,
+    RefusalCode, Snapshot, Status,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -198,6 +199,11 @@ impl Fleet {
         (sessions.entries.len(), working)
     }
 
+    /// Returns the state of the journal.
+    pub(crate) async fn journal_stats(&self) -> JournalStats {
+        self.context.journal.stats().await
+    }
+
     /// Queues the snapshot of every declared session, for a router that may have none of them.
     pub(crate) fn report_all(&self) {
         for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
@@ -318,6 +324,7 @@ impl Fleet {
         self.actors.spawn(async move {
             match AssertUnwindSafe(session.run(closing)).catch_unwind().await {
                 Ok(ActorExit::Forgotten(epoch, waiting)) => {
+                    fleet.forget_journal(&state_cell).await;
                     fleet.remove(&state_cell, epoch, true);
                     for reply in waiting {
                         let _ = reply.send(Ok(()));

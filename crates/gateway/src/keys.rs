@@ -3,7 +3,6 @@
 //! Decision: ADR 0019.
 
 mod app_sync;
-mod database;
 mod device;
 #[cfg(test)]
 mod model_test;
@@ -13,7 +12,6 @@ mod protocol;
 mod rows;
 mod session_keys;
 mod signal;
-mod writer;
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -22,11 +20,38 @@ use gateway_protocol::Identity;
 use wacore::store::{InMemoryBackend, error::StoreError, traits::Backend};
 use whatsapp_rust::store::Device;
 
-use self::{database::Database, session_keys::SessionKeys};
-use crate::{data_folder::create_private_folder, session_name::SessionName};
+use self::session_keys::SessionKeys;
+use crate::{
+    data_folder::create_private_folder,
+    session_name::SessionName,
+    sqlite::{Database, Layout, is_file_error},
+};
 
 /// The name of the file in the data folder.
 const FILE_NAME: &str = "keys.db";
+/// Session numbers are never reused, and each row references its session. A late write for a wiped
+/// session fails instead of restoring rows.
+const LAYOUT: Layout = Layout {
+    name: "keys",
+    version: 1,
+    schema: "
+        CREATE TABLE sessions (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE
+        ) STRICT;
+        CREATE TABLE entries (
+            session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+            kind INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            value BLOB NOT NULL,
+            also BLOB,
+            rank INTEGER,
+            PRIMARY KEY (session, kind, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX entries_also ON entries (session, kind, also) WHERE also IS NOT NULL;
+        CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
+    ",
+};
 
 /// The device keys of all sessions.
 pub(crate) struct KeyStore {
@@ -40,6 +65,12 @@ enum Storage {
     /// The file cannot be read, for this reason. The reason is reported for every session, and no
     /// new file is created.
     Unreadable(String),
+}
+
+/// Is told of what the engine learns about people.
+pub(crate) trait NewMappings: Send + Sync {
+    /// Takes mappings that are new or changed: the user parts of a LID and of a phone number.
+    fn on_new_mappings(&self, mappings: Vec<(String, String)>);
 }
 
 /// The link state that follows from the keys of a session.
@@ -65,7 +96,7 @@ impl KeyStore {
         create_private_folder(data)?;
         reject_old_layout(&data.join("sessions"))?;
         let file = data.join(FILE_NAME);
-        let storage = match Database::open(&file) {
+        let storage = match Database::open(&file, LAYOUT) {
             Ok(database) => Storage::File(Arc::new(database)),
             Err(error) if is_file_error(&error) => {
                 let (file, error) = (file.display(), format!("{error:#}"));
@@ -103,10 +134,18 @@ impl KeyStore {
         Ok(names.iter().filter_map(|name| SessionName::parse(name)).collect())
     }
 
-    /// Returns the keys of a session, and creates an entry if there is none.
-    pub(crate) async fn keys(&self, session: &SessionName) -> Result<Arc<dyn Backend>, StoreError> {
+    /// Returns the keys of a session, and creates an entry if there is none. `observer` is told of new
+    /// mappings between LIDs and phone numbers.
+    pub(crate) async fn keys(
+        &self,
+        session: &SessionName,
+        observer: Option<Arc<dyn NewMappings>>,
+    ) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(match self.file()? {
-            Some(database) => Arc::new(SessionKeys::open(database.clone(), session).await?),
+            Some(database) => {
+                let keys = SessionKeys::open(database.clone(), session).await?;
+                Arc::new(keys.with_observer(observer))
+            }
             None => Arc::new(InMemoryBackend::new()),
         })
     }
@@ -132,6 +171,21 @@ impl KeyStore {
         Ok(linked.map_or(KeysState::NotLinked, KeysState::Linked))
     }
 
+    /// Returns whether the session has the engine's copy of a message with this id to this chat. The
+    /// engine stores the copy before it writes the message to WhatsApp.
+    pub(crate) async fn has_sent_message(
+        &self,
+        session: &SessionName,
+        chat: &str,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(database) = self.file()? else { return Ok(false) };
+        match SessionKeys::find(database.clone(), session).await? {
+            Some(keys) => keys.has_sent_message(chat, id).await,
+            None => Ok(false),
+        }
+    }
+
     /// Removes the keys, which link no device, and keeps the entry: a session without an entry
     /// counts as a session that lost its keys.
     pub(crate) async fn discard(&self, session: &SessionName) -> Result<(), StoreError> {
@@ -151,11 +205,6 @@ impl KeyStore {
         let name = session.as_str().to_owned();
         database.erase(move |connection| session_keys::delete(connection, &name)).await
     }
-}
-
-/// Returns whether the file itself is at fault, in contrast to its layout.
-fn is_file_error(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<rusqlite::Error>() || cause.is::<io::Error>())
 }
 
 /// Rejects a folder with the old layout of one file for each session.

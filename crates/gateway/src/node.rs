@@ -4,7 +4,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gateway_protocol::Register;
-use http_client::HttpClient;
 use http_listener::{Drained, HttpService};
 use tokio::{
     net::TcpListener,
@@ -18,12 +17,14 @@ use crate::{
     config::Settings,
     context::NodeContext,
     data_folder::FolderLock,
+    deliverer::Deliverer,
     engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
     fleet::Fleet,
+    journal::{Journal, JournalLimits},
     keys::KeyStore,
     outbox::Outbox,
-    outgoing_http,
+    outgoing_http::{self, OutgoingClients},
     reporter::Reporter,
     router_client::RouterClient,
     version::program_version,
@@ -42,6 +43,7 @@ const SIMULATED_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
 pub struct Node {
     address: SocketAddr,
     fleet: Arc<Fleet>,
+    journal: Arc<Journal>,
     stop: CancellationToken,
     server: JoinHandle<Drained>,
     _lock: FolderLock,
@@ -72,8 +74,11 @@ impl Node {
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
-        let client = outgoing_http::client()?;
-        let context = Arc::new(node_context(&settings, key_store, transports, client.clone()));
+        let clients = outgoing_http::clients()?;
+        let journal = Journal::open(&settings.data, JournalLimits::default()).await?;
+        let context =
+            Arc::new(node_context(&settings, key_store, journal, transports, clients.clone()));
+        let journal = context.journal.clone();
         let fleet = Fleet::new(context.clone(), settings.capacity).await;
         let stop = CancellationToken::new();
         let api = Arc::new(Api {
@@ -83,7 +88,8 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router = RouterClient::new(client, &settings.router, &settings.id, &settings.token)?;
+        let router =
+            RouterClient::new(clients.calls, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
         let advertised = &registration.address;
         tracing::info!(version = program_version(), %address, advertised, "listening");
@@ -93,19 +99,27 @@ impl Node {
                 "this build connects to a simulated WhatsApp only and does not verify its certificate"
             );
         }
-        let (unregistered, early_heartbeat) = (Notify::new(), Notify::new());
+        let (router, unregistered) = (Arc::new(router), Arc::new(Notify::new()));
+        let deliverer = Deliverer {
+            journal: context.journal.clone(),
+            router: router.clone(),
+            incarnation: registration.incarnation.clone(),
+            generation: context.generation.subscribe(),
+            unregistered: unregistered.clone(),
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(deliverer.run()));
         let reporter = Reporter {
             context,
             fleet: fleet.clone(),
             router,
             registration,
             unregistered,
-            early_heartbeat,
+            early_heartbeat: Notify::new(),
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
         let service = HttpService::new(api, api::limits());
         let server = tokio::spawn(http_listener::serve(listener, service, stop.clone()));
-        Ok(Self { address, fleet, stop, server, _lock: lock })
+        Ok(Self { address, fleet, journal, stop, server, _lock: lock })
     }
 
     /// Returns the address of the node's listener.
@@ -117,6 +131,7 @@ impl Node {
     pub async fn stop(self) {
         self.stop.cancel();
         self.fleet.close(CLOSE_TIMEOUT).await;
+        self.journal.flush().await;
         let _ = self.server.await;
         tracing::info!("stopped");
     }
@@ -133,16 +148,18 @@ fn open_key_store(settings: &Settings) -> anyhow::Result<KeyStore> {
 fn node_context(
     settings: &Settings,
     key_store: KeyStore,
+    journal: Arc<Journal>,
     transports: Arc<dyn TransportProvider>,
-    client: HttpClient,
+    clients: OutgoingClients,
 ) -> NodeContext {
     let simulated = settings.whatsapp.is_some();
     let linking = usize::from(settings.max_linking);
     NodeContext {
         key_store,
+        journal,
         outbox: Outbox::default(),
         transports,
-        http: Arc::new(EngineHttpClient::new((!simulated).then_some(client))),
+        http: Arc::new(EngineHttpClient::new((!simulated).then_some(clients))),
         version: simulated.then_some(SIMULATED_VERSION),
         compute_permits: Arc::new(Semaphore::new(compute_permit_count())),
         connect_permits: FairPermits::new(MAX_CONNECTING, 0),

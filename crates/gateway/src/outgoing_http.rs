@@ -1,4 +1,4 @@
-//! The HTTP client of the node, for its router and for WhatsApp's web page.
+//! The HTTP clients of the node, for its router and for WhatsApp.
 
 use std::time::Duration;
 
@@ -6,6 +6,11 @@ use http_client::{HttpClient, Limits, RootCertStore, TlsError, system_roots};
 
 /// Time limit of a request with its answer.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit of a download from WhatsApp.
+pub(crate) const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest download. A part of a phone's history has about a megabyte; compressed, the longest
+/// conversation of an account can be far larger.
+const MAX_DOWNLOAD: usize = 64 << 20;
 
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(5),
@@ -14,9 +19,22 @@ const LIMITS: Limits = Limits {
     response_bytes: 4 << 20,
 };
 
-/// Creates a client that trusts the certificates of the system and of the crate `webpki-roots`.
-pub(crate) fn client() -> Result<HttpClient, TlsError> {
+/// The clients of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct OutgoingClients {
+    /// For short answers.
+    pub(crate) calls: HttpClient,
+    /// For downloads from WhatsApp.
+    pub(crate) downloads: HttpClient,
+}
+
+/// Creates clients that trust the certificates of the system and of the crate `webpki-roots`.
+pub(crate) fn clients() -> Result<OutgoingClients, TlsError> {
     let mut roots = system_roots().unwrap_or_else(|_| RootCertStore::empty());
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    HttpClient::new(roots, LIMITS)
+    let downloads = Limits { response_bytes: MAX_DOWNLOAD, ..LIMITS };
+    Ok(OutgoingClients {
+        calls: HttpClient::new(roots.clone(), LIMITS)?,
+        downloads: HttpClient::new(roots, downloads)?,
+    })
 }

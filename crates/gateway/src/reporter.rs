@@ -31,10 +31,10 @@ const MIN_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct Reporter {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) router: RouterClient,
+    pub(crate) router: Arc<RouterClient>,
     pub(crate) registration: Register,
     /// Notified when the router does not know this node.
-    pub(crate) unregistered: Notify,
+    pub(crate) unregistered: Arc<Notify>,
     /// Notified when a session of this node may free capacity.
     pub(crate) early_heartbeat: Notify,
 }
@@ -116,8 +116,12 @@ impl Reporter {
             let incarnation = self.registration.incarnation.clone();
             let answered_ago = lease.answered.map(|answered| answered.elapsed().as_millis());
             let answered_ago_ms = answered_ago.map(|ago| u64::try_from(ago).unwrap_or(u64::MAX));
-            let heartbeat =
-                Heartbeat { incarnation, held: self.fleet.held_sessions(), answered_ago_ms };
+            let heartbeat = Heartbeat {
+                incarnation,
+                held: self.fleet.held_sessions(),
+                answered_ago_ms,
+                journal: Some(self.context.journal.stats().await),
+            };
             match self.while_leased(lease, self.router.heartbeat(&heartbeat)).await {
                 // The lease ended meanwhile and all connections are closed. The router examines all
                 // sessions only at a registration.

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use gateway_protocol::{
-    Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports,
+    Delivered, Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports,
 };
 use http_client::{HttpClient, bearer};
 use hyper::{
-    Request,
+    Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -27,6 +27,9 @@ pub(crate) enum RouterError {
     /// The router does not know this incarnation.
     #[error("the router does not know this node")]
     NotRegistered,
+    /// The router considers the call invalid; a repetition has the same result.
+    #[error("{0}")]
+    Rejected(String),
     /// Any other failure; the call can be repeated.
     #[error("{0}")]
     Other(String),
@@ -61,12 +64,20 @@ impl RouterClient {
         self.call("report", reports).await.map(drop)
     }
 
+    /// Sends the JSON of [`gateway_protocol::Deliveries`].
+    pub(crate) async fn deliver(&self, deliveries: String) -> Result<Delivered, RouterError> {
+        parse(&self.send("deliver", deliveries.into()).await?)
+    }
+
     async fn call(&self, verb: &str, body: &impl Serialize) -> Result<Bytes, RouterError> {
-        let body = serde_json::to_vec(body).map_err(other_error)?;
+        self.send(verb, serde_json::to_vec(body).map_err(other_error)?.into()).await
+    }
+
+    async fn send(&self, verb: &str, body: Bytes) -> Result<Bytes, RouterError> {
         let request = Request::post(format!("{}{verb}", self.base_url))
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(body))
+            .body(body)
             .map_err(other_error)?;
         let response = self.client.send(request, REQUEST_TIMEOUT).await.map_err(|error| {
             let error = anyhow::Error::from(error);
@@ -78,7 +89,13 @@ impl RouterClient {
         }
         match serde_json::from_slice::<Refusal>(&body) {
             Ok(Refusal { code: RefusalCode::NotRegistered, .. }) => Err(RouterError::NotRegistered),
+            Ok(refusal) if refusal.code == RefusalCode::Malformed => {
+                Err(RouterError::Rejected(format!("refused: {}", refusal.message)))
+            }
             Ok(refusal) => Err(RouterError::Other(format!("refused: {}", refusal.message))),
+            Err(_) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) => {
+                Err(RouterError::Rejected(format!("the router answered {status}")))
+            }
             Err(_) => Err(RouterError::Other(format!("the router answered {status}"))),
         }
     }

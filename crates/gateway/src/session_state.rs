@@ -5,15 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_protocol::{Attempt, Identity, Reason, Snapshot, Status};
 
-use crate::{context::NodeContext, fair_permits::Group, session_name::SessionName};
+use crate::{
+    context::NodeContext,
+    fair_permits::Group,
+    messaging::{MessageSender, SessionFeed},
+    session_name::SessionName,
+};
 
 /// The published state of one session, which outlives a crash of its actor.
 pub(crate) struct StateCell {
     pub(crate) session: SessionName,
     /// Locked while the keys of the session are open.
     pub(crate) key_lock: Arc<tokio::sync::Mutex<()>>,
+    /// The journal of the session.
+    pub(crate) feed: Arc<SessionFeed>,
+    /// The messages that the session sends.
+    pub(crate) sender: Arc<MessageSender>,
     published: Mutex<Snapshot>,
-    group: Mutex<Group>,
 }
 
 /// The state of a session without the numbers that order its snapshots.
@@ -29,11 +37,13 @@ pub(crate) struct SessionState {
 impl StateCell {
     pub(crate) fn new(session: SessionName, context: &NodeContext) -> Arc<Self> {
         let published = blank_snapshot(&session, 0, context);
+        let feed = SessionFeed::new(session.clone(), context.journal.clone());
         Arc::new(Self {
             session,
             key_lock: Arc::default(),
+            sender: MessageSender::new(feed.clone()),
+            feed,
             published: Mutex::new(published),
-            group: Mutex::default(),
         })
     }
 
@@ -46,11 +56,11 @@ impl StateCell {
 
     /// Returns the group whose permits the connections of the session take.
     pub(crate) fn group(&self) -> Group {
-        self.group.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.feed.group()
     }
 
     pub(crate) fn set_group(&self, group: Option<&str>) {
-        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group.map(Arc::from);
+        self.feed.set_group(group);
     }
 
     pub(crate) fn epoch(&self) -> u64 {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{ApiKeys, Audit, Operators, Sessions, Webhooks, ports::Environment};
+use domain::{
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks, ports::Environment,
+};
 
 use crate::{
     readiness::{Exposition, Readiness},
@@ -13,6 +15,9 @@ use crate::{
 /// The dependencies of handlers; one value for all listeners of an API.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
+    pub(crate) chats: Chats,
+    pub(crate) messages: Messages,
+    pub(crate) outbox: Outbox,
     pub(crate) keys: ApiKeys,
     pub(crate) webhooks: Webhooks,
     pub(crate) audit: Audit,

@@ -35,7 +35,7 @@ pub struct RequestBody {
 /// The reason why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// The body is larger than [`Limits::body_bytes`].
+    /// The body is larger than [`Limits::body_bytes`], or than the limit of the request.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -82,6 +82,11 @@ impl RequestBody {
         permit: impl FnOnce() -> Result<Permit, NoPermit>,
     ) -> Result<Bytes, BodyError> {
         self.receive(self.limit, self.timeout, || permit().map(Some)).await
+    }
+
+    /// Replaces [`Limits::body_bytes`] for this request.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
     }
 
     /// Returns whether the connection can take another request because no byte of the body is left

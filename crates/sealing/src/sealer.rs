@@ -46,6 +46,11 @@ impl Sealer {
         Self { keys, store, environment, unwrapped: Cache::new(MAX_CACHED) }
     }
 
+    /// Returns whether a seal key is configured.
+    pub fn can_seal(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Returns the data key that seals new secrets, and creates it if necessary.
     async fn data_key_to_seal(
         &self,

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
-    ApiKeys, Audit, Deadlines, GatewayId, Leases, Nodes, Operators, SessionPorts, Sessions,
+    ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
+    Messages, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions,
     WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
@@ -16,11 +17,11 @@ use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use webhook_dispatcher::{Dispatcher, DispatcherPorts};
-use worker::Worker;
+use worker::{MessageRemover, OutboxDispatcher, Worker};
 
 use crate::{
-    environment::SystemEnvironment, metrics::Metrics, notifier::RouterNotifier,
-    organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
+    environment::SystemEnvironment, message_metrics::MeteredMessaging, metrics::Metrics,
+    notifier::RouterNotifier, organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
     webhook_sender::RouterWebhookSender,
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Dependencies {
     pub(crate) login: Option<Arc<JwtVerifier>>,
     pub(crate) tokens: HashMap<GatewayId, SecretString>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
     pub(crate) secrets: Secrets,
     pub(crate) sealer: Arc<Sealer>,
@@ -63,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) api: Api,
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
+    pub(crate) outbox: OutboxDispatcher,
+    pub(crate) remover: MessageRemover,
     pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
 }
@@ -75,6 +79,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         login,
         tokens,
         deadlines,
+        outbox_limits,
         rates,
         secrets,
         sealer,
@@ -86,11 +91,15 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
     let node_tokens = http_hyper::NodeTokens::new(node_tokens);
     let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
-    let store = Arc::new(database.clone());
+    let store = Arc::new(database.clone().with_sealer(sealer.clone()));
     let feed = feed(&store);
     let adapters = Adapters {
         key_cache: Arc::new(KeyCache::new(store.clone(), environment.clone())),
-        notifier: Arc::new(RouterNotifier::new(store.clone(), feed.clone())),
+        notifier: Arc::new(RouterNotifier::new(
+            store.clone(),
+            store.messaging_versions(),
+            feed.clone(),
+        )),
         store,
         gateway: Arc::new(gateway.context("TLS to the gateways cannot be set up")?),
         environment: environment.clone(),
@@ -99,6 +108,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         sealer,
         webhook_sender,
         deadlines,
+        outbox_limits,
     };
     let authenticator =
         Arc::new(Chain::new(login.clone(), adapters.key_cache.clone(), environment.clone()));
@@ -112,6 +122,9 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     Ok(Parts {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
+            chats: Chats::new(adapters.store.clone()),
+            messages: Messages::new(adapters.store.clone()),
+            outbox: adapters.outbox(),
             keys: adapters.keys(),
             webhooks: adapters.webhooks(),
             audit: Audit::new(adapters.store.clone()),
@@ -132,8 +145,10 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
                 ticket_secret: secrets.ticket,
             },
         }),
-        nodes: NodeApi::new(adapters.nodes(), node_tokens, environment),
+        nodes: NodeApi::new(adapters.nodes(), adapters.journals(), node_tokens, environment),
         worker: adapters.worker(),
+        outbox: adapters.outbox_dispatcher(),
+        remover: adapters.message_remover(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
     })
@@ -166,6 +181,7 @@ struct Adapters {
     sealer: Arc<Sealer>,
     webhook_sender: Arc<RouterWebhookSender>,
     deadlines: Deadlines,
+    outbox_limits: OutboxLimits,
 }
 
 impl Adapters {
@@ -222,6 +238,48 @@ impl Adapters {
             self.notifier.clone(),
             self.deadlines.clone(),
         )
+    }
+
+    /// Returns the use cases of the journals of nodes.
+    fn journals(&self) -> Journals {
+        Journals::new(JournalPorts {
+            store: self.messaging(),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        })
+    }
+
+    /// Returns the store of messages, which counts them.
+    fn messaging(&self) -> Arc<MeteredMessaging<Database>> {
+        Arc::new(MeteredMessaging(self.store.clone()))
+    }
+
+    /// Returns the use cases of messages to send.
+    fn outbox(&self) -> Outbox {
+        let ports = OutboxPorts {
+            sessions: self.store.clone(),
+            nodes: self.store.clone(),
+            messages: self.store.clone(),
+            messaging: self.messaging(),
+            outbox: self.store.clone(),
+            control: self.gateway.clone(),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+            leases: self.leases.clone(),
+        };
+        Outbox::new(ports, self.deadlines.clone(), self.outbox_limits.clone())
+    }
+
+    /// Returns the dispatcher of messages to nodes.
+    fn outbox_dispatcher(&self) -> OutboxDispatcher {
+        OutboxDispatcher::new(self.outbox(), self.environment.clone(), self.notifier.clone())
+    }
+
+    /// Returns the worker that removes messages.
+    fn message_remover(&self) -> MessageRemover {
+        let (store, environment) = (self.store.clone(), self.environment.clone());
+        let retention = MessageRetention::new(store, environment.clone(), self.notifier.clone());
+        MessageRemover::new(retention, environment)
     }
 
     /// Returns the dispatcher of webhooks.

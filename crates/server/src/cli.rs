@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// List, adopt and unlink orphans: device keys on nodes without a session in the database
     #[command(subcommand)]
     Orphan(OrphanCommand),
+    /// Erase an organization with everything that the database has of it
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
 }
 
 /// The subcommands of `berth key`.
@@ -108,6 +111,29 @@ pub(crate) struct OneOrphan {
     /// Id of the session on the node, `sess_…`
     #[arg(value_name = "SESSION")]
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) database_location: DatabaseLocation,
+}
+
+/// The subcommands of `berth organization`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrganizationCommand {
+    /// Delete and unlink every session, and erase keys, webhooks, messages and events; can be repeated
+    Erase(EraseOrganization),
+}
+
+/// `berth organization erase`
+#[derive(Debug, Args)]
+pub(crate) struct EraseOrganization {
+    /// Organization to erase
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Confirms the erasure, which cannot be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Maximum time to wait for the routers to unlink devices and remove messages
+    #[arg(long, value_name = "DURATION", default_value = "2h")]
+    pub(crate) wait: String,
     #[command(flatten)]
     pub(crate) database_location: DatabaseLocation,
 }

@@ -12,10 +12,12 @@ mod keys;
 mod lifecycle;
 mod listeners;
 mod local_gateway;
+mod message_metrics;
 mod metrics;
 mod notifier;
 mod only_server;
 mod organization_tags;
+mod organizations;
 mod orphans;
 mod readiness;
 mod router;
@@ -64,6 +66,7 @@ async fn run() -> Result<()> {
         Some(Command::Key(command)) => keys::run(command).await,
         Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
+        Some(Command::Organization(command)) => organizations::run(command).await,
         Some(Command::Serve(flags)) => Box::pin(serve(*flags)).await,
         None => Box::pin(serve(flags)).await,
     }

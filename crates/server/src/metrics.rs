@@ -70,6 +70,11 @@ fn describe() {
         "berth_log_lines_dropped_total",
         "log lines dropped because standard error was not read in time"
     );
+    describe_messages();
+    describe_gauge!(
+        "berth_messages_unsealed",
+        "1 while no seal key is configured and messages are stored in plain text, else 0"
+    );
     describe_counter!(
         "berth_store_rows_skipped_total",
         "rows that bulk reads skipped because they are unreadable, by table"
@@ -151,6 +156,23 @@ fn describe_webhooks() {
     );
 }
 
+fn describe_messages() {
+    describe_counter!(
+        "berth_messages_total",
+        "messages by direction and outcome: in received, undecryptable, recovered (decrypted later); out \
+         accepted (over the API), typed (on a device of the account), sent, failed"
+    );
+    describe_counter!("berth_message_failures_total", "messages that were not sent, by reason");
+    describe_histogram!(
+        "berth_message_sent_seconds",
+        "time from the acceptance of a message to WhatsApp's acknowledgement"
+    );
+    describe_gauge!(
+        "berth_message_queue_oldest_seconds",
+        "age of the oldest message of all sessions that waits for its sending or its acknowledgement"
+    );
+}
+
 fn describe_gateways() {
     describe_gauge!("berth_gateway_up", "1 while the gateway sends heartbeats, else 0");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
@@ -158,12 +180,17 @@ fn describe_gateways() {
         "berth_gateway_orphans",
         "sessions that the gateway holds keys of and that are not in the database"
     );
+    describe_gauge!(
+        "berth_gateway_journal_items",
+        "items of the gateway's journal that the router has not acknowledged"
+    );
+    describe_gauge!("berth_gateway_journal_oldest_seconds", "age of the oldest of these items");
     describe_counter!(
         "berth_node_reports_refused_total",
         "reports of nodes that the store cannot store, by gateway"
     );
     describe_counter!(
         "berth_worker_jobs_total",
-        "jobs of the worker by kind (session, retirement) and outcome (done, failed)"
+        "jobs of the worker by kind (session, retirement, outbox) and outcome (done, failed)"
     );
 }

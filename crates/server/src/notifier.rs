@@ -21,14 +21,27 @@ pub(crate) struct RouterNotifier {
     feed: EventFeed,
     work: Arc<Notify>,
     webhooks: Arc<Notify>,
+    outbox: Arc<Notify>,
     sessions: Arc<SessionWatcher>,
+    messages: Arc<SessionWatcher>,
 }
 
 impl RouterNotifier {
-    /// Creates a notifier. `versions` is polled for changes by other routers.
-    pub(crate) fn new(versions: Arc<dyn VersionLookup>, feed: EventFeed) -> Self {
-        let (work, webhooks) = (Arc::default(), Arc::default());
-        Self { feed, work, webhooks, sessions: Arc::new(SessionWatcher::new(versions)) }
+    /// Creates a notifier. `sessions` and `messages` are polled for changes by other routers: the
+    /// versions of sessions, and those of their messages.
+    pub(crate) fn new(
+        sessions: Arc<dyn VersionLookup>,
+        messages: Arc<dyn VersionLookup>,
+        feed: EventFeed,
+    ) -> Self {
+        Self {
+            feed,
+            work: Arc::default(),
+            webhooks: Arc::default(),
+            outbox: Arc::default(),
+            sessions: Arc::new(SessionWatcher::new(sessions)),
+            messages: Arc::new(SessionWatcher::new(messages)),
+        }
     }
 }
 
@@ -38,6 +51,10 @@ impl Notifier for RouterNotifier {
         match notification {
             Notification::WorkDue => self.work.notify_one(),
             Notification::WebhookDue => self.webhooks.notify_one(),
+            Notification::OutboxDue => self.outbox.notify_one(),
+            Notification::MessagesChanged { session, version } => {
+                self.messages.publish(session, version);
+            }
             Notification::SessionChanged { session, version } => {
                 self.sessions.publish(session, version);
             }
@@ -48,6 +65,8 @@ impl Notifier for RouterNotifier {
         match topic {
             Topic::WorkDue => Box::new(WorkSubscription(self.work.clone())),
             Topic::WebhookDue => Box::new(WorkSubscription(self.webhooks.clone())),
+            Topic::OutboxDue => Box::new(WorkSubscription(self.outbox.clone())),
+            Topic::Messages(session) => self.messages.clone().subscribe(session),
             Topic::Session(session) => self.sessions.clone().subscribe(session),
         }
     }
@@ -89,7 +108,11 @@ mod tests {
     #[tokio::test]
     async fn work_notification_before_the_wait_is_not_lost() {
         let memory = Memory::new();
-        let notifier = Arc::new(RouterNotifier::new(Arc::new(memory.clone()), feed(&memory)));
+        let notifier = Arc::new(RouterNotifier::new(
+            Arc::new(memory.clone()),
+            memory.messaging_versions(),
+            feed(&memory),
+        ));
         let mut work = notifier.clone().subscribe(Topic::WorkDue);
         for _ in 0..3 {
             notifier.notify(Notification::WorkDue);
@@ -105,7 +128,11 @@ mod tests {
     async fn notification_of_a_commit_wakes_the_feed() {
         let (memory, environment) = (Memory::new(), TestEnvironment::new());
         let feed = feed(&memory);
-        let notifier = RouterNotifier::new(Arc::new(memory.clone()), feed.clone());
+        let notifier = RouterNotifier::new(
+            Arc::new(memory.clone()),
+            memory.messaging_versions(),
+            feed.clone(),
+        );
         tokio::spawn(feed.clone().run(tokio_util::sync::CancellationToken::new()));
         let manager = Caller::operator(OrganizationId::parse("acme").unwrap());
         let scope = manager.may(Capability::Manage).unwrap();

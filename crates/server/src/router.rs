@@ -19,6 +19,7 @@ use crate::{
     invalid::Invalid,
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
+    message_metrics,
     metrics::Metrics,
     only_server::{self, ServerLock},
     seal, store,
@@ -39,7 +40,7 @@ struct Running<T> {
 /// What runs beside the parts of the router.
 struct Background {
     supervisor: Option<Supervisor>,
-    periodic: [Running<()>; 3],
+    periodic: [Running<()>; 4],
     server_lock: ServerLock,
 }
 
@@ -50,10 +51,13 @@ pub(crate) struct Router {
     public: Running<Drained>,
     streams: Running<()>,
     worker: Running<()>,
+    outbox: Running<()>,
+    remover: Running<()>,
     webhooks: Running<()>,
     feed: Running<()>,
-    /// The comparison of clocks, the rotation of seal keys, and the lookup of the database's address.
-    periodic: [Running<()>; 3],
+    /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, and
+    /// the age of the queue of messages.
+    periodic: [Running<()>; 4],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -86,6 +90,7 @@ impl Router {
         let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
         let metrics = Arc::new(Metrics::start()?);
+        seal::report_unsealed(&sealer);
         let secrets = Secrets {
             cursor: database.secret("cursor", rand::random()).await?,
             tag: database.secret("group", rand::random()).await?,
@@ -94,12 +99,14 @@ impl Router {
         };
         let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
+        let queue = (database.clone(), environment.clone());
         let dependencies = Dependencies {
             database,
             environment,
             login,
             tokens,
             deadlines,
+            outbox_limits: config.outbox,
             rates: config.rates,
             secrets,
             sealer: sealer.clone(),
@@ -116,6 +123,7 @@ impl Router {
             Running::start(|stop| {
                 webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
             }),
+            Running::start(|stop| message_metrics::watch_queue(queue.0, queue.1, stop)),
         ];
         let background = Background { supervisor, periodic, server_lock };
         Ok(Self::run(parts, bound, addresses, &config.connections, shutting_down, background))
@@ -130,7 +138,7 @@ impl Router {
         background: Background,
     ) -> Self {
         let Background { supervisor, periodic, server_lock } = background;
-        let Parts { api, nodes, worker, webhooks, feed } = parts;
+        let Parts { api, nodes, worker, outbox, remover, webhooks, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -149,6 +157,8 @@ impl Router {
             nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
+            outbox: Running::start(|stop| outbox.run(stop)),
+            remover: Running::start(|stop| remover.run(stop)),
             webhooks: Running::start(|stop| webhooks.run(stop)),
             feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
@@ -163,6 +173,8 @@ impl Router {
             _ = &mut self.public.task => {}
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
+            _ = &mut self.outbox.task => {}
+            _ = &mut self.remover.task => {}
             _ = &mut self.webhooks.task => {}
             _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
@@ -179,6 +191,8 @@ impl Router {
         let drained = self.public.end().await.context("the public listener")?;
         self.streams.end().await.context("the check of event streams")?;
         self.worker.end().await.context("the worker")?;
+        self.outbox.end().await.context("the sender of messages")?;
+        self.remover.end().await.context("the removal of messages")?;
         self.webhooks.end().await.context("the dispatcher of webhooks")?;
         self.feed.end().await.context("the event feed")?;
         for periodic in self.periodic {

@@ -56,6 +56,18 @@ fn key_file(database: &Database) -> Option<PathBuf> {
     database.file().map(|file| file.with_file_name(KEY_FILE))
 }
 
+/// Warns if the content of messages is stored unsealed, and sets the gauge of this state.
+pub(crate) fn report_unsealed(sealer: &Sealer) {
+    if !sealer.can_seal() {
+        tracing::warn!(
+            "no seal key is configured: the database stores messages in plain text; set \
+             BERTH_SEAL_KEYS to seal new messages"
+        );
+    }
+    let unsealed = if sealer.can_seal() { 0.0 } else { 1.0 };
+    metrics::gauge!("berth_messages_unsealed").set(unsealed);
+}
+
 /// Rewraps data keys by the newest seal key, at the start and then in intervals, until `stop`.
 pub(crate) async fn rotate(sealer: Arc<Sealer>, stop: CancellationToken) {
     let rotation = async {

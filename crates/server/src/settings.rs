@@ -166,6 +166,12 @@ table!(
         /// [default: 1h]
         #[arg(long, env = "BERTH_RETIREMENT_DEADLINE", value_name = "TIME")]
         retirement_deadline: String,
+        /// Time that a request waits until WhatsApp has its message [default: 10s]
+        #[arg(long, env = "BERTH_SEND_DEADLINE", value_name = "TIME")]
+        send_deadline: String,
+        /// Time after which a message that WhatsApp does not acknowledge is given up [default: 10m]
+        #[arg(long, env = "BERTH_ACKNOWLEDGEMENT_DEADLINE", value_name = "TIME")]
+        acknowledgement_deadline: String,
         /// Time for which revoked and expired API keys are kept [default: 30d]
         #[arg(long, env = "BERTH_KEY_RETENTION", value_name = "TIME")]
         key_retention: String,
@@ -211,6 +217,9 @@ table!(
         /// Maximum pairing attempts in an hour, for one session and for one phone [default: 10]
         #[arg(long, env = "BERTH_PAIRING_RATE", value_name = "COUNT")]
         pairing_rate: Count,
+        /// Maximum messages of one session that wait for their sending [default: 10000]
+        #[arg(long, env = "BERTH_MESSAGE_QUEUE", value_name = "COUNT")]
+        message_queue: Count,
         /// Maximum sessions of one organization [default: 20000]
         #[arg(long, env = "BERTH_SESSION_QUOTA", value_name = "COUNT")]
         session_quota: Count,

@@ -6,7 +6,7 @@ use crate::scope::round_robin::DueQueue;
 
 /// The last served organization of each queue. Clones share the state.
 #[derive(Clone, Default)]
-pub(crate) struct Rotation(Arc<Mutex<[String; 3]>>);
+pub(crate) struct Rotation(Arc<Mutex<[String; 4]>>);
 
 impl Rotation {
     pub(crate) fn last_served(&self, queue: DueQueue) -> String {

@@ -9,7 +9,10 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use domain::{Quotas, Timestamp, ports::PortResult};
+use domain::{
+    Quotas, Timestamp,
+    ports::{PortResult, SecretSealer},
+};
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -34,6 +37,8 @@ pub struct Database {
     pub(crate) pools: Pools,
     pub(crate) rotation: Rotation,
     pub(crate) quotas: Arc<Quotas>,
+    /// Seals the content of messages. `None` stores the content plain.
+    pub(crate) sealer: Option<Arc<dyn SecretSealer>>,
     deadline: Duration,
 }
 
@@ -78,7 +83,7 @@ impl Database {
             }
         };
         let (rotation, quotas) = (Rotation::default(), Arc::default());
-        Ok(Self { pools, rotation, quotas, deadline: config.deadline })
+        Ok(Self { pools, rotation, quotas, sealer: None, deadline: config.deadline })
     }
 
     /// Checks that the database answers and accepts writes, by writing `now` to one row.

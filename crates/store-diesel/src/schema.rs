@@ -4,6 +4,10 @@
 //! read as a whole are JSON text. So one row type and one statement serve both databases. Column
 //! names are the stored names; the row types in `rows` map them to the terms of the domain.
 
+mod messaging;
+
+pub(crate) use self::messaging::{chat_names, chats, messages, outbox, session_messaging};
+
 diesel::table! {
     sessions (organization, id) {
         id -> Text,
@@ -34,6 +38,8 @@ diesel::table! {
         sequence -> BigInt,
         due -> Nullable<BigInt>,
         failures -> BigInt,
+        messages -> Text,
+        retention_days -> BigInt,
     }
 }
 

@@ -26,9 +26,15 @@ use crate::{
 pub(crate) mod counts;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
+pub(crate) mod erasure;
 pub(crate) mod feed;
 pub(crate) mod keyset;
+pub(crate) mod message_retention;
+pub(crate) mod messages;
+pub(crate) mod messaging;
+pub(crate) mod number_keyset;
 pub(crate) mod numbered;
+pub(crate) mod outbox;
 pub(crate) mod parameters;
 #[cfg(test)]
 mod plan_tests;

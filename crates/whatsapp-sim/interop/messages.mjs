@@ -1,5 +1,6 @@
 // Two clients nobody here wrote (Baileys) and two phones exchange messages over a running simulator.
 // Usage: node messages.mjs [--texts 1000] [--socket ws://127.0.0.1:9500/ws/chat] [--control http://127.0.0.1:9501]
+//   [--berth http://127.0.0.1:8080 --key KEY]: a session of a running berth exchanges messages with the clients, too.
 // Prints one line a step and ends with 0 only when every step went as it should. See ../README.md.
 import { baileys, connect, control, expect, finish, holds, newAuth, option } from './client.mjs'
 
@@ -114,5 +115,51 @@ anns.got.length = 0
 await open(anns)
 expect('all 300 arrive', await holds(() => texts(anns, bob).length >= 300, 60))
 expect('in their order, once', texts(anns, bob), missed)
+
+// --- berth -----------------------------------------------------------------------------------------------------
+const BERTH = option('berth', '')
+if (BERTH) {
+  const api = async (path, body, method = body ? 'POST' : 'GET') => {
+    const headers = { authorization: `Bearer ${option('key', '')}`, 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }
+    const answer = await fetch(`${BERTH}/api/v1/sessions${path}`, { method, headers, body: body && JSON.stringify(body) })
+    return { status: answer.status, body: await answer.json() }
+  }
+  const cleo = '15550007103'
+  expect('phone Cleo is there', [200, 201].includes((await control('/phones', { number: cleo, name: 'Cleo' })).status))
+  const { id } = (await api('', { label: 'Cleo', start: true })).body
+  const code = (await api(`/${id}/qr?wait=20`)).body.code
+  expect('the QR code of berth is scanned', (await control(`/phones/${cleo}:scan`, { qr: code })).status, 200)
+  if (!code) throw new Error('no QR code')
+  expect('berth is connected', await holds(async () => (await api(`/${id}`)).body.status === 'working', 30))
+  await api(`/${id}`, { ratePerMin: 0, ratePerHour: 0 }, 'PATCH')
+  const status = async (wa, want) => holds(async () => (await api(`/${id}/messages/${wa}`)).body.status === want, 20)
+  const count = Math.min(TEXTS, 100)
+  for (const [device, number] of [[anns, ann], [bobs, bob]]) {
+    const sent = []
+    for (let n = 0; n < count; n++) {
+      const { status, body } = await api(`/${id}/messages`, { to: number, text: `berth ${n}`, typing: 0 })
+      if (status !== 200) expect('berth sends a text', status, 200)
+      sent.push(body.waMessageId)
+    }
+    expect(`${count} texts of berth arrive`, await holds(() => texts(device, cleo).length >= count, 60))
+    expect('in their order, once', texts(device, cleo), sent.map((_, n) => `berth ${n}`))
+    expect('berth knows that the last one is delivered', await status(sent.at(-1), 'delivered'))
+    await device.sock.readMessages([{ remoteJid: jid(cleo), id: sent.at(-1), fromMe: false }])
+    expect('berth knows that it is read', await status(sent.at(-1), 'read'))
+    const written = []
+    for (let n = 0; n < count; n++) written.push(await send(device, cleo, { text: `client ${n}` }))
+    const list = async () => (await api(`/${id}/chats/${number}/messages?direction=in&limit=200`)).body.data
+    expect(`${count} texts arrive at berth`, await holds(async () => (await list()).length >= count, 60))
+    expect('in their order, once', (await list()).map(m => m.waMessageId).reverse(), written)
+    await api(`/${id}/chats/${number}/read`, {})
+    expect('the client knows that berth has read', await level(device, written.at(-1), READ))
+  }
+  const unreadable = await (async () => {
+    await control(`/phones/${cleo}:forget-sessions`, {})
+    return (await api(`/${id}/messages`, { to: ann, text: 'again', typing: 0 })).body.waMessageId
+  })()
+  expect('a text of berth arrives after the phone forgot its sessions', await has(anns, unreadable))
+  expect('berth is unlinked', (await api(`/${id}:logout`, {})).status, 200)
+}
 
 finish()

@@ -14,6 +14,9 @@ pub enum Fault {
     Swallow,
     /// The stanza is answered with this error and not processed.
     Refuse(u16),
+    /// The ciphertexts of a message for the recipient get a wrong MAC on their way; the copies for
+    /// own devices stay readable. Has no effect on other stanzas.
+    Garble,
 }
 
 /// The stanzas that a fault affects.
@@ -128,7 +131,7 @@ impl Faults {
     }
 
     /// Removes a rule; all rules for `None`. Returns whether a rule was removed.
-    pub(crate) fn remove(&self, id: Option<u64>) -> bool {
+    pub fn remove(&self, id: Option<u64>) -> bool {
         let mut plan = self.plan();
         let before = plan.rules.len();
         plan.rules.retain(|(rule, _)| id.is_some_and(|id| id != *rule));

@@ -1,5 +1,6 @@
-//! The background worker of a router: reconciles sessions, cleans up deleted sessions, detects lost
-//! nodes, and removes expired rows.
+//! The background workers of a router. [`Worker`] reconciles sessions, cleans up deleted sessions,
+//! detects lost nodes, and removes expired rows; [`OutboxDispatcher`] hands messages to nodes;
+//! [`MessageRemover`] removes messages.
 //!
 //! The worker's only input is the stored state. It claims due rows, performs the step that the
 //! domain's [plan](domain::reconcile::plan) returns, and reads the state again. A claim is
@@ -8,9 +9,12 @@
 
 mod cleanups;
 mod job_counts;
+mod message_removal;
 mod node_capacity;
 mod nodes;
+mod outbox;
 mod retention;
+mod rounds;
 mod sessions;
 
 use std::{
@@ -21,15 +25,20 @@ use std::{
 use domain::{
     Cleanup, Deadlines, Leases, OrganizationId, Session, Timestamp,
     ports::{
-        Claim, Environment, NodeStore, Notification, Notifier, OrganizationTags, PortResult,
-        SessionControl, Topic, WorkerStore,
+        Claim, Environment, NodeStore, Notification, Notifier, OrganizationTags, PortError,
+        PortResult, SessionControl, Topic, WorkerStore,
     },
 };
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{job_counts::JobCounts, node_capacity::NodeCapacity};
+use self::{
+    job_counts::JobCounts,
+    node_capacity::NodeCapacity,
+    rounds::{MAX_REST, Rounds, report, run_rounds},
+};
+pub use self::{message_removal::MessageRemover, outbox::OutboxDispatcher};
 
 /// The ports that the worker uses.
 #[derive(Clone)]
@@ -74,10 +83,6 @@ const MAX_JOBS_PER_ORGANIZATION: u32 = 40;
 const MAX_SESSION_JOBS_PER_ORGANIZATION: u32 = 32;
 /// The duration of a claim; longer than all calls of one job together.
 const CLAIM: Duration = Duration::from_secs(30);
-/// The maximum time between two rounds, because other routers do not notify this worker.
-const MAX_REST: Duration = Duration::from_secs(1);
-/// The time that jobs in flight get after a stop. Unfinished jobs become due again.
-const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// A claimed row.
 enum Job {
@@ -104,37 +109,8 @@ impl Worker {
 
     /// Runs until `stop` is cancelled, then waits up to 3 s for the jobs in flight.
     pub async fn run(self, stop: CancellationToken) {
-        let tasks = TaskTracker::new();
-        let mut work = self.ports.notifier.clone().subscribe(Topic::WorkDue);
-        let mut failing = false;
-        while !stop.is_cancelled() {
-            let rest = match self.start_due_jobs(&tasks).await {
-                Ok(rest) => {
-                    failing = false;
-                    rest
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "due work cannot be read; the worker will retry"
-                        );
-                    }
-                    MAX_REST
-                }
-            };
-            tokio::select! {
-                () = work.wait(None, rest) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-        tasks.close();
-        if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
-            tracing::info!(
-                left = tasks.len(),
-                "worker stopped with jobs in flight; the jobs become due again"
-            );
-        }
+        let work = self.ports.notifier.clone().subscribe(Topic::WorkDue);
+        run_rounds(self, stop, work).await;
     }
 
     /// Performs one round: claims due rows and completes their jobs. Returns the number of jobs.
@@ -222,12 +198,14 @@ impl Worker {
                 ("retirement", cleanup.session.clone(), self.clean_up(*cleanup).await)
             }
         };
-        let outcome = if result.is_ok() { "done" } else { "failed" };
-        metrics::counter!("berth_worker_jobs_total", "kind" => kind, "outcome" => outcome)
-            .increment(1);
-        if let Err(error) = result {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(session = %id, error, "job failed; the row becomes due again");
-        }
+        report(kind, id.as_str(), result);
+    }
+}
+
+impl Rounds for Worker {
+    type Error = PortError;
+
+    async fn start_jobs(&self, tasks: &TaskTracker) -> PortResult<Duration> {
+        self.start_due_jobs(tasks).await
     }
 }

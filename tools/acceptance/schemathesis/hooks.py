@@ -22,8 +22,13 @@ WHO = {who["name"]: who["fixedHeaders"][0] for who in json.load(open(os.environ[
 CREDENTIAL_A, CREDENTIAL_B = ({who["name"]: who["value"]} for who in (WHO["a"], WHO["b"]))
 # A session that is linked to a phone, where there can be one.
 LINKED = os.environ.get("BERTH_WALK_LINKED", "")
+# A chat and a message of that session, where there can be one.
+CHAT, MESSAGE = os.environ.get("BERTH_WALK_CHAT", ""), os.environ.get("BERTH_WALK_MESSAGE", "")
 # On a deployment in use WhatsApp is real: no request asks a phone to link.
 GENTLY = os.environ.get("BERTH_WALK_GENTLY", "") == "1"
+
+# They need a connection to WhatsApp, which a restart interrupts.
+LIVE = ("message_send", "chat_read", "chat_presence", "contact_check")
 
 ours = requests.Session()
 ours.trust_env = False
@@ -40,6 +45,7 @@ COLLECTIONS = {"session": "/api/v1/sessions", "key": "/api/v1/api-keys", "webhoo
 CREATES = {"session_create": "session", "api_key_create": "key", "webhook_create": "webhook"}
 DELETES = {"session_delete": "session", "api_key_revoke": "key", "webhook_delete": "webhook"}
 # No request leaves the machine. Nobody listens at the port.
+NEED_PHONE = ("session_identity", "session_start", "session_restart", "message_send", "contact_check")
 RECEIVER = "http://127.0.0.1:9/hook"
 # An organization has at most 20 webhooks.
 MOST_WEBHOOKS = 10
@@ -104,6 +110,8 @@ def before_call(context, case, kwargs):
         entity_tag(case)
         name_for_the_request(case)
         thing_that_is_there(case)
+        receiver_with_an_account(case)
+        connected_session(case)
         cursor(case)
         if isinstance(case.body, dict):
             key_for_now(case)
@@ -167,15 +175,41 @@ def conditions(query):
 
 def thing_that_is_there(case):
     # Every other request is for an existing object, linked to a phone where necessary.
-    needs_phone = name_of(case) in ("session_identity", "session_start", "session_restart")
+    needs_phone = name_of(case) in NEED_PHONE
     for kind, things in made.items():
         id = (case.path_parameters or {}).get(kind)
         if id is None or next(turns[name_of(case)]) % 2:
             continue
         if LINKED and needs_phone:
             case.path_parameters[kind] = LINKED
+        elif kind == "session" and CHAT and below_session(case):
+            case.path_parameters.update(session=LINKED, **below_session(case))
         elif id not in things:
             case.path_parameters[kind] = one_of_ours(kind)
+
+
+def receiver_with_an_account(case):
+    if not CHAT or not isinstance(case.body, dict):
+        return
+    if name_of(case) == "message_send":
+        case.body["to"] = CHAT
+        if case.body.get("expiresAt") is not None:
+            case.body["expiresAt"] = int(time.time() * 1000) + 3_600_000
+    if name_of(case) == "chat_read" and case.body.get("upTo") is not None:
+        case.body["upTo"] = MESSAGE
+
+
+def connected_session(case):
+    if LINKED and name_of(case) in LIVE and case.path_parameters.get("session") == LINKED:
+        end = time.time() + 20
+        while as_a("GET", f"/api/v1/sessions/{LINKED}").json()["status"] != "working" and time.time() < end:
+            time.sleep(0.05)
+
+
+def below_session(case):
+    # Chats and messages are not created by requests.
+    known = {"chat": CHAT, "message": MESSAGE}
+    return {kind: known[kind] for kind in case.path_parameters if kind in known}
 
 
 def key_for_now(case):
@@ -312,7 +346,11 @@ class every_operation_succeeds_and_refuses:
         remove_what_was_made()
         for name, statuses in sorted(told.items()):
             print(f"  {name:<22}", " ".join(f"{status}×{count}" for status, count in sorted(statuses.items())))
-        unlinked = set() if LINKED else {"session_identity", "session_start", "session_restart"}
+        unlinked = set() if LINKED else set(NEED_PHONE)
+        if not CHAT:
+            unlinked |= {"chat_view", "message_list", "message_view", "chat_read", "chat_presence"}
+        # The gateway is faster than the walk.
+        unlinked |= {"message_cancel"}
         # They need a receiver that has failed.
         unlinked |= {"dead_letter_replay", "dead_letter_skip"}
         never = [name for name, told_of in told.items() if not any(200 <= status < 300 for status in told_of)]

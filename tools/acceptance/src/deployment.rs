@@ -127,6 +127,20 @@ pub fn fresh_with(
     test(&mut deployment).map_err(|error| deployment.with_log(&error))
 }
 
+/// As [`fresh_with`], with a simulated WhatsApp that stores its state, so that its end is an outage.
+///
+/// # Errors
+/// As [`fresh`].
+pub fn fresh_with_stored_whatsapp(
+    database: DatabaseKind,
+    name: &str,
+    test: impl FnOnce(&mut Deployment) -> Result<()>,
+) -> Result<()> {
+    let Some(programs) = programs()? else { return Ok(()) };
+    let mut deployment = Deployment::start_as(&programs, database, name, &[], true)?;
+    test(&mut deployment).map_err(|error| deployment.with_log(&error))
+}
+
 /// Returns whether tests run; says so otherwise.
 ///
 /// # Errors
@@ -156,6 +170,16 @@ impl Deployment {
         name: &str,
         settings: &[(&'static str, String)],
     ) -> Result<Self> {
+        Self::start_as(programs, database, name, settings, false)
+    }
+
+    fn start_as(
+        programs: &Programs,
+        database: DatabaseKind,
+        name: &str,
+        settings: &[(&'static str, String)],
+        has_stored_whatsapp: bool,
+    ) -> Result<Self> {
         let cluster = match database {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(Cluster::start()?),
@@ -172,7 +196,9 @@ impl Deployment {
             all.push(("BERTH_SEAL_KEYS", format!("contract={SEAL_KEY}")));
         }
         all.extend_from_slice(settings);
-        let stack = Stack::start(programs, &log_name(name, database), &logs, url, &all)?;
+        let start =
+            if has_stored_whatsapp { Stack::start_with_stored_whatsapp } else { Stack::start };
+        let stack = start(programs, &log_name(name, database), &logs, url, &all)?;
         Ok(Self { stack, cluster, issuer })
     }
 

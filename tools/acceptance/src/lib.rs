@@ -12,6 +12,7 @@
 pub mod browser;
 pub mod deployment;
 pub mod http2;
+pub mod messenger;
 pub mod name_server;
 pub mod namespace;
 mod python;

@@ -39,6 +39,8 @@ pub struct Walk<'a> {
     pub name: &'a str,
     /// Id of a linked session that the walk must not delete or unlink.
     pub linked: Option<&'a str>,
+    /// A phone number that the linked session has a chat with, and the id of a message in the chat.
+    pub chat: Option<(&'a str, &'a str)>,
     /// Whether to leave out operations that ask a phone to link.
     pub gently: bool,
     /// Whether to walk only the operation of the platform's own people; otherwise all others.
@@ -64,6 +66,8 @@ impl Walk<'_> {
         walk.env("BERTH_WALK_URL", a.base())
             .env("BERTH_WALK_AUTH", &keys)
             .env("BERTH_WALK_LINKED", self.linked.unwrap_or_default())
+            .env("BERTH_WALK_CHAT", self.chat.map(|(chat, _)| chat).unwrap_or_default())
+            .env("BERTH_WALK_MESSAGE", self.chat.map(|(_, id)| id).unwrap_or_default())
             .env("BERTH_WALK_GENTLY", if self.gently { "1" } else { "" });
         self.arguments(&mut walk, a.base());
         let succeeded = succeeds(&mut walk, &log)?;

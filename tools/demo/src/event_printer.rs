@@ -49,7 +49,7 @@ impl EventPrinter {
         });
         let body = json!({
             "url": receiver.url(),
-            "events": ["session.*"],
+            "events": ["session.*", "message.*"],
             "secret": "a-secret-of-at-least-24-characters",
         });
         show.post("/api/v1/webhooks", Some(&body))?.expect(201)?;

@@ -1,4 +1,4 @@
-//! The life of a session: created, linked, stopped, started, unlinked, logged out and deleted.
+//! The life of a session: created, linked, talking, stopped, started, unlinked, logged out and deleted.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,8 +11,14 @@ use testbed::{
 use crate::narrator::{Narrator, explain};
 
 /// Walks through the life of a session, with a look from another organization.
-pub(crate) fn walk(show: &Narrator, other_organization: &Narrator, phone: &Phone) -> Result<()> {
+pub(crate) fn walk(
+    show: &Narrator,
+    other_organization: &Narrator,
+    phone: &Phone,
+    contact: &Phone,
+) -> Result<()> {
     let id = attach(show, phone)?;
+    talk(show, &id, phone, contact)?;
     explain("For another organization the session does not exist.");
     other_organization.get(&path(&id))?.expect(404)?;
     other_organization.get(SESSIONS)?.expect(200)?;
@@ -35,6 +41,28 @@ fn attach(show: &Narrator, phone: &Phone) -> Result<String> {
     show.until(&id, "status", &json!("working"))?;
     show.get(&path_of(&id, "/me"))?.expect(200)?;
     Ok(id)
+}
+
+/// Sends a message to another phone, and receives its answer.
+fn talk(show: &Narrator, id: &str, phone: &Phone, contact: &Phone) -> Result<()> {
+    explain("Send a message to another phone. The answer comes when WhatsApp has it.");
+    let text = json!({ "to": contact.number, "text": "Table 7 is free at eight." });
+    let sent = show.post(&path_of(id, "/messages"), Some(&text))?.expect(200)?.json();
+    let wa_id = sent["waMessageId"].as_str().context("a message has an id")?.to_owned();
+    contact.wait_message("the message", PATIENCE, |message| message.id == wa_id)?;
+    contact.read(&wa_id)?;
+    explain("The other phone has read it, and answers.");
+    let message = path_of(id, &format!("/messages/{wa_id}"));
+    wait::until_true("the message is read", PATIENCE, || {
+        Ok(show.api.get(&message)?.expect(200)?.json()["status"] == "read")
+    })?;
+    contact.send_text(&phone.number, "See you at eight!")?;
+    let chat = path_of(id, &format!("/chats/{}/messages", contact.number));
+    wait::until_true("two messages are listed", PATIENCE, || {
+        let list = show.api.get(&chat)?.expect(200)?.json();
+        Ok(list["data"].as_array().is_some_and(|messages| messages.len() == 2))
+    })?;
+    show.get(&chat)?.expect(200).map(drop)
 }
 
 /// Stops, starts and restarts the session; unlinks it on the phone and links it again.

@@ -52,9 +52,11 @@ fn run(asked: &Demo) -> Result<()> {
          berth listens on {}; no program connects to the real WhatsApp.",
         stack.api.base()
     );
-    let key = stack.key("acme", &["manage"])?;
+    let key = stack.key("acme", &["manage", "read", "send"])?;
     let show = Narrator { api: stack.api.with_credential(Some(key.clone())), variable: "KEY" };
-    println!("\n$ KEY=$(berth key create --org acme --name demo --capability manage)");
+    println!(
+        "\n$ KEY=$(berth key create --org acme --name demo --capability manage --capability read --capability send)"
+    );
     let other = stack.key("zeta", &["manage"])?;
     let other_organization =
         Narrator { api: stack.api.with_credential(Some(other)), variable: "OTHER_KEY" };
@@ -62,8 +64,10 @@ fn run(asked: &Demo) -> Result<()> {
     // Everything that shows events starts here, before the first change.
     let events = EventPrinter::stream(&show.api)?;
     let (requests, _receiver) = EventPrinter::webhook(&show)?;
-    let phone = stack.phones.new_phone("Ada")?;
-    life::walk(&show, &other_organization, &phone)?;
+    let (phone, contact) = (stack.phones.new_phone("Ada")?, stack.phones.new_phone("Bob")?);
+    life::walk(&show, &other_organization, &phone, &contact)?;
+    events.until("message")?;
+    requests.until("message.status")?;
     events.until("session.retired")?;
     requests.until("session.retired")?;
     if asked.stay { stay::run(&show.api, &key, &phone) } else { Ok(()) }

@@ -1,9 +1,12 @@
 //! The programs under test with a database.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+};
 
 use anyhow::Result;
-use testbed::{options::DatabaseKind, postgres::Cluster, stack::Stack};
+use testbed::{options::DatabaseKind, postgres::Cluster, programs::Programs, stack::Stack};
 
 use crate::Plan;
 
@@ -15,9 +18,31 @@ pub(crate) struct Deployment {
     _cluster: Option<Cluster>,
 }
 
+/// A function that starts the programs with a name, a folder for logs, a database and settings.
+type Start = fn(&Programs, &str, &Path, Option<String>, &[(&'static str, String)]) -> Result<Stack>;
+
 impl Deployment {
     /// Starts the programs. `name` is unique among deployments that run at the same time.
     pub(crate) fn start(
+        plan: &Plan,
+        name: &str,
+        settings: &[(&'static str, String)],
+    ) -> Result<Self> {
+        Self::start_by(Stack::start, plan, name, settings)
+    }
+
+    /// As [`start`](Self::start), with a simulated WhatsApp that stores its state, so that its end is
+    /// an outage.
+    pub(crate) fn start_with_stored_whatsapp(
+        plan: &Plan,
+        name: &str,
+        settings: &[(&'static str, String)],
+    ) -> Result<Self> {
+        Self::start_by(Stack::start_with_stored_whatsapp, plan, name, settings)
+    }
+
+    fn start_by(
+        start: Start,
         plan: &Plan,
         name: &str,
         settings: &[(&'static str, String)],
@@ -28,7 +53,7 @@ impl Deployment {
         };
         let url = cluster.as_ref().map(|cluster| cluster.create_database("faults")).transpose()?;
         let name = format!("{name}-{}", plan.database.name());
-        let stack = Stack::start(&plan.programs, &name, &plan.logs, url, settings)?;
+        let stack = start(&plan.programs, &name, &plan.logs, url, settings)?;
         Ok(Self { stack, _cluster: cluster })
     }
 }

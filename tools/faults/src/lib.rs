@@ -15,6 +15,7 @@ mod fleet;
 mod greedy;
 mod hostile_clients;
 pub mod kill;
+mod messages;
 pub mod options;
 mod ordinary_clients;
 mod proxy;
@@ -76,6 +77,7 @@ const fn run_of(suite: FaultSuite) -> Run {
         FaultSuite::Strangers => anonymous_clients::run,
         FaultSuite::Storms => storms::run,
         FaultSuite::Streams => streams::run,
+        FaultSuite::Messages => messages::run,
     }
 }
 
@@ -135,7 +137,7 @@ fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) -> Res
     };
     println!("\nfault suites, seed {seed}");
     let (sqlite, postgres) = (plan(DatabaseKind::Sqlite)?, plan(DatabaseKind::Postgres)?);
-    for suite in [FaultSuite::Raced, FaultSuite::Wires, FaultSuite::Streams] {
+    for suite in [FaultSuite::Raced, FaultSuite::Wires, FaultSuite::Streams, FaultSuite::Messages] {
         let both = [&sqlite, &postgres];
         let runs = both.map(|plan| move |checks: &mut Checks| drop(run_suite(suite, plan, checks)));
         for counted in at_the_same_time(runs) {

@@ -45,6 +45,8 @@ pub enum FaultSuite {
     Storms,
     /// `kill -9` of routers while clients follow the events.
     Streams,
+    /// `kill -9` of router, node or both while texts arrive and leave.
+    Messages,
 }
 
 impl FaultSuite {
@@ -57,6 +59,7 @@ impl FaultSuite {
             Self::Strangers => "strangers",
             Self::Storms => "storms",
             Self::Streams => "streams",
+            Self::Messages => "messages",
         }
     }
 }

@@ -91,6 +91,16 @@ impl EventStream {
         }
     }
 
+    /// Returns the bookmark of the next block.
+    ///
+    /// # Errors
+    /// As [`Self::event`], and at the end of the stream.
+    pub fn bookmark(&mut self) -> Result<String> {
+        let block = self.block()?.context("the stream has ended")?;
+        let id = block.lines().find_map(|line| line.strip_prefix("id: "));
+        Ok(id.with_context(|| format!("no id: {block:?}"))?.to_owned())
+    }
+
     /// Returns the next block, a bookmark or an event; `None` at the end of the stream.
     ///
     /// # Errors

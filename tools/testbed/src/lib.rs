@@ -13,6 +13,7 @@ pub mod folder;
 pub mod http;
 pub mod interrupt;
 pub mod issuer;
+pub mod messenger;
 pub mod options;
 pub mod parallel;
 pub mod phone_messages;

@@ -17,6 +17,7 @@ use crate::{
     folder::{Folder, random_hex},
     ports,
     process::{self, Process},
+    stack::contains,
     wait, workspace,
 };
 
@@ -64,6 +65,23 @@ impl Cluster {
             }
         }
         bail!("PostgreSQL does not start")
+    }
+
+    /// Returns whether a file of the server contains the bytes.
+    pub fn has_written(&self, bytes: &[u8]) -> Result<bool> {
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if contains(&fs::read(&path).unwrap_or_default(), bytes) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the URL of a database.

@@ -382,7 +382,7 @@ fn names(file: &Path, session: &str) -> bool {
     contains(&held, session.as_bytes()) || file.to_string_lossy().contains(session)
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 

@@ -35,6 +35,14 @@ pub enum EventFieldType {
     OneOf(Vec<&'static str>),
     /// One or more of these names, each once, separated by spaces.
     SomeOf(Vec<&'static str>),
+    /// True or false.
+    Flag,
+    /// A whole number between these, including them.
+    Range(i64, i64),
+    /// A list of texts.
+    Texts,
+    /// An object with these fields.
+    Object(Vec<EventFieldSpec>),
 }
 
 impl From<EventFieldType> for EventFieldShape {

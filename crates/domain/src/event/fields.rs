@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use crate::{
     event::field_spec::{EventFieldShape, EventFieldType},
-    id::{KeyId, WebhookId},
+    id::{KeyId, OutboxId, WaMessageId, WebhookId},
+    message::{
+        kind::{MessageDirection, MessageKind, MessageSource},
+        state::{FailureReason, MessageStatus},
+    },
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -24,6 +28,10 @@ pub enum EventValue {
     Number(i64),
     /// A boolean.
     Flag(bool),
+    /// Texts.
+    Texts(Vec<String>),
+    /// Names and values.
+    Object(EventFields),
     /// The known absence of a value.
     Null,
 }
@@ -89,6 +97,57 @@ impl EventField for u32 {
     fn from_value(value: Option<&EventValue>) -> Option<Self> {
         match value? {
             EventValue::Number(number) => Self::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl EventField for u64 {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Count.into()
+    }
+
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Number(i64::try_from(*self).unwrap_or(i64::MAX)))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Number(number) => Self::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl EventField for bool {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Flag.into()
+    }
+
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Flag(*self))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+}
+
+impl EventField for Vec<String> {
+    fn shape() -> EventFieldShape {
+        EventFieldType::Texts.into()
+    }
+
+    fn to_value(&self) -> Option<EventValue> {
+        Some(EventValue::Texts(self.clone()))
+    }
+
+    fn from_value(value: Option<&EventValue>) -> Option<Self> {
+        match value? {
+            EventValue::Texts(texts) => Some(texts.clone()),
             _ => None,
         }
     }
@@ -188,10 +247,17 @@ macro_rules! one_of {
 named_fields!(
     Desired: one_of!(Desired),
     DisabledReason: one_of!(DisabledReason),
+    FailureReason: one_of!(FailureReason),
     KeyId: EventFieldType::Text,
     LogoutOutcome: one_of!(LogoutOutcome),
+    MessageDirection: one_of!(MessageDirection),
+    MessageKind: one_of!(MessageKind),
+    MessageSource: one_of!(MessageSource),
+    MessageStatus: one_of!(MessageStatus),
+    OutboxId: EventFieldType::Text,
     ReasonCode: one_of!(ReasonCode),
     RequestedAction: one_of!(RequestedAction),
     Status: one_of!(Status),
+    WaMessageId: EventFieldType::Text,
     WebhookId: EventFieldType::Text,
 );

@@ -1,12 +1,19 @@
 //! Events: records of changes, written in the transaction of the change.
 
+mod event_table;
 pub(crate) mod field_spec;
 pub(crate) mod fields;
+pub(crate) mod message_fields;
 pub(crate) mod payload;
+mod payload_access;
+pub(crate) mod stream;
 
 use crate::{
     caller::Actor,
-    event::payload::{EventName, EventPayload},
+    event::{
+        payload::{EventName, EventPayload},
+        stream::EventStream,
+    },
     id::{EventId, OrganizationId, SessionId},
     ports::environment::Environment,
     time::Timestamp,
@@ -21,7 +28,7 @@ pub struct Event {
     pub organization: OrganizationId,
     /// Session that the event is about. `None` for events of the organization.
     pub session: Option<SessionId>,
-    /// Sequence number per session, from 1 without gaps. 0 without a session.
+    /// Sequence number per session and stream, from 1 without gaps. 0 without a session.
     pub sequence: u64,
     /// Time of the change.
     pub at: Timestamp,
@@ -53,5 +60,10 @@ impl Event {
     /// Returns the kind of the event.
     pub fn name(&self) -> EventName {
         self.payload.name()
+    }
+
+    /// Returns the stream of the event.
+    pub fn stream(&self) -> EventStream {
+        self.name().stream()
     }
 }

@@ -1,12 +1,16 @@
 //! The table of events: for each kind its name, and the names and types of its fields.
 
 use crate::{
-    caller::Capability,
     event::{
-        field_spec::EventFieldSpec,
-        fields::{EventField, EventFields, EventValue, Omittable},
+        event_table::events,
+        fields::Omittable,
+        message_fields::{EventFailure, EventLevel, EventMedia, EventQuote},
     },
-    id::{KeyId, WebhookId},
+    id::{KeyId, OutboxId, WaMessageId, WebhookId},
+    message::{
+        kind::{MessageDirection, MessageKind, MessageSource},
+        state::MessageStatus,
+    },
     session::{
         settings_field::SettingsField,
         spec::{Desired, RequestedAction},
@@ -16,97 +20,6 @@ use crate::{
     time::Timestamp,
     webhook::{disabled_reason::DisabledReason, field::WebhookField},
 };
-
-/// Declares [`EventName`] and [`EventPayload`]: each row is a kind of event with its stored name, and
-/// its fields with their stored names in display order.
-macro_rules! events {
-    ($(
-        $(#[doc = $doc:literal])+
-        $kind:ident = $name:literal {
-            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty = $key:literal,)*
-        }
-    )+) => {
-        /// Kinds of event.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum EventName {
-            $($(#[doc = $doc])+ $kind,)+
-        }
-
-        impl EventName {
-            /// Every kind of event.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$kind),+];
-
-            /// Returns the stable name, as stored and sent.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $name,)+
-                }
-            }
-
-            /// Returns when events of the kind are written, in sentences.
-            pub const fn description(self) -> &'static str {
-                match self {
-                    $(Self::$kind => concat!($($doc),+).trim_ascii_start(),)+
-                }
-            }
-
-            /// Returns the fields of the payload, in display order.
-            pub fn fields(self) -> Vec<EventFieldSpec> {
-                match self {
-                    $(Self::$kind => vec![$(EventFieldSpec {
-                        name: $key,
-                        description: concat!($($field_doc),+).trim_ascii_start(),
-                        shape: <$type>::shape(),
-                    }),*],)+
-                }
-            }
-        }
-
-        /// Details of an event.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum EventPayload {
-            $($(#[doc = $doc])+ $kind { $($(#[doc = $field_doc])+ $field: $type,)* },)+
-            /// A stored payload that this version does not recognize, for example of a newer version.
-            Unrecognized {
-                /// Kind of the event.
-                name: EventName,
-                /// The stored fields.
-                fields: EventFields,
-            },
-        }
-
-        impl EventPayload {
-            /// Returns the kind of the event.
-            pub fn name(&self) -> EventName {
-                match self {
-                    $(Self::$kind { .. } => EventName::$kind,)+
-                    Self::Unrecognized { name, .. } => *name,
-                }
-            }
-
-            /// Returns the fields, as stored and sent.
-            pub fn fields(&self) -> EventFields {
-                match self {
-                    $(Self::$kind { $($field,)* } => {
-                        let fields: [(&str, Option<EventValue>); _] =
-                            [$(($key, $field.to_value()),)*];
-                        let stored = fields.into_iter();
-                        stored.filter_map(|(key, value)| Some((key.into(), value?))).collect()
-                    })+
-                    Self::Unrecognized { fields, .. } => fields.clone(),
-                }
-            }
-
-            fn parse(name: EventName, fields: &EventFields) -> Option<Self> {
-                match name {
-                    $(EventName::$kind => Some(Self::$kind {
-                        $($field: <$type>::from_value(value_of(fields, $key))?,)*
-                    }),)+
-                }
-            }
-        }
-    };
-}
 
 events! {
     /// A session was created.
@@ -144,6 +57,11 @@ events! {
         /// Outcome of the unlink.
         unlink: LogoutOutcome = "unlink",
     }
+    /// Every message of a deleted session was removed, with its events.
+    SessionMessagesDeleted = "session.messages_deleted" {
+        /// Number of removed messages.
+        removed: u64 = "removed",
+    }
     /// A new QR code was issued.
     AuthQr = "auth.qr" {
         /// Content of the QR code. Null an hour after the code expires.
@@ -177,6 +95,131 @@ events! {
         lid: Option<String> = "waLid",
         /// Number of the device within the account.
         device: u32 = "deviceId",
+    }
+    /// A message was received, or sent from another device of the account.
+    Message = "message" {
+        /// Number of the message within the session.
+        id: u64 = "id",
+        /// Id of the message at WhatsApp.
+        wa_id: WaMessageId = "waMessageId",
+        /// Id of the chat.
+        chat: u64 = "chatId",
+        /// Address of the chat.
+        chat_jid: Option<String> = "chatJid",
+        /// Private address of the chat.
+        chat_lid: Option<String> = "chatLid",
+        /// Phone number of the chat, digits only.
+        chat_phone: Option<String> = "chatPhone",
+        /// Address of the sender.
+        sender_jid: Option<String> = "senderJid",
+        /// Private address of the sender.
+        sender_lid: Option<String> = "senderLid",
+        /// Phone number of the sender, digits only.
+        sender_phone: Option<String> = "senderPhone",
+        /// Name that the sender shows.
+        sender_name: Option<String> = "senderName",
+        /// Direction of the message.
+        direction: MessageDirection = "direction",
+        /// Whether the account sent the message.
+        from_me: bool = "fromMe",
+        /// Origin of the message.
+        source: MessageSource = "source",
+        /// Kind of the content.
+        kind: MessageKind = "type",
+        /// Text or caption. Null if the content was removed.
+        body: Option<String> = "body",
+        /// Whether the end of the body is cut off.
+        is_truncated: bool = "bodyTruncated",
+        /// Whether the message has a file.
+        has_media: bool = "hasMedia",
+        /// The file. Null without a file.
+        media: Option<EventMedia> = "media",
+        /// Addresses of the people that the body mentions.
+        mentions: Vec<String> = "mentions",
+        /// The quoted message. Null if the message quotes no other message.
+        reply_to: Option<EventQuote> = "replyTo",
+        /// Whether the message was forwarded.
+        forwarded: bool = "forwarded",
+        /// Seconds after which clients remove the message. 0 for ever.
+        ephemeral_seconds: u32 = "ephemeralSeconds",
+        /// Status of the message.
+        status: MessageStatus = "status",
+        /// Number of the status: 1 sent, 2 delivered, 3 read, 4 played.
+        level: EventLevel = "ackLevel",
+        /// Time of the message at WhatsApp.
+        at: Timestamp = "timestamp",
+        /// Whether the message could not be decrypted before, and an event said so.
+        recovered: bool = "recovered",
+        /// Whether the content was removed before the event was delivered.
+        removed: bool = "removed",
+    }
+    /// The status of a message changed.
+    MessageStatusChanged = "message.status" {
+        /// Number of the message within the session.
+        id: u64 = "id",
+        /// Id of the message at WhatsApp.
+        wa_id: WaMessageId = "waMessageId",
+        /// Id of the entry in the outbox. Null for messages that berth did not send.
+        outbox: Option<OutboxId> = "outboxId",
+        /// Id of the chat.
+        chat: u64 = "chatId",
+        /// Address of the chat.
+        chat_jid: Option<String> = "chatJid",
+        /// The new status.
+        status: MessageStatus = "status",
+        /// The status before.
+        previous: MessageStatus = "previous",
+        /// Number of the status: −1 failed, 0 queued, 1 sent, 2 delivered, 3 read, 4 played.
+        level: EventLevel = "ackLevel",
+        /// Time of the change.
+        at: Timestamp = "at",
+        /// The failure. Null for other statuses.
+        error: Option<EventFailure> = "error",
+        /// Text that the sender gave the message.
+        reference: Option<String> = "reference",
+    }
+    /// A message could not be decrypted. If the message is recovered, an event `message` follows.
+    MessageUndecryptable = "message.undecryptable" {
+        /// Number of the message within the session.
+        id: u64 = "id",
+        /// Id of the message at WhatsApp.
+        wa_id: WaMessageId = "waMessageId",
+        /// Id of the chat.
+        chat: u64 = "chatId",
+        /// Address of the chat.
+        chat_jid: Option<String> = "chatJid",
+        /// Address of the sender.
+        sender_jid: Option<String> = "senderJid",
+        /// Private address of the sender.
+        sender_lid: Option<String> = "senderLid",
+        /// Name that the sender shows.
+        sender_name: Option<String> = "senderName",
+        /// Direction of the message.
+        direction: MessageDirection = "direction",
+        /// The cause, as the node reports it.
+        reason: String = "reason",
+        /// Time of the message at WhatsApp.
+        at: Timestamp = "timestamp",
+    }
+    /// An address, a name or the disappearing timer of a chat changed, or messages were read on another
+    /// device of the account.
+    ChatUpdated = "chat.updated" {
+        /// Id of the chat.
+        chat: u64 = "chatId",
+        /// Address of the chat.
+        chat_jid: Option<String> = "chatJid",
+        /// Private address of the chat.
+        chat_lid: Option<String> = "chatLid",
+        /// Phone number of the chat, digits only.
+        chat_phone: Option<String> = "chatPhone",
+        /// Name of the chat.
+        chat_name: Option<String> = "name",
+        /// Number of received messages that the account has not read.
+        unread: u64 = "unreadCount",
+        /// Seconds after which clients remove new messages. 0 is off.
+        ephemeral_seconds: u32 = "ephemeralSeconds",
+        /// Id of the chat that became a part of this one. Absent for other changes.
+        merged: Omittable<u64> = "mergedChatId",
     }
     /// An API key was created.
     ApiKeyCreated = "api_key.created" {
@@ -225,132 +268,5 @@ events! {
     WebhookPing = "webhook.ping" {
         /// The webhook.
         webhook: WebhookId = "webhook",
-    }
-}
-
-fn value_of<'a>(fields: &'a EventFields, key: &str) -> Option<&'a EventValue> {
-    fields.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-}
-
-impl EventName {
-    /// Returns the capability that a reader of the kind needs. The codes of `auth.qr` and
-    /// `auth.code` link a device.
-    pub const fn capability(self) -> Capability {
-        Capability::Manage
-    }
-
-    /// Whether the audit log keeps events of the kind after the feed has removed them: events that say
-    /// who did what to what. The other kinds are progress reports of connections and pairing
-    /// attempts.
-    pub const fn is_retained_for_audit(self) -> bool {
-        match self {
-            Self::SessionStatus | Self::AuthQr | Self::AuthCode | Self::AuthExpired => false,
-            Self::SessionCreated
-            | Self::SessionRequested
-            | Self::SessionUpdated
-            | Self::SessionDeleted
-            | Self::SessionRetired
-            | Self::AuthPaired
-            | Self::ApiKeyCreated
-            | Self::ApiKeyRevoked
-            | Self::WebhookCreated
-            | Self::WebhookUpdated
-            | Self::WebhookDeleted
-            | Self::WebhookDisabled
-            | Self::WebhookGap
-            | Self::WebhookPing => true,
-        }
-    }
-
-    /// Returns the kind with this name, or `None`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.as_str() == text)
-    }
-}
-
-impl EventPayload {
-    /// Returns the payload with these stored fields: of its kind if [`Self::fields`] gives back the
-    /// same fields, otherwise [`Self::Unrecognized`].
-    pub fn from_fields(name: EventName, fields: EventFields) -> Self {
-        match Self::parse(name, &fields) {
-            Some(payload) if payload.fields() == fields => payload,
-            _ => Self::Unrecognized { name, fields },
-        }
-    }
-
-    /// Returns the time at which the QR code or pairing code of the payload expires. `None` for
-    /// other payloads.
-    pub fn code_expires_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::AuthQr { expires_at, .. } | Self::AuthCode { expires_at, .. } => {
-                Some(*expires_at)
-            }
-            Self::Unrecognized { name: EventName::AuthQr | EventName::AuthCode, fields } => {
-                Timestamp::from_value(value_of(fields, "expiresAt"))
-            }
-            _ => None,
-        }
-    }
-
-    /// Removes the QR code or pairing code. Returns whether the payload contained one.
-    pub fn blank_code(&mut self) -> bool {
-        match self {
-            Self::AuthQr { code, .. } | Self::AuthCode { code, .. } => code.take().is_some(),
-            Self::Unrecognized { name: EventName::AuthQr | EventName::AuthCode, fields } => {
-                let code = fields.iter_mut().find(|(name, _)| name == "code");
-                let blank = |(_, value): &mut (_, EventValue)| {
-                    std::mem::replace(value, EventValue::Null) != EventValue::Null
-                };
-                code.is_some_and(blank)
-            }
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(key: &'static str, value: &str) -> (std::borrow::Cow<'static, str>, EventValue) {
-        (key.into(), EventValue::Text(value.to_owned()))
-    }
-
-    #[test]
-    fn fields_of_another_version_are_kept_as_stored() {
-        for fields in [
-            vec![],
-            vec![text("unlink", "burned")],
-            vec![("unlink".into(), EventValue::Number(1))],
-            vec![text("unlink", "confirmed"), text("by", "phone")],
-            vec![text("unlink", "confirmed"), text("unlink", "confirmed")],
-        ] {
-            let payload = EventPayload::from_fields(EventName::SessionRetired, fields.clone());
-            let name = EventName::SessionRetired;
-            assert_eq!(payload, EventPayload::Unrecognized { name, fields: fields.clone() });
-            assert_eq!((payload.name(), payload.fields()), (name, fields));
-        }
-        let reordered = vec![text("desired", "running"), text("action", "pair")];
-        let payload = EventPayload::from_fields(EventName::SessionRequested, reordered.clone());
-        assert_eq!(payload.fields(), reordered);
-    }
-
-    #[test]
-    fn codes_are_blanked_in_recognized_and_unrecognized_payloads() {
-        let at = Timestamp::from_millis(7);
-        let plain = EventPayload::AuthCode { code: Some("ABCD-1234".to_owned()), expires_at: at };
-        let mut fields = plain.fields();
-        fields.push(text("phone", "15551234567"));
-        let newer = EventPayload::from_fields(EventName::AuthCode, fields.clone());
-        for (mut payload, rest) in [(plain, 1), (newer, 2)] {
-            assert_eq!(payload.code_expires_at(), Some(at));
-            assert!(payload.blank_code());
-            assert!(!payload.blank_code(), "blanked once");
-            let blanked = payload.fields();
-            assert_eq!(blanked[0], ("code".into(), EventValue::Null));
-            assert_eq!(blanked[1..], fields[1..=rest]);
-        }
-        let mut other = EventPayload::from_fields(EventName::AuthExpired, fields);
-        assert_eq!((other.code_expires_at(), other.blank_code()), (None, false));
     }
 }

@@ -195,8 +195,16 @@ mod tests {
 
         let reads = [Capability::Read].into_iter().collect::<Capabilities>();
         let reader = FeedRights::of_organization(acme.clone(), reads).unwrap();
-        assert_eq!(reader.kinds().count(), 0);
+        let messages = [
+            EventName::Message,
+            EventName::MessageStatusChanged,
+            EventName::MessageUndecryptable,
+            EventName::ChatUpdated,
+        ];
+        assert_eq!(reader.kinds().collect::<Vec<_>>(), messages);
         assert!(!reader.allow(&acme, EventName::AuthQr, Some(&mine)));
+        assert!(reader.allow(&acme, EventName::Message, Some(&mine)));
+        assert!(!reader.allow(&zeta, EventName::Message, Some(&mine)));
         assert!(FeedRights::of_organization(acme, Capabilities::default()).is_err());
     }
 }

@@ -38,6 +38,11 @@ impl Node {
         self.features.iter().any(|feature| feature == "identity")
     }
 
+    /// Returns true if the node sends and receives messages.
+    pub fn supports_messages(&self) -> bool {
+        self.features.iter().any(|feature| feature == "messages.v1")
+    }
+
     /// Returns true if the node is not lost and a lease of this length is valid.
     pub fn is_live(&self, now: Timestamp, lease: Duration) -> bool {
         self.lost_at.is_none() && self.heartbeat_at.plus(lease) >= now

@@ -146,6 +146,15 @@ impl Nodes {
         })
     }
 
+    /// Returns whether the node is registered and this process of it is the newest one.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn is_current(&self, id: &GatewayId, incarnation: &str) -> Result<bool> {
+        let node = self.store.find(id).await?;
+        Ok(node.is_some_and(|node| is_current(&node, incarnation)))
+    }
+
     /// Renews the lease of a node that holds the sessions `held`. Sessions that the node should
     /// hold and does not are woken.
     ///

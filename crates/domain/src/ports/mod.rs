@@ -7,6 +7,7 @@
 pub(crate) mod authn;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod messaging_control;
 pub(crate) mod notify;
 pub(crate) mod seal;
 pub(crate) mod session_control;
@@ -16,17 +17,26 @@ pub(crate) mod webhook_sender;
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
+pub use messaging_control::{
+    ChatActivity, ContactCheck, HandOver, HandOverOutcome, HandOverRefusal, MessagingControl,
+    NodeCancellation, NodeMessageState, OutboundMessage, OutboundMessages, ReadMessages,
+};
 pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
     data_keys::{DataKey, DataKeyStore},
     deliveries::DeliveryStore,
+    erasure::{ErasedRows, ErasureStore},
     events::{EventFilter, EventLog, EventPage},
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
+    message_retention::{CutoffRule, MessageRetentionStore, RemovedSlice},
+    messages::{ChatPage, MessagePage, MessageStore},
+    messaging::MessagingStore,
     nodes::{NodeStore, OrphanStore},
+    outbox::{DueOutbox, KeyedEntry, OutboxStore, WaitingMessages},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
     tickets::{TicketDigest, TicketStore},

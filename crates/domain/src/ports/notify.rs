@@ -15,6 +15,15 @@ pub enum Notification<'a> {
     WorkDue,
     /// A webhook may be due earlier than the dispatcher expects.
     WebhookDue,
+    /// A message may be due earlier than the sender of messages expects.
+    OutboxDue,
+    /// This process changed the messages of a session.
+    MessagesChanged {
+        /// The session.
+        session: &'a SessionId,
+        /// The new version of the session's messages. `None` if the session is deleted.
+        version: Option<Version>,
+    },
     /// This process wrote a session.
     SessionChanged {
         /// The session.
@@ -31,8 +40,12 @@ pub enum Topic<'a> {
     WorkDue,
     /// [`Notification::WebhookDue`]. Has one subscriber: the dispatcher of this process.
     WebhookDue,
+    /// [`Notification::OutboxDue`]. Has one subscriber: the sender of messages of this process.
+    OutboxDue,
     /// Changes of this session by any process.
     Session(&'a SessionId),
+    /// Changes of this session's messages by any process.
+    Messages(&'a SessionId),
 }
 
 /// Wakes waiters. A notification carries a version at most: waiters re-read the store within their

@@ -6,6 +6,7 @@
 pub(crate) mod change;
 pub(crate) mod deletion;
 pub(crate) mod lifecycle;
+pub(crate) mod message_storage;
 pub(crate) mod model;
 pub(crate) mod observe;
 pub(crate) mod observed;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    session::settings_field::SettingsField,
+    session::{message_storage::MessageStorage, settings_field::SettingsField},
     violation::{FieldPath, Violation},
 };
 
 /// Settings that the owner of a session can change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Name for people, at most 100 characters.
     pub label: Option<String>,
@@ -16,10 +16,14 @@ pub struct Settings {
     pub auto_read: bool,
     /// Whether "typing…" is shown before a message is sent.
     pub presence_typing: bool,
-    /// Maximum number of messages per minute.
+    /// Maximum number of messages per minute. `None` is [`DEFAULT_RATE_PER_MIN`], 0 is no limit.
     pub rate_per_min: Option<u32>,
-    /// Maximum number of messages per hour.
+    /// Maximum number of messages per hour. `None` is [`DEFAULT_RATE_PER_HOUR`], 0 is no limit.
     pub rate_per_hour: Option<u32>,
+    /// Which parts of messages stay stored.
+    pub messages: MessageStorage,
+    /// Days after which messages are removed, at most [`MAX_RETENTION_DAYS`]. 0 is never.
+    pub retention_days: u32,
     /// Free data of the owner: at most 20 keys of 1 to 40 characters with values of at most 500
     /// characters.
     pub metadata: BTreeMap<String, String>,
@@ -35,10 +39,14 @@ pub struct SettingsPatch {
     pub auto_read: Option<bool>,
     /// New value of [`Settings::presence_typing`].
     pub presence_typing: Option<bool>,
-    /// `Some(None)` removes the limit.
+    /// `Some(None)` restores the default.
     pub rate_per_min: Option<Option<u32>>,
-    /// `Some(None)` removes the limit.
+    /// `Some(None)` restores the default.
     pub rate_per_hour: Option<Option<u32>>,
+    /// `Some(None)` restores the default.
+    pub messages: Option<Option<MessageStorage>>,
+    /// `Some(None)` restores the default.
+    pub retention_days: Option<Option<u32>>,
     /// Whether existing metadata is removed first.
     pub clear_metadata: bool,
     /// Keys to set. `None` removes a key; other keys stay.
@@ -47,6 +55,14 @@ pub struct SettingsPatch {
 
 /// Highest rate limit that can be set.
 pub const MAX_RATE: u32 = 100_000;
+/// Maximum number of messages per minute without a setting.
+pub const DEFAULT_RATE_PER_MIN: u32 = 20;
+/// Maximum number of messages per hour without a setting.
+pub const DEFAULT_RATE_PER_HOUR: u32 = 600;
+/// Days after which messages are removed, without a setting.
+pub const DEFAULT_RETENTION_DAYS: u32 = 90;
+/// Maximum number of days for which messages stay, unless they stay for ever.
+pub const MAX_RETENTION_DAYS: u32 = 3650;
 
 /// Maximum number of characters of a label.
 pub const MAX_LABEL: usize = 100;
@@ -56,6 +72,21 @@ pub const MAX_METADATA: usize = 20;
 pub const MAX_METADATA_KEY: usize = 40;
 /// Maximum number of characters of a metadata value.
 pub const MAX_METADATA_VALUE: usize = 500;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            label: None,
+            auto_read: false,
+            presence_typing: false,
+            rate_per_min: None,
+            rate_per_hour: None,
+            messages: MessageStorage::default(),
+            retention_days: DEFAULT_RETENTION_DAYS,
+            metadata: BTreeMap::new(),
+        }
+    }
+}
 
 impl Settings {
     /// Returns the settings with the patch applied.
@@ -76,6 +107,10 @@ impl Settings {
             presence_typing: patch.presence_typing.unwrap_or(self.presence_typing),
             rate_per_min: patch.rate_per_min.unwrap_or(self.rate_per_min),
             rate_per_hour: patch.rate_per_hour.unwrap_or(self.rate_per_hour),
+            messages: patch.messages.map_or(self.messages, Option::unwrap_or_default),
+            retention_days: patch
+                .retention_days
+                .map_or(self.retention_days, |days| days.unwrap_or(DEFAULT_RETENTION_DAYS)),
             metadata: self.metadata,
         }
     }
@@ -93,6 +128,8 @@ impl Settings {
         compare(SettingsField::PresenceTyping, self.presence_typing == other.presence_typing);
         compare(SettingsField::RatePerMin, self.rate_per_min == other.rate_per_min);
         compare(SettingsField::RatePerHour, self.rate_per_hour == other.rate_per_hour);
+        compare(SettingsField::Messages, self.messages == other.messages);
+        compare(SettingsField::RetentionDays, self.retention_days == other.retention_days);
         compare(SettingsField::Metadata, self.metadata == other.metadata);
         fields
     }
@@ -109,9 +146,13 @@ impl Settings {
             (SettingsField::RatePerMin, self.rate_per_min),
             (SettingsField::RatePerHour, self.rate_per_hour),
         ] {
-            if rate.is_some_and(|rate| rate == 0 || rate > MAX_RATE) {
-                add(FieldPath::Setting(field), format!("between 1 and {MAX_RATE}"));
+            if rate.is_some_and(|rate| rate > MAX_RATE) {
+                add(FieldPath::Setting(field), format!("between 0 and {MAX_RATE}"));
             }
+        }
+        if self.retention_days > MAX_RETENTION_DAYS {
+            let field = FieldPath::Setting(SettingsField::RetentionDays);
+            add(field, format!("between 0 and {MAX_RETENTION_DAYS}"));
         }
         if self.metadata.len() > MAX_METADATA {
             let field = FieldPath::Setting(SettingsField::Metadata);
@@ -143,8 +184,9 @@ mod tests {
     fn violations_are_reported_together() {
         let settings = Settings {
             label: Some("x".repeat(101)),
-            rate_per_min: Some(0),
+            rate_per_min: Some(MAX_RATE + 2),
             rate_per_hour: Some(MAX_RATE + 1),
+            retention_days: MAX_RETENTION_DAYS + 1,
             metadata: [("a/b".to_owned(), "v".repeat(501)), ("k".repeat(41), String::new())].into(),
             ..Settings::default()
         };
@@ -153,6 +195,7 @@ mod tests {
             FieldPath::Setting(SettingsField::Label),
             FieldPath::Setting(SettingsField::RatePerMin),
             FieldPath::Setting(SettingsField::RatePerHour),
+            FieldPath::Setting(SettingsField::RetentionDays),
             FieldPath::MetadataEntry("a/b".to_owned()),
             FieldPath::MetadataEntry("k".repeat(41)),
         ];
@@ -184,6 +227,26 @@ mod tests {
         let cleared =
             after.patched(SettingsPatch { clear_metadata: true, ..SettingsPatch::default() });
         assert!(cleared.metadata.is_empty());
+    }
+
+    #[test]
+    fn removed_settings_of_messages_are_defaults() {
+        let before = Settings {
+            messages: MessageStorage::Headers,
+            retention_days: 0,
+            rate_per_min: Some(0),
+            ..Settings::default()
+        };
+        assert!(before.violations().is_empty());
+        let patch = SettingsPatch {
+            messages: Some(None),
+            retention_days: Some(None),
+            ..SettingsPatch::default()
+        };
+        let after = before.clone().patched(patch);
+        assert_eq!((after.messages, after.retention_days), (MessageStorage::Full, 90));
+        let differing = [SettingsField::Messages, SettingsField::RetentionDays];
+        assert_eq!(after.differing(&before), differing);
     }
 
     #[test]

@@ -13,18 +13,24 @@ pub enum SettingsField {
     RatePerMin,
     /// [`Settings::rate_per_hour`](crate::Settings::rate_per_hour).
     RatePerHour,
+    /// [`Settings::messages`](crate::Settings::messages).
+    Messages,
+    /// [`Settings::retention_days`](crate::Settings::retention_days).
+    RetentionDays,
     /// [`Settings::metadata`](crate::Settings::metadata).
     Metadata,
 }
 
 impl SettingsField {
     /// Every setting.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Label,
         Self::AutoRead,
         Self::PresenceTyping,
         Self::RatePerMin,
         Self::RatePerHour,
+        Self::Messages,
+        Self::RetentionDays,
         Self::Metadata,
     ];
 
@@ -36,6 +42,8 @@ impl SettingsField {
             Self::PresenceTyping => "presenceTyping",
             Self::RatePerMin => "ratePerMin",
             Self::RatePerHour => "ratePerHour",
+            Self::Messages => "messages",
+            Self::RetentionDays => "retentionDays",
             Self::Metadata => "metadata",
         }
     }

@@ -10,24 +10,30 @@
 
 pub mod contract;
 mod environment;
+mod fake_messaging_control;
 mod fake_session;
 mod fake_session_control;
 mod fake_webhook_sender;
 mod keys;
 mod life;
 mod memory;
+pub mod messaging_fixture;
 mod notifier;
+pub mod outbox_fixture;
 mod plain_sealer;
 mod world;
 mod writes;
 
 pub use environment::TestEnvironment;
+pub use fake_messaging_control::FakeMessagingControl;
 pub use fake_session_control::FakeSessionControl;
 pub use fake_webhook_sender::{FakeWebhookSender, SentRequest, outcome};
 pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
 pub use life::check_lifecycle;
 pub use memory::state::Memory;
+pub use messaging_fixture::{MessagingFixture, MessagingTestStore};
 pub use notifier::{TestNotifier, TestPause};
+pub use outbox_fixture::{OutboxFixture, OutboxTestStore};
 pub use plain_sealer::PlainSealer;
 pub use world::{CANARY, World};
 pub use writes::{

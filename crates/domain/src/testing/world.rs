@@ -6,12 +6,19 @@ use std::sync::Arc;
 use crate::{
     api_key::service::ApiKeys,
     caller::{Actor, Caller, Capabilities, Reach},
+    chat::service::Chats,
     deadlines::Deadlines,
     gateway::{
         leases::Leases,
         service::{Nodes, Registration},
     },
     id::{GatewayId, OrganizationId, UserId},
+    message::service::Messages,
+    messaging::service::{JournalPorts, Journals},
+    outbox::{
+        sent::OutboxLimits,
+        service::{Outbox, OutboxPorts},
+    },
     ports::environment::Environment,
     session::{
         model::Session,
@@ -20,6 +27,7 @@ use crate::{
     },
     testing::{
         environment::TestEnvironment,
+        fake_messaging_control::FakeMessagingControl,
         fake_session_control::FakeSessionControl,
         fake_webhook_sender::FakeWebhookSender,
         keys::PlainKeyGenerator,
@@ -58,6 +66,16 @@ pub struct World {
     pub keys: ApiKeys,
     /// Use cases of nodes.
     pub nodes: Nodes,
+    /// Use cases of the journals of nodes.
+    pub journals: Journals,
+    /// Use cases of readers of chats.
+    pub chats: Chats,
+    /// Use cases of readers of messages.
+    pub messages: Messages,
+    /// Use cases of messages to send.
+    pub outbox: Outbox,
+    /// The node, as it takes messages.
+    pub messaging: FakeMessagingControl,
     /// Use cases of webhooks.
     pub webhooks: Webhooks,
     /// The sender of webhook requests.
@@ -111,7 +129,29 @@ impl World {
             notifier.clone(),
             deadlines.clone(),
         );
+        let journals = JournalPorts {
+            store: store.clone(),
+            environment: environment.clone(),
+            notifier: notifier.clone(),
+        };
+        let messaging = FakeMessagingControl::default();
+        let outbox = OutboxPorts {
+            sessions: store.clone(),
+            nodes: store.clone(),
+            messages: store.clone(),
+            messaging: store.clone(),
+            outbox: store.clone(),
+            control: Arc::new(messaging.clone()),
+            environment: environment.clone(),
+            notifier: notifier.clone(),
+            leases: leases.clone(),
+        };
         let world = Self {
+            outbox: Outbox::new(outbox, deadlines.clone(), OutboxLimits::default()),
+            messaging,
+            journals: Journals::new(journals),
+            chats: Chats::new(store.clone()),
+            messages: Messages::new(store.clone()),
             sessions: Sessions::new(ports, deadlines.clone()),
             keys: ApiKeys::new(
                 store.clone(),
@@ -141,7 +181,7 @@ impl World {
             address: "http://127.0.0.1:1".to_owned(),
             incarnation: format!("{id}-{}", self.environment.ulid()),
             version: "test".to_owned(),
-            features: vec!["identity".to_owned()],
+            features: vec!["identity".to_owned(), "messages.v1".to_owned()],
             capacity: 100,
         };
         self.nodes.register(registration).await.expect("the memory store registers nodes");

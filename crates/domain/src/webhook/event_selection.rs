@@ -116,10 +116,13 @@ mod tests {
         assert!(!one.includes(EventName::AuthCode, Some(&mine)));
         assert!(!one.includes(EventName::SessionStatus, Some(&other)));
         assert!(!one.includes(EventName::ApiKeyCreated, None));
-        let all = selection(None, &["*"], &manage);
+        let all = selection(None, &["*"], &Capability::ALL);
         assert!(EventName::ALL.into_iter().all(|name| all.includes(name, None)));
-        let none = selection(None, &["*"], &[Capability::Read]);
-        assert!(!none.includes(EventName::SessionStatus, Some(&mine)));
+        let reader = selection(None, &["*"], &[Capability::Read]);
+        assert!(!reader.includes(EventName::SessionStatus, Some(&mine)));
+        assert!(reader.includes(EventName::Message, Some(&mine)));
+        let manager = selection(None, &["*"], &manage);
+        assert!(!manager.includes(EventName::Message, Some(&mine)));
     }
 
     #[test]

@@ -19,6 +19,49 @@ macro_rules! memory_passes {
     };
 }
 
+macro_rules! memory_passes_with_messages {
+    ($($claim:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $claim() {
+                let environment = domain::testing::TestEnvironment::new();
+                contract::$claim(std::sync::Arc::new(Memory::new()), environment).await;
+            }
+        )+
+    };
+}
+
+memory_passes_with_messages!(
+    delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged,
+    existing_id_of_another_sender_changes_no_message,
+    chats_of_one_person_become_one,
+    receipts_raise_levels_only,
+    reading_elsewhere_lowers_the_unread_count,
+    undecryptable_message_is_recovered_once,
+    every_kind_of_message_is_stored,
+    newest_timer_of_a_chat_stays,
+    deliveries_of_other_sessions_are_stored_or_dropped,
+    concurrent_deliveries_are_all_stored,
+    message_pages_cover_every_message_once,
+    chat_pages_follow_activity,
+    messages_are_visible_within_scope_only,
+    accepted_message_is_sent_under_one_id,
+    digits_lead_to_the_chat_of_the_account,
+    messages_end_in_time,
+    messages_of_a_chat_leave_in_order,
+    outbox_claims_rotate_among_organizations,
+    outbox_is_used_within_scope_only,
+    queue_and_pace_are_limited,
+    received_messages_are_marked_as_read,
+    refused_first_contact_pauses_first_contacts,
+    repeated_key_finds_the_message,
+    finished_entries_leave_the_outbox,
+    messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence,
+    old_parts_of_messages_are_removed,
+);
+
 memory_passes!(
     session_round_trips_in_every_field,
     guarded_write_happens_once,
@@ -68,6 +111,8 @@ memory_passes!(
     waiting_deliveries_are_found,
     webhook_is_visible_to_its_organization_only,
     webhook_pages_cover_every_webhook_once,
+    erasure_removes_the_rows_of_one_organization,
+    unfinished_deletions_are_counted,
     replay_and_restart_change_the_progress,
     first_position_is_found_by_time,
 );

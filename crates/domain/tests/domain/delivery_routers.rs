@@ -8,10 +8,10 @@ use std::{
 
 use domain::{
     AttemptId, AttemptKind, AttemptOutcome, Capability, Claimed, Deliveries, DeliveryFlush, Event,
-    EventId, EventPayload, FeedEvent, FeedPosition, FeedRights, Jitter, LEASE, LeaseChange,
-    LeaseClaim, LeasedWebhook, MAX_AT_RISK, MIN_LEASE_FOR_ATTEMPT, OrderingKey, OutcomeClass, Pass,
-    QueuedEvent, ReasonCode, Replay, SessionId, StartedAttempt, Timestamp, Webhook, WebhookKey,
-    WebhookPatch,
+    EventId, EventPayload, EventStream, FeedEvent, FeedPosition, FeedRights, Jitter, LEASE,
+    LeaseChange, LeaseClaim, LeasedWebhook, MAX_AT_RISK, MIN_LEASE_FOR_ATTEMPT, OrderingKey,
+    OutcomeClass, Pass, QueuedEvent, ReasonCode, Replay, SessionId, StartedAttempt, Timestamp,
+    Webhook, WebhookKey, WebhookPatch,
     ports::{DeliveryStore, Environment, OrganizationFeed},
     testing::{World, outcome},
 };
@@ -177,7 +177,7 @@ impl DeliveryRouters {
         assert!(!busy.contains(&attempt.key), "two attempts in flight: {attempt:?}");
         let key = match &attempt.event.session {
             _ if !self.webhook.settings.ordered => OrderingKey::Event(attempt.event.id.clone()),
-            Some(session) => OrderingKey::Session(session.clone()),
+            Some(session) => OrderingKey::Session(session.clone(), EventStream::Session),
             None => OrderingKey::Organization,
         };
         let (event, replay) = (attempt.event.id.clone(), attempt.replay);

@@ -4,6 +4,7 @@
 
 mod contract;
 mod failures;
+mod messaging;
 mod real_node;
 mod requests;
 mod scripted_node;

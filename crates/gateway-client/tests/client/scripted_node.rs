@@ -151,6 +151,8 @@ pub(crate) fn client(timeout: Duration) -> Client {
     config.forget = timeout;
     config.identity = timeout;
     config.logout_margin = timeout;
+    config.hand_over = timeout;
+    config.ask = timeout;
     config.max_response_bytes = 4096;
     Client::new(config).unwrap()
 }

@@ -2,17 +2,22 @@
 
 use super::*;
 use crate::{
-    engine_http_client::EngineHttpClient, fair_permits::FairPermits, keys::KeyStore,
-    outbox::Outbox, whatsapp_transport::WebSocketProvider,
+    engine_http_client::EngineHttpClient,
+    fair_permits::FairPermits,
+    journal::{Journal, JournalLimits},
+    keys::KeyStore,
+    outbox::Outbox,
+    whatsapp_transport::WebSocketProvider,
 };
 use tokio::sync::{Semaphore, watch};
 
 async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
     let context = NodeContext {
         key_store: KeyStore::open(data).unwrap(),
+        journal: Journal::open(data, JournalLimits::default()).await.unwrap(),
         outbox: Outbox::default(),
         transports: Arc::new(WebSocketProvider(None)),
-        http: Arc::new(EngineHttpClient::default()),
+        http: Arc::new(EngineHttpClient::new(None)),
         version: None,
         compute_permits: Arc::new(Semaphore::new(1)),
         connect_permits: FairPermits::new(1, 0),

@@ -10,9 +10,10 @@ use wacore::{
 };
 
 use super::{
-    rows::{IndexColumns, Kind, Result, joined_key, key_prefix},
+    rows::{IndexColumns, Kind, joined_key, key_prefix},
     session_keys::{SessionKeys, write_json},
 };
+use crate::sqlite::Result;
 
 #[async_trait]
 impl AppSyncStore for SessionKeys {

@@ -11,9 +11,10 @@ use wacore::store::{
 };
 
 use super::{
-    rows::{IndexColumns, Kind, Result, joined_key},
+    rows::{IndexColumns, Kind, joined_key},
     session_keys::{SessionKeys, write_json},
 };
+use crate::sqlite::Result;
 
 /// The length of a message secret in bytes; the time of the message follows in the value.
 const SECRET: usize = 32;

@@ -9,16 +9,21 @@ use std::{
 
 use futures_util::future::join_all;
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
-use wacore::store::{InMemoryBackend, traits::Backend};
+use wacore::store::{
+    InMemoryBackend,
+    traits::{Backend, LidPnMappingEntry},
+};
 
 use super::{
-    FILE_NAME, KeyStore, KeysState,
-    database::Database,
+    FILE_NAME, KeyStore, KeysState, LAYOUT, NewMappings,
     operations::{StoreOperation, apply},
-    rows::{IndexColumns, Kind, database_error, sqlite_error},
+    rows::{IndexColumns, Kind},
     session_keys::{self, SessionKeys},
 };
-use crate::session_name::SessionName;
+use crate::{
+    session_name::SessionName,
+    sqlite::{Database, database_error, sqlite_error},
+};
 
 fn name(text: &str) -> SessionName {
     SessionName::parse(text).unwrap()
@@ -43,7 +48,7 @@ fn file_store_answers_like_the_memory_store() {
     let outcome = runner.run(&vec(any::<StoreOperation>(), 1..60), |operations| {
         let session = name(&format!("life_{}", lives.replace(lives.get() + 1)));
         runtime.block_on(async {
-            let ours = key_store.keys(&session).await.unwrap();
+            let ours = key_store.keys(&session, None).await.unwrap();
             let theirs = InMemoryBackend::new();
             for operation in &operations {
                 let (ours, theirs) =
@@ -60,7 +65,7 @@ fn file_store_answers_like_the_memory_store() {
 async fn written_keys_survive_reopening_the_file() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    let keys = key_store.keys(&name("one")).await.unwrap();
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
     keys.create().await.unwrap();
     let mut device = keys.load().await.unwrap().unwrap();
     device.pn = "15550001:7@s.whatsapp.net".parse().ok();
@@ -74,7 +79,7 @@ async fn written_keys_survive_reopening_the_file() {
     let state = key_store.state(&name("one")).await.unwrap();
     let KeysState::Linked(identity) = state else { panic!("{state:?}") };
     assert_eq!((identity.phone.as_str(), identity.device), ("15550001", 7));
-    let keys = key_store.keys(&name("one")).await.unwrap();
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
     let again = keys.load().await.unwrap().unwrap();
     assert_eq!(again.noise_key.private_key.serialize(), device.noise_key.private_key.serialize());
     assert_eq!(keys.get_session("a@s.whatsapp.net").await.unwrap().unwrap(), "ratchet");
@@ -84,7 +89,8 @@ async fn written_keys_survive_reopening_the_file() {
 async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    let (goes, stays) = (key_store.keys(&name("goes")).await, key_store.keys(&name("stays")).await);
+    let (goes, stays) =
+        (key_store.keys(&name("goes"), None).await, key_store.keys(&name("stays"), None).await);
     let (goes, stays) = (goes.unwrap(), stays.unwrap());
     goes.put_session("a", b"of the wiped session").await.unwrap();
     assert_eq!(stays.get_session("a").await.unwrap(), None);
@@ -101,7 +107,7 @@ async fn sessions_are_isolated_and_wipe_removes_all_keys_of_one() {
 
     // Old handles must not restore rows, neither of the wiped session nor of its successor.
     assert!(goes.put_session("a", b"late").await.is_err());
-    let anew = key_store.keys(&name("goes")).await.unwrap();
+    let anew = key_store.keys(&name("goes"), None).await.unwrap();
     assert!(goes.put_session("a", b"late").await.is_err());
     assert!(anew.get_session("a").await.unwrap().is_none());
     assert!(!anew.exists().await.unwrap());
@@ -112,7 +118,7 @@ async fn discarded_keys_are_not_linked_and_not_missing() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::Missing);
-    fill(&*key_store.keys(&name("one")).await.unwrap(), 0xA5).await;
+    fill(&*key_store.keys(&name("one"), None).await.unwrap(), 0xA5).await;
     key_store.discard(&name("one")).await.unwrap();
     assert_eq!(traces(data.path(), 0xA5), [false, false], "the disk has no trace");
     drop(key_store);
@@ -126,7 +132,7 @@ async fn discarded_keys_are_not_linked_and_not_missing() {
 async fn unreadable_device_is_an_error() {
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    key_store.keys(&name("one")).await.unwrap().create().await.unwrap();
+    key_store.keys(&name("one"), None).await.unwrap().create().await.unwrap();
     assert_eq!(key_store.state(&name("one")).await.unwrap(), KeysState::NotLinked);
     let database = key_store.file().unwrap().unwrap();
     let damage = "UPDATE entries SET value = x'7b' WHERE kind = 1";
@@ -141,7 +147,7 @@ async fn unreadable_device_is_an_error() {
 async fn interrupted_wipe_is_finished_at_the_next_start() {
     let (data, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let key_store = open(data.path());
-    fill(&*key_store.keys(&name("goes")).await.unwrap(), 0xA5).await;
+    fill(&*key_store.keys(&name("goes"), None).await.unwrap(), 0xA5).await;
     // The delete is committed and the log is not cleared, as after a kill.
     let database = key_store.file().unwrap().unwrap();
     database.write(|connection| session_keys::delete(connection, "goes")).await.unwrap();
@@ -178,7 +184,7 @@ fn traces(data: &Path, byte: u8) -> [bool; 2] {
 #[tokio::test]
 async fn failed_write_does_not_fail_others_of_its_batch() {
     let data = tempfile::tempdir().unwrap();
-    let database = Arc::new(Database::open(&data.path().join(FILE_NAME)).unwrap());
+    let database = Arc::new(Database::open(&data.path().join(FILE_NAME), LAYOUT).unwrap());
     let keys = SessionKeys::open(database, &name("one")).await.unwrap();
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -209,7 +215,7 @@ async fn failed_write_does_not_fail_others_of_its_batch() {
 #[tokio::test]
 async fn newest_lid_mapping_of_a_number_wins() {
     let data = tempfile::tempdir().unwrap();
-    let keys = open(data.path()).keys(&name("one")).await.unwrap();
+    let keys = open(data.path()).keys(&name("one"), None).await.unwrap();
     for (lid, updated_at) in [("1", 10), ("2", 30), ("3", 20)] {
         let entry = wacore::store::traits::LidPnMappingEntry {
             lid: lid.into(),
@@ -247,9 +253,55 @@ async fn key_files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let data = tempfile::tempdir().unwrap();
     let key_store = open(data.path());
-    key_store.keys(&name("one")).await.unwrap();
+    key_store.keys(&name("one"), None).await.unwrap();
     for end in ["", "-wal", "-shm"] {
         let file = std::fs::metadata(data.path().join(format!("{FILE_NAME}{end}"))).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{end}");
     }
+}
+
+/// Records the mappings that a store calls new.
+#[derive(Default)]
+struct Observed(Mutex<Vec<(String, String)>>);
+
+impl NewMappings for Observed {
+    fn on_new_mappings(&self, mappings: Vec<(String, String)>) {
+        self.0.lock().unwrap().extend(mappings);
+    }
+}
+
+#[tokio::test]
+async fn new_and_changed_mappings_are_told_once() {
+    let data = tempfile::tempdir().unwrap();
+    let key_store = open(data.path());
+    let observed = Arc::new(Observed::default());
+    let keys = key_store.keys(&name("one"), Some(observed.clone())).await.unwrap();
+    let mapping = |lid: &str, phone: &str| LidPnMappingEntry {
+        lid: lid.into(),
+        phone_number: phone.into(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".into(),
+    };
+    keys.put_lid_mapping(&mapping("9", "1")).await.unwrap();
+    keys.put_lid_mappings(&[mapping("9", "1"), mapping("8", "2")]).await.unwrap();
+    keys.put_lid_mapping(&mapping("9", "3")).await.unwrap();
+    let pair = |lid: &str, phone: &str| (lid.to_owned(), phone.to_owned());
+    assert_eq!(*observed.0.lock().unwrap(), [pair("9", "1"), pair("8", "2"), pair("9", "3")]);
+}
+
+#[tokio::test]
+async fn copy_of_a_sent_message_is_known_until_it_is_taken() {
+    let data = tempfile::tempdir().unwrap();
+    let key_store = open(data.path());
+    let keys = key_store.keys(&name("one"), None).await.unwrap();
+    keys.store_sent_message("9@lid", "A", b"text").await.unwrap();
+    let has = async |session, chat, id| {
+        key_store.has_sent_message(&name(session), chat, id).await.unwrap()
+    };
+    assert!(has("one", "9@lid", "A").await);
+    assert!(!has("one", "9@lid", "B").await && !has("one", "8@lid", "A").await);
+    assert!(!has("two", "9@lid", "A").await);
+    keys.take_sent_message("9@lid", "A").await.unwrap();
+    assert!(!has("one", "9@lid", "A").await);
 }

@@ -12,6 +12,8 @@ use wacore::{
     },
 };
 
+use crate::messaging::lost_content;
+
 /// An operation: its kind, the indexes of two names, and a value.
 #[derive(Clone, Debug)]
 pub(super) struct StoreOperation {
@@ -190,7 +192,10 @@ async fn pending(
         5 => store.store_pending_inbound(chat, sender, id, message).await,
         _ => store.store_pending_inbound_batch(&[row]).await,
     };
-    (done, store.get_pending_inbound(chat, sender, id).await)
+    let found = store.get_pending_inbound(chat, sender, id).await;
+    // The file store answers with a placeholder where the memory store has nothing.
+    let is_content = |content: &Vec<u8>| content != lost_content::placeholder();
+    (done, found.map(|content| content.filter(is_content)))
 }
 
 async fn secrets(

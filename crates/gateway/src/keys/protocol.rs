@@ -10,9 +10,10 @@ use wacore::{
 };
 
 use super::{
-    rows::{IndexColumns, Kind, Result, Rows, joined_key, key_prefix},
+    rows::{IndexColumns, Kind, Rows, joined_key, key_prefix},
     session_keys::{SessionKeys, read_json, write_json},
 };
+use crate::{messaging::lost_content, sqlite::Result};
 
 #[async_trait]
 impl ProtocolStore for SessionKeys {
@@ -78,16 +79,29 @@ impl ProtocolStore for SessionKeys {
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
         let entries = entries.to_vec();
-        self.write(move |rows| {
-            entries.iter().try_for_each(|entry| {
+        let put = move |rows: &Rows<'_>| {
+            let mut fresh = Vec::new();
+            for entry in &entries {
+                let before: Option<LidPnMappingEntry> = rows
+                    .get(Kind::LidMapping, entry.lid.as_bytes())?
+                    .map(|value| read_json(&value))
+                    .transpose()?;
+                if before.is_none_or(|before| before.phone_number != entry.phone_number) {
+                    fresh.push((entry.lid.clone(), entry.phone_number.clone()));
+                }
                 let index = IndexColumns {
                     second_key: Some(entry.phone_number.as_bytes()),
                     rank: Some(entry.updated_at),
                 };
-                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, index)
-            })
-        })
-        .await
+                rows.put(Kind::LidMapping, entry.lid.as_bytes(), &write_json(entry)?, index)?;
+            }
+            Ok(fresh)
+        };
+        let fresh = self.write(put).await?;
+        if let Some(observer) = self.observer.as_ref().filter(|_| !fresh.is_empty()) {
+            observer.on_new_mappings(fresh);
+        }
+        Ok(())
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -255,7 +269,9 @@ impl ProtocolStore for SessionKeys {
         sender: &str,
         id: &str,
     ) -> Result<Option<Vec<u8>>> {
-        self.get(Kind::PendingInbound, triple(chat, sender, id)).await
+        let stored = self.get(Kind::PendingInbound, triple(chat, sender, id)).await?;
+        // The engine asks about messages that it cannot decrypt a second time.
+        Ok(stored.or_else(|| Some(lost_content::placeholder().to_vec())))
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
@@ -271,7 +287,8 @@ impl ProtocolStore for SessionKeys {
         let own = |row: &PendingInboundRow<'_>| {
             (triple(row.chat, row.sender, row.id), row.message.to_vec())
         };
-        let messages: Vec<_> = rows.iter().map(own).collect();
+        let is_content = |row: &&PendingInboundRow<'_>| row.message != lost_content::placeholder();
+        let messages: Vec<_> = rows.iter().filter(is_content).map(own).collect();
         self.write(move |rows| {
             messages
                 .iter()
@@ -293,6 +310,11 @@ const HAS_KEY: &[u8] = &[1];
 const NO_KEY: &[u8] = &[0];
 
 impl SessionKeys {
+    /// Returns whether a message with this id was stored for this chat.
+    pub(super) async fn has_sent_message(&self, chat: &str, id: &str) -> Result<bool> {
+        Ok(self.get(Kind::SentMessage, pair(chat, id)).await?.is_some())
+    }
+
     /// Updates a contact's token in one transaction; `None` keeps the token.
     async fn change_token(
         &self,

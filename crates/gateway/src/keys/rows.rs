@@ -2,9 +2,8 @@
 //! a rank for ordering and expiry.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
-use wacore::store::error::StoreError;
 
-pub(super) type Result<T> = std::result::Result<T, StoreError>;
+use crate::sqlite::{Result, sqlite_error};
 
 /// The kind of a row. The numbers are stored; a new kind takes a new number.
 #[derive(Clone, Copy, Debug)]
@@ -192,14 +191,6 @@ pub(super) fn joined_key<const N: usize>(parts: [&[u8]; N]) -> Vec<u8> {
 pub(super) fn key_prefix(part: &[u8]) -> Vec<u8> {
     let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
     [&length.to_be_bytes(), part].concat()
-}
-
-pub(super) fn database_error(what: &str) -> StoreError {
-    StoreError::Database(what.into())
-}
-
-pub(super) fn sqlite_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Database(Box::new(error))
 }
 
 fn pair(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, Vec<u8>)> {

@@ -7,15 +7,20 @@ use serde::{Serialize, de::DeserializeOwned};
 use wacore::store::{Device, error::StoreError};
 
 use super::{
-    database::Database,
-    rows::{IndexColumns, Kind, Result, Rows, sqlite_error},
+    NewMappings,
+    rows::{IndexColumns, Kind, Rows},
 };
-use crate::session_name::SessionName;
+use crate::{
+    session_name::SessionName,
+    sqlite::{Database, Result, sqlite_error},
+};
 
 /// The keys of one session. Holds no connection, no thread and no cached data.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct SessionKeys {
     database: Arc<Database>,
+    /// Is told of new mappings between LIDs and phone numbers.
+    pub(super) observer: Option<Arc<dyn NewMappings>>,
     /// The number of the session in the file; it changes with a wipe.
     pub(super) number: i64,
 }
@@ -28,7 +33,7 @@ impl SessionKeys {
         }
         let name = session.as_str().to_owned();
         let number = database.write(move |connection| insert(connection, &name)).await?;
-        Ok(Self { database, number })
+        Ok(Self { database, observer: None, number })
     }
 
     /// Returns the keys of the session; `None` without an entry.
@@ -38,7 +43,11 @@ impl SessionKeys {
     ) -> Result<Option<Self>> {
         let name = session.as_str().to_owned();
         let number = database.read(move |connection| number(connection, &name)).await?;
-        Ok(number.map(|number| Self { database, number }))
+        Ok(number.map(|number| Self { database, observer: None, number }))
+    }
+
+    pub(super) fn with_observer(self, observer: Option<Arc<dyn NewMappings>>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Runs a read; `work` sees one state of the file for each query.

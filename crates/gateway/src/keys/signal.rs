@@ -6,10 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use wacore::store::{error::StoreError, traits::SignalStore};
 
-use super::{
-    rows::{Kind, Result},
-    session_keys::SessionKeys,
-};
+use super::{rows::Kind, session_keys::SessionKeys};
+use crate::sqlite::Result;
 
 #[async_trait]
 impl SignalStore for SessionKeys {

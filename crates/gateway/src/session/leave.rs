@@ -88,6 +88,7 @@ impl SessionActor {
     /// Wipes the keys under the key lock.
     async fn wipe(&mut self) -> Result<(), StoreError> {
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
+        self.state_cell.sender.clear();
         let wiped = self.context.key_store.wipe(&self.state_cell.session).await;
         if let Err(error) = &wiped {
             let session = self.state_cell.session.as_str();
@@ -100,6 +101,8 @@ impl SessionActor {
     /// as not linked even if the file cannot be written.
     pub(super) async fn discard_keys(&mut self) {
         self.close().await;
+        // What was accepted for this account must not leave from another.
+        self.state_cell.sender.clear();
         let _keys = self.state_cell.key_lock.clone().lock_owned().await;
         if let Err(error) = self.context.key_store.discard(&self.state_cell.session).await {
             let session = self.state_cell.session.as_str();

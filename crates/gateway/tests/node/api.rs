@@ -135,7 +135,7 @@ async fn full_node_rejects_new_sessions_and_keeps_existing_ones() {
     let health = api.health().await;
     assert_eq!((health.capacity, health.sessions, health.working), (2, 2, 0));
     assert!(health.resident_bytes > 1 << 20 && health.version.contains("+sim"));
-    assert_eq!(health.features, ["identity"]);
+    assert_eq!(health.features, ["identity", "messages.v1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,15 @@
 //! A router that records the calls of its nodes, and can be set to be away or to know no node.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use bytes::Bytes;
 use gateway_protocol::{
-    Heartbeat, HeartbeatAnswer, Refusal, RefusalCode, Register, Registered, Reports, Snapshot,
+    Delivered, Deliveries, Heartbeat, HeartbeatAnswer, JournalEntry, JournalItem, MessageItem,
+    Refusal, RefusalCode, Register, Registered, Reports, Snapshot,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
@@ -30,6 +32,18 @@ pub(crate) struct RouterState {
     pub(crate) registrations: Vec<Register>,
     pub(crate) heartbeats: Vec<Heartbeat>,
     pub(crate) reports: Vec<Snapshot>,
+    /// The stored items of all sessions in the order of their arrival, each once.
+    pub(crate) stored: Vec<(String, JournalEntry)>,
+    /// The newest stored number of each session, and the journal that it belongs to.
+    heard: HashMap<String, (String, u64)>,
+    /// Sessions whose items are not stored.
+    pub(crate) not_stored: Vec<String>,
+    /// Sessions that do not exist.
+    pub(crate) gone: Vec<String>,
+    /// The number of next deliveries that are stored and whose answers are lost.
+    pub(crate) lost_answers: usize,
+    /// The number of deliveries that arrived.
+    pub(crate) deliveries: usize,
     pub(crate) unauthorized_calls: usize,
 }
 
@@ -70,6 +84,47 @@ impl FakeRouter {
             async move { is_so.then_some(()) }
         })
         .await;
+    }
+
+    /// Returns the stored items of a session in the order of their arrival.
+    pub(crate) fn items_of(&self, session: &str) -> Vec<JournalItem> {
+        let state = self.state();
+        let items = state.stored.iter().filter(|(name, _)| name == session);
+        items.map(|(_, entry)| entry.item.clone()).collect()
+    }
+
+    /// Returns the stored messages of a session in the order of their arrival.
+    pub(crate) fn messages_of(&self, session: &str) -> Vec<MessageItem> {
+        let message = |item| match item {
+            JournalItem::Message(message) => Some(*message),
+            _ => None,
+        };
+        self.items_of(session).into_iter().filter_map(message).collect()
+    }
+
+    /// Waits for an item of a session and returns what `choose` makes of it.
+    pub(crate) async fn item<T>(
+        &self,
+        session: &str,
+        what: &str,
+        choose: impl Fn(&JournalItem) -> Option<T>,
+    ) -> T {
+        until(what, || {
+            let chosen = self.items_of(session).iter().find_map(&choose);
+            async move { chosen }
+        })
+        .await
+    }
+
+    /// Waits for a message with this text and returns it.
+    pub(crate) async fn message(&self, session: &str, body: &str) -> MessageItem {
+        self.item(session, &format!("message {body}"), |item| match item {
+            JournalItem::Message(message) if message.body.as_deref() == Some(body) => {
+                Some((**message).clone())
+            }
+            _ => None,
+        })
+        .await
     }
 
     /// Returns the reports of a session in the order of their arrival.
@@ -124,6 +179,18 @@ async fn answer(
             state.reports.extend(reports.reports);
             json(StatusCode::NO_CONTENT, &())
         }
+        "/node/v1/gateways/gw-test:deliver" => {
+            let deliveries: Deliveries = serde_json::from_slice(&body).unwrap();
+            if !knows(&state, &deliveries.incarnation) {
+                return Ok(json(StatusCode::CONFLICT, &unknown));
+            }
+            let stored = state.store(deliveries);
+            if state.lost_answers > 0 {
+                state.lost_answers -= 1;
+                return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &"lost"));
+            }
+            json(StatusCode::OK, &stored)
+        }
         other => panic!("unexpected call {other}"),
     })
 }
@@ -132,4 +199,36 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(serde_json::to_vec(body).unwrap().into()));
     *response.status_mut() = status;
     response
+}
+
+impl RouterState {
+    /// Stores new items as a router does: numbers of the same journal are stored once, in order.
+    fn store(&mut self, request: Deliveries) -> Delivered {
+        self.deliveries += 1;
+        let mut answer = Delivered { through: BTreeMap::new(), gone: Vec::new() };
+        for delivery in request.deliveries {
+            if self.gone.contains(&delivery.session) {
+                answer.gone.push(delivery.session);
+                continue;
+            }
+            if self.not_stored.contains(&delivery.session) {
+                continue;
+            }
+            let fresh = (request.journal.clone(), 0);
+            let heard = self.heard.entry(delivery.session.clone()).or_insert(fresh);
+            if heard.0 != request.journal {
+                *heard = (request.journal.clone(), 0);
+            }
+            assert!(delivery.from <= delivery.items[0].seq, "{delivery:?}");
+            assert!(delivery.items.is_sorted_by_key(|item| item.seq), "{delivery:?}");
+            for item in delivery.items {
+                if item.seq > heard.1 {
+                    heard.1 = item.seq;
+                    self.stored.push((delivery.session.clone(), item));
+                }
+            }
+            answer.through.insert(delivery.session, heard.1);
+        }
+        answer
+    }
 }

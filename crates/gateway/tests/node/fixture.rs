@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
-    Declaration, Health, LiveIdentity, LoggedOut, Logout, PairingSpec, Refusal, Snapshot,
-    Snapshots, Status,
+    Answer, Ask, Cancelled, Declaration, Health, LiveIdentity, LoggedOut, Logout, MessagesTaken,
+    PairingSpec, Question, Refusal, SendMessages, Snapshot, Snapshots, Status,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use whatsapp_sim::{Config, Phone, Simulator};
 
 use crate::{
-    fake_router::FakeRouter,
+    fake_router::{FakeRouter, RouterState},
     wait::{PATIENCE, TOKEN},
 };
 
@@ -57,6 +57,22 @@ impl NodeFixture {
         if let Some(node) = self.node.take() {
             node.stop().await;
         }
+    }
+
+    /// Stops the node and starts another one on the same data folder.
+    pub(crate) async fn restart(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop().await;
+        }
+        let settings = settings(self.data.path(), &self.router.url, &self.whatsapp.url(), 100);
+        let known = self.router.state().registrations.len();
+        self.router.state().heartbeats.clear();
+        let node = Node::start(settings).await.unwrap();
+        self.api = Api::new(node.address());
+        self.node = Some(node);
+        let is_registered =
+            |state: &RouterState| state.registrations.len() > known && !state.heartbeats.is_empty();
+        self.router.until("registered", is_registered).await;
     }
 
     /// Links a session by QR code, and waits until it is working.
@@ -192,6 +208,34 @@ impl Api {
 
     pub(crate) async fn identity(&self, session: &str) -> Result<LiveIdentity, Refusal> {
         self.call(Method::GET, &format!("/sessions/{session}/identity"), None::<&()>).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        session: &str,
+        messages: &SendMessages,
+    ) -> Result<MessagesTaken, Refusal> {
+        self.call(Method::POST, &format!("/sessions/{session}/messages"), Some(messages)).await
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        session: &str,
+        epoch: u64,
+        outbox: &str,
+    ) -> Result<Cancelled, Refusal> {
+        let path = format!("/sessions/{session}/messages/{outbox}?epoch={epoch}");
+        self.call(Method::DELETE, &path, None::<&()>).await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        session: &str,
+        epoch: u64,
+        ask: Question,
+    ) -> Result<Answer, Refusal> {
+        let body = Ask { epoch, ask };
+        self.call(Method::POST, &format!("/sessions/{session}:ask"), Some(&body)).await
     }
 
     pub(crate) async fn health(&self) -> Health {

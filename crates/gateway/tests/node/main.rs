@@ -16,9 +16,15 @@ mod faults;
 #[cfg(feature = "sim")]
 mod fixture;
 #[cfg(feature = "sim")]
+mod inbound;
+#[cfg(feature = "sim")]
+mod kills;
+#[cfg(feature = "sim")]
 mod lifecycle;
 #[cfg(feature = "sim")]
 mod membership;
+#[cfg(feature = "sim")]
+mod outbound;
 mod program;
 #[cfg(feature = "sim")]
 mod races;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Caller, Error, RecordResponse};
+use domain::{AcceptanceKey, Caller, Error, RecordResponse};
 use http_listener::{ConnectionActivity, Permit, PermitHolder, RequestPermits};
 use hyper::HeaderMap;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,12 @@ impl OperationContext {
     ) -> Option<Box<dyn RecordResponse<T> + 'a>> {
         let request = self.idempotent_request.as_deref()?;
         Some(Box::new(ResponseRecorder::new(request, show)))
+    }
+
+    /// Returns the fingerprint of a request with an `Idempotency-Key`, for a use case that stores
+    /// it with its change.
+    pub(crate) fn acceptance_key(&self) -> Option<AcceptanceKey> {
+        self.idempotent_request.as_deref().map(IdempotentRequest::acceptance_key)
     }
 
     /// Returns the caller.

@@ -18,7 +18,7 @@ use super::{
     context::{AuthorizedCaller, OperationContext},
     credential,
     input::Input,
-    operation::Operation,
+    operation::{IdempotencyMode, Operation},
     output::OperationOutput,
     requires::Requires,
     throttle::Throttle,
@@ -103,7 +103,9 @@ impl ApiHandler {
             can_upgrade: request.can_upgrade(),
             permits: request.permits.clone(),
         });
-        if let Some(idempotent) = idempotent {
+        if let Some(idempotent) =
+            idempotent.filter(|_| row.idempotency == IdempotencyMode::Recorded)
+        {
             let work = async { work.await?.into_reply() };
             return Ok(self.idempotency.respond(&idempotent, work).await?.into()); // 409
         }

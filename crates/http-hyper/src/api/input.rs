@@ -38,7 +38,9 @@ pub(crate) struct InputSpec<'a> {
     /// The query parameters that the operation accepts; `None` ignores the query.
     pub(crate) query: Option<&'a [&'a str]>,
     pub(crate) body: RequestBodySpec,
-    /// Whether the response may be recorded for an `Idempotency-Key`, which is ignored otherwise.
+    /// Maximum size of the body in bytes; `None` for the limit of the listener.
+    pub(crate) body_limit: Option<usize>,
+    /// Whether an `Idempotency-Key` has an effect; the header is ignored otherwise.
     pub(crate) takes_idempotency_key: bool,
     /// Whether faults are reported before the handler runs, because the handler reads no input.
     pub(crate) is_checked_at_once: bool,
@@ -78,6 +80,9 @@ impl Input {
         };
         if key == IdempotencyKey::Malformed {
             query.fault("Idempotency-Key", "must be 1 to 255 visible ASCII characters, once");
+        }
+        if let Some(limit) = spec.body_limit {
+            body.set_limit(limit);
         }
         let text = match spec.body {
             RequestBodySpec::Ignored => Bytes::new(),

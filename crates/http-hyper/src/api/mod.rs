@@ -14,7 +14,7 @@ mod throttle;
 pub(crate) use self::{context::OperationContext, credential::TICKET, output::OperationOutput};
 pub use self::{
     input::RequestBodySpec,
-    operation::Operation,
+    operation::{IdempotencyMode, Operation},
     requires::Requires,
     service::{Api, ApiDependencies, StreamDependencies},
     table::operations,

@@ -33,12 +33,24 @@ pub struct Operation {
     /// Whether the operation may wait for a change of a session. Such requests hold a waiting
     /// permit instead of a work permit.
     pub waits: bool,
-    /// Whether the response to a POST is recorded for an `Idempotency-Key`. Others ignore the
-    /// header: their responses are credentials, or facts of the moment.
-    pub is_recorded: bool,
+    /// Maximum size of the body in bytes; `None` for the limit of the listener.
+    pub body_limit: Option<usize>,
+    /// The effect of an `Idempotency-Key` on a POST.
+    pub idempotency: IdempotencyMode,
     /// The part of the OpenAPI document that does not follow from the other fields.
     pub doc: &'static OperationDoc,
     pub(crate) handler: &'static dyn OperationHandler,
+}
+
+/// The effect of an `Idempotency-Key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdempotencyMode {
+    /// The header is ignored: the responses are credentials, or facts of the moment.
+    Ignored,
+    /// The response is recorded, and a repetition gets the recorded response.
+    Recorded,
+    /// The use case stores the key with its change, and a repetition shows the change as it is now.
+    Rendered,
 }
 
 /// Performs an operation and returns the response.
@@ -65,15 +77,17 @@ impl Operation {
             method: &self.method,
             query: (self.requires != Requires::Nothing).then_some(self.query),
             body: self.body_spec,
+            body_limit: self.body_limit,
             takes_idempotency_key: self.takes_idempotency_key(),
             is_checked_at_once: self.has_no_input(),
         }
     }
 
-    /// Returns whether a repeated request with the same `Idempotency-Key` gets the recorded
-    /// response.
+    /// Returns whether a repeated request with the same `Idempotency-Key` has no second effect.
     pub fn takes_idempotency_key(&self) -> bool {
-        self.method == Method::POST && self.is_recorded && self.requires != Requires::Nothing
+        self.method == Method::POST
+            && self.idempotency != IdempotencyMode::Ignored
+            && self.requires != Requires::Nothing
     }
 
     /// Returns whether the handler reads neither query parameters nor fields of the body.
@@ -93,7 +107,17 @@ impl Operation {
     }
 
     pub(super) const fn unrecorded(mut self) -> Self {
-        self.is_recorded = false;
+        self.idempotency = IdempotencyMode::Ignored;
+        self
+    }
+
+    pub(super) const fn rendered(mut self) -> Self {
+        self.idempotency = IdempotencyMode::Rendered;
+        self
+    }
+
+    pub(super) const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
         self
     }
 
@@ -150,6 +174,15 @@ pub(super) const fn delete(
     row(Method::DELETE, path, name, requires, RequestBodySpec::Ignored, handler)
 }
 
+pub(super) const fn put(
+    path: &'static str,
+    name: &'static str,
+    requires: Requires,
+    handler: &'static dyn OperationHandler,
+) -> Operation {
+    row(Method::PUT, path, name, requires, RequestBodySpec::Json, handler)
+}
+
 const fn row(
     method: Method,
     path: &'static str,
@@ -158,6 +191,17 @@ const fn row(
     body_spec: RequestBodySpec,
     handler: &'static dyn OperationHandler,
 ) -> Operation {
-    let (query, waits, is_recorded, doc): (&[_], _, _, _) = (&[], false, true, &UNDOCUMENTED);
-    Operation { method, path, name, requires, query, body_spec, waits, is_recorded, doc, handler }
+    Operation {
+        method,
+        path,
+        name,
+        requires,
+        query: &[],
+        body_spec,
+        waits: false,
+        body_limit: None,
+        idempotency: IdempotencyMode::Recorded,
+        doc: &UNDOCUMENTED,
+        handler,
+    }
 }

@@ -17,6 +17,10 @@ pub enum Requires {
     Ticket,
     /// Any capability in an organization. What the caller gets depends on the capability.
     AnyCapability,
+    /// The capability `read`.
+    Read,
+    /// The capability `send`.
+    Send,
     /// The capability `manage`.
     Manage,
     /// The capability `manage` with a reach over the whole organization. For operations that create
@@ -37,6 +41,8 @@ impl Requires {
         match self {
             Self::Nothing | Self::Credential => Ok(None),
             Self::Ticket | Self::AnyCapability => caller.may_any().map(Some),
+            Self::Read => caller.may(Capability::Read).map(Some),
+            Self::Send => caller.may(Capability::Send).map(Some),
             Self::Manage => caller.may(Capability::Manage).map(Some),
             Self::ManageAll => caller.may_throughout(Capability::Manage).map(Some),
             Self::Platform => caller.may_operate().map(|()| None),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Operators, Sessions, Webhooks,
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -35,6 +35,12 @@ use crate::{
 pub struct ApiDependencies {
     /// The use cases of sessions.
     pub sessions: Sessions,
+    /// The use cases of chats.
+    pub chats: Chats,
+    /// The use cases of messages.
+    pub messages: Messages,
+    /// The use cases of messages to send.
+    pub outbox: Outbox,
     /// The use cases of API keys.
     pub keys: ApiKeys,
     /// The use cases of webhooks.
@@ -98,6 +104,9 @@ impl Api {
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
+                chats: dependencies.chats,
+                messages: dependencies.messages,
+                outbox: dependencies.outbox,
                 keys: dependencies.keys,
                 webhooks: dependencies.webhooks,
                 audit: dependencies.audit,

@@ -7,13 +7,14 @@
 
 use super::{
     input::RequestBodySpec,
-    operation::{Operation, delete, get, patch, post},
+    operation::{Operation, delete, get, patch, post, put},
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, pairing, sessions, webhook_actions,
-    webhook_reports, webhooks, whoami,
+    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions,
+    webhook_actions, webhook_reports, webhooks, whoami,
 };
+use crate::openapi::failures::MAX_MESSAGE_BODY;
 
 /// The operations of callers.
 pub(crate) static API: &[Operation] = &[
@@ -63,6 +64,69 @@ pub(crate) static API: &[Operation] = &[
     )
     .waits()
     .documented_by(&sessions::SESSION_LOGOUT),
+    get("/api/v1/sessions/{session}/chats", "chat_list", Requires::Read, &messages::chats)
+        .query(&["limit", "cursor", "account", "unread"])
+        .documented_by(&messages::CHAT_LIST),
+    get("/api/v1/sessions/{session}/chats/{chat}", "chat_view", Requires::Read, &messages::chat)
+        .documented_by(&messages::CHAT_VIEW),
+    get(
+        "/api/v1/sessions/{session}/chats/{chat}/messages",
+        "message_list",
+        Requires::Read,
+        &messages::of_chat,
+    )
+    .query(&["limit", "cursor", "direction", "since", "until"])
+    .documented_by(&messages::MESSAGE_LIST),
+    get("/api/v1/sessions/{session}/messages", "message_list_all", Requires::Read, &messages::list)
+        .query(&["limit", "cursor", "direction", "since", "until", "status", "reference"])
+        .documented_by(&messages::MESSAGE_LIST_ALL),
+    get(
+        "/api/v1/sessions/{session}/messages/{message}",
+        "message_view",
+        Requires::Read,
+        &messages::view,
+    )
+    .query(&["chat", "sender"])
+    .documented_by(&messages::MESSAGE_VIEW),
+    post("/api/v1/sessions/{session}/messages", "message_send", Requires::Send, &sending::send)
+        .accepts(RequestBodySpec::Json)
+        .query(&["async"])
+        .waits()
+        .rendered()
+        .body_limit(MAX_MESSAGE_BODY)
+        .documented_by(&sending::MESSAGE_SEND),
+    post(
+        "/api/v1/sessions/{session}/messages/{message}:cancel",
+        "message_cancel",
+        Requires::Send,
+        &sending::cancel,
+    )
+    .unrecorded()
+    .documented_by(&sending::MESSAGE_CANCEL),
+    post(
+        "/api/v1/sessions/{session}/chats/{chat}/read",
+        "chat_read",
+        Requires::Send,
+        &sending::read,
+    )
+    .accepts(RequestBodySpec::Json)
+    .unrecorded()
+    .documented_by(&sending::CHAT_READ),
+    put(
+        "/api/v1/sessions/{session}/chats/{chat}/presence",
+        "chat_presence",
+        Requires::Send,
+        &sending::presence,
+    )
+    .documented_by(&sending::CHAT_PRESENCE),
+    get(
+        "/api/v1/sessions/{session}/contacts/check",
+        "contact_check",
+        Requires::Read,
+        &sending::check,
+    )
+    .query(&["phone"])
+    .documented_by(&sending::CONTACT_CHECK),
     get("/api/v1/api-keys", "api_key_list", Requires::ManageAll, &api_keys::list)
         .query(&["limit", "cursor"])
         .documented_by(&api_keys::API_KEY_LIST),

@@ -203,7 +203,7 @@ pub(crate) async fn websocket(mut cx: OperationContext) -> Result<OperationOutpu
         let bookmarks = &resources.streams.bookmarks;
         let no_headers = HeaderMap::new();
         let spec = StreamSpec::read(&mut input.query, &no_headers, &organization, bookmarks);
-        (spec, flag(&mut input.query, "bookmarks"))
+        (spec, input.query.flag("bookmarks").unwrap_or(false))
     })?;
     let permit = cx.stream_permit();
     let stream = match &permit {
@@ -221,16 +221,4 @@ pub(crate) async fn websocket(mut cx: OperationContext) -> Result<OperationOutpu
     head.headers = handshake.unwrap_or_default();
     let body = ResponseBody::Upgrade(websocket::protocol(stream, bookmarks));
     Ok(OperationOutput::Stream { head, body, permit: permit.ok() })
-}
-
-/// Reads `true` or `false`; absent is `false`.
-fn flag(query: &mut Query, name: &str) -> bool {
-    match query.text(name).as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            query.fault(name, "must be true or false");
-            false
-        }
-    }
 }

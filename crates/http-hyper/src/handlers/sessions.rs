@@ -1,12 +1,11 @@
 //! The handlers of sessions, each below its operation doc.
 
-use domain::{Error, Session, Version};
+use domain::{Session, Version};
 
 use crate::{
     api::OperationContext,
     openapi::{
-        failure::Failure,
-        failures::{LOGGING_OUT, METADATA_FULL, SESSIONS_FULL, TOO_MANY_PAIRINGS},
+        failures::{LOGGING_OUT, METADATA_FULL, SESSIONS_FULL, TOO_MANY_PAIRINGS, UNPAIRED},
         operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     },
     request::conditions::IfMatch,
@@ -176,6 +175,3 @@ async fn expected_version(cx: &OperationContext) -> Result<Option<Version>> {
         }
     }))
 }
-
-static UNPAIRED: Failure =
-    Failure::new("Unpaired", "`conflict`: no phone is linked.", || Error::NotPaired.into());

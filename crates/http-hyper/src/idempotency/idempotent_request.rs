@@ -13,7 +13,8 @@ use aws_lc_rs::{
     hmac,
 };
 use domain::{
-    Actor, Error, IdempotencyKeyHash, IdempotencyRecord, OrganizationId, Scope, Timestamp,
+    AcceptanceKey, Actor, Error, IdempotencyKeyHash, IdempotencyRecord, OrganizationId, Scope,
+    Timestamp,
 };
 use hyper::{
     HeaderMap, StatusCode,
@@ -95,6 +96,11 @@ impl IdempotentRequest {
 
     pub(crate) fn key_hash(&self) -> IdempotencyKeyHash {
         self.key_hash
+    }
+
+    /// Returns the fingerprint of the request, which a use case stores with its change.
+    pub(crate) fn acceptance_key(&self) -> AcceptanceKey {
+        AcceptanceKey { key_hash: self.key_hash, request: self.request }
     }
 
     /// Returns the encrypted record of this response.

@@ -136,7 +136,7 @@ impl IdempotencyLayer {
             .map_err(Error::from)?;
         let Some(record) = stored else { return Ok(None) };
         let reply = request.open(&record)?;
-        Ok(Some(reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
+        Ok(Some(replayed(reply)))
     }
 
     /// Records a final outcome that is not recorded yet.
@@ -196,6 +196,11 @@ impl IdempotencyLayer {
             tracing::warn!(error, "recorded response was not replaced by the final one");
         }
     }
+}
+
+/// Marks a response as that of an earlier request with the same key.
+pub(crate) fn replayed(reply: Reply) -> Reply {
+    reply.with(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))
 }
 
 /// Returns whether a repetition of the request would get the same response.

@@ -1,12 +1,13 @@
-//! The calls that a node makes: register, heartbeat, report.
+//! The calls that a node makes: register, heartbeat, report, deliver.
 
 use std::time::Duration;
 
-use domain::{GatewayId, HeartbeatOutcome, Nodes, RefusedReport, ReportOutcome};
+use domain::{GatewayId, HeartbeatOutcome, Journals, Nodes, RefusedReport, ReportOutcome};
 use gateway_protocol as protocol;
 use hyper::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
+use super::journal::ReadDeliveries;
 use crate::response::{
     problem::{Problem, Result},
     reply::Reply,
@@ -18,6 +19,7 @@ const MAX_INCARNATION: usize = 100;
 /// Performs the calls of nodes with the use cases of the domain.
 pub(super) struct NodeCalls {
     pub(super) nodes: Nodes,
+    pub(super) journals: Journals,
 }
 
 impl NodeCalls {
@@ -37,6 +39,7 @@ impl NodeCalls {
 
     pub(super) async fn heartbeat(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
         let heartbeat: protocol::Heartbeat = read(body)?;
+        record_journal(node, heartbeat.journal);
         let held = protocol::convert::held_sessions(&heartbeat.held);
         let last_response = heartbeat.answered_ago_ms.map(Duration::from_millis);
         match self.nodes.heartbeat(node, &heartbeat.incarnation, &held, last_response).await? {
@@ -77,6 +80,26 @@ impl NodeCalls {
             ReportOutcome::NotRegistered => not_registered(),
         }
     }
+
+    pub(super) async fn deliver(&self, node: &GatewayId, body: &[u8]) -> Result<Reply> {
+        let request: protocol::Deliveries = read(body)?;
+        if !self.nodes.is_current(node, &request.incarnation).await? {
+            return not_registered();
+        }
+        let ReadDeliveries { deliveries, invalid } = ReadDeliveries::read(request.deliveries);
+        let taken = self.journals.take(node, &request.journal, deliveries).await?;
+        Reply::ok(&ReadDeliveries::answer(invalid, taken))
+    }
+}
+
+/// Sets the gauges of a node's journal.
+fn record_journal(node: &GatewayId, journal: Option<protocol::JournalStats>) {
+    let Some(journal) = journal else { return };
+    let name = node.to_string();
+    let items = u32::try_from(journal.items).unwrap_or(u32::MAX);
+    metrics::gauge!("berth_gateway_journal_items", "gateway" => name.clone()).set(items);
+    let oldest = Duration::from_millis(journal.oldest_ms.unwrap_or_default());
+    metrics::gauge!("berth_gateway_journal_oldest_seconds", "gateway" => name).set(oldest);
 }
 
 /// Counts and logs the reports that cannot be stored, and returns the response that names them.

@@ -74,6 +74,7 @@ impl NodeHandler {
             NodeCall::Register => self.calls.register(node, &body).await,
             NodeCall::Heartbeat => self.calls.heartbeat(&node, &body).await,
             NodeCall::Report => self.calls.report(&node, &body).await,
+            NodeCall::Deliver => self.calls.deliver(&node, &body).await,
         }
     }
 

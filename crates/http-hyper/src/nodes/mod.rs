@@ -6,13 +6,14 @@
 
 mod calls;
 mod handler;
+mod journal;
 mod refusal;
 mod table;
 mod tokens;
 
 use std::{hash::RandomState, sync::Arc};
 
-use domain::{Nodes, ports::Environment};
+use domain::{Journals, Nodes, ports::Environment};
 use http_listener::{HttpService, Limits};
 use hyper::Method;
 
@@ -24,14 +25,20 @@ use crate::{request_log::RequestLog, routes::Routes};
 #[derive(Clone)]
 pub struct NodeApi {
     nodes: Nodes,
+    journals: Journals,
     tokens: NodeTokens,
     environment: Arc<dyn Environment>,
 }
 
 impl NodeApi {
     /// Creates the calls for the nodes that have a token.
-    pub fn new(nodes: Nodes, tokens: NodeTokens, environment: Arc<dyn Environment>) -> Self {
-        Self { nodes, tokens, environment }
+    pub fn new(
+        nodes: Nodes,
+        journals: Journals,
+        tokens: NodeTokens,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        Self { nodes, journals, tokens, environment }
     }
 
     /// Returns the limits of the nodes' listener: few and known callers, whose heartbeats and
@@ -46,7 +53,7 @@ impl NodeApi {
         let environment = self.environment.clone();
         let handler = NodeHandler {
             routes: Routes::of(rows),
-            calls: NodeCalls { nodes: self.nodes.clone() },
+            calls: NodeCalls { nodes: self.nodes.clone(), journals: self.journals.clone() },
             tokens: self.tokens.clone(),
             names: RandomState::new(),
         };

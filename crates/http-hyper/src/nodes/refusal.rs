@@ -41,8 +41,8 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
         // A node retries in both cases.
         Problem::PermitShareTaken => return (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         Problem::DeadlineExceeded | Problem::Overloaded => Code::Unavailable,
-        // Nodes have no event streams.
-        Problem::TooManyStreams => {
+        // Nodes have no event streams, and send no messages.
+        Problem::TooManyStreams | Problem::NotSent { .. } => {
             return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal);
         }
         Problem::Panicked(_) => Code::Internal,
@@ -61,6 +61,7 @@ fn status_and_code(problem: &Problem) -> (StatusCode, protocol::RefusalCode) {
             | Error::Full(_)
             | Error::Gone { .. }
             | Error::PreconditionFailed
+            | Error::Undeliverable(_)
             | Error::NotImplemented
             | Error::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
         },

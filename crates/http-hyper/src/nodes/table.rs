@@ -16,10 +16,11 @@ pub(super) enum NodeCall {
     Register,
     Heartbeat,
     Report,
+    Deliver,
 }
 
 /// Every call of the nodes' listener.
-pub(super) const NODE_OPERATIONS: [NodeOperation; 3] = [
+pub(super) const NODE_OPERATIONS: [NodeOperation; 4] = [
     NodeOperation {
         path: "/node/v1/gateways/{gateway}:enlist",
         name: "node_enlist",
@@ -34,5 +35,10 @@ pub(super) const NODE_OPERATIONS: [NodeOperation; 3] = [
         path: "/node/v1/gateways/{gateway}:report",
         name: "node_report",
         call: NodeCall::Report,
+    },
+    NodeOperation {
+        path: "/node/v1/gateways/{gateway}:deliver",
+        name: "node_deliver",
+        call: NodeCall::Deliver,
     },
 ];

@@ -1,12 +1,13 @@
 //! The schemas of errors and of empty bodies, which no type of `wire` describes.
 
+use domain::FailureReason;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::Schema;
 
 use crate::wire::schema::object;
 
 /// The codes of errors.
-const CODES: [&str; 16] = [
+const CODES: [&str; 17] = [
     "validation_error",
     "unauthorized",
     "forbidden",
@@ -18,6 +19,7 @@ const CODES: [&str; 16] = [
     "precondition_failed",
     "payload_too_large",
     "unsupported_media_type",
+    "undeliverable",
     "rate_limited",
     "headers_too_large",
     "internal",
@@ -37,6 +39,7 @@ pub(super) fn error() -> Value {
         },
         "required": ["reason"],
     });
+    let reasons = FailureReason::ALL.map(FailureReason::as_str);
     let details = json!({
         "type": "object",
         "additionalProperties": true,
@@ -45,6 +48,11 @@ pub(super) fn error() -> Value {
             "fields": { "type": "array", "items": fault, "description": "The faults of the request, at most 100." },
             "omitted": { "type": "integer", "minimum": 1, "description": "The number of further faults." },
             "oldest": { "type": ["string", "null"], "description": "The oldest event that remains in the feed." },
+            "reason": { "type": "string", "enum": reasons, "description": "The reason for which a message was not sent." },
+            "waCode": { "type": ["integer", "null"], "description": "The code of WhatsApp." },
+            "retryAt": { "type": ["integer", "null"], "description": "The time from which a new message may succeed." },
+            "waMessageId": { "type": "string", "description": "The id of the message at WhatsApp." },
+            "outboxId": { "type": ["string", "null"], "description": "The id of the message in the outbox." },
             "maxBytes": { "type": "integer", "description": "The maximum size of the body in bytes." },
         },
     });

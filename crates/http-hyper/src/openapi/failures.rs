@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::failure::Failure;
 use crate::{
-    api::{Operation, RequestBodySpec, Requires},
+    api::{IdempotencyMode, Operation, RequestBodySpec, Requires},
     response::problem::Problem,
     response::violation::Violation,
 };
@@ -20,6 +20,7 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let needs_permission = guarded && has_scope;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let repeatable = row.takes_idempotency_key();
+    let records = repeatable && row.idempotency == IdempotencyMode::Recorded;
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
     let possible = [
         (!guarded, &UNREADABLE),
@@ -28,10 +29,11 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (needs_permission, &FORBIDDEN),
         (reads, &BODY_TOO_SLOW),
         (repeatable, &IDEMPOTENCY_KEY_CLASH),
-        (repeatable, &IDEMPOTENCY_KEY_IN_FLIGHT),
-        (repeatable, &IDEMPOTENCY_RECORDS_FULL),
+        (records, &IDEMPOTENCY_KEY_IN_FLIGHT),
+        (records, &IDEMPOTENCY_RECORDS_FULL),
         (guarded && takes_if_match, &PRECONDITION_FAILED),
-        (reads, &PAYLOAD_TOO_LARGE),
+        (reads && row.body_limit.is_none(), &PAYLOAD_TOO_LARGE),
+        (row.body_limit.is_some(), &MESSAGE_TOO_LARGE),
         (reads, &UNSUPPORTED_MEDIA_TYPE),
         (guarded, &RATE_LIMITED),
         (true, &HEADERS_TOO_LARGE),
@@ -47,6 +49,8 @@ fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure>
     let things = [
         ("{session}", &SESSION_NOT_FOUND),
         ("{key}", &KEY_NOT_FOUND),
+        ("{chat}", &CHAT_NOT_FOUND),
+        ("{message}", &MESSAGE_NOT_FOUND),
         ("{webhook}", &WEBHOOK_NOT_FOUND),
         ("{deadLetter}", &DEAD_LETTER_NOT_FOUND),
     ];
@@ -95,6 +99,17 @@ static KEY_NOT_FOUND: Failure = Failure::new(
     "`not_found`: no such key in your organization. The response is the same, byte for byte, for a missing \
      or revoked key and for one of another organization.",
     || Error::NotFound { noun: "API key" }.into(),
+);
+
+static CHAT_NOT_FOUND: Failure =
+    Failure::new("ChatNotFound", "`not_found`: the session has no such chat.", || {
+        Error::NotFound { noun: "chat" }.into()
+    });
+
+static MESSAGE_NOT_FOUND: Failure = Failure::new(
+    "MessageNotFound",
+    "`not_found`: the session has no such message, or the message was removed.",
+    || Error::NotFound { noun: "message" }.into(),
 );
 
 static WEBHOOK_NOT_FOUND: Failure = Failure::new(
@@ -201,6 +216,9 @@ pub(crate) static REPLAY_IN_PROGRESS: Failure = Failure::new(
     || Error::conflict("a replay of this webhook is in progress").into(),
 );
 
+pub(crate) static UNPAIRED: Failure =
+    Failure::new("Unpaired", "`conflict`: no phone is linked.", || Error::NotPaired.into());
+
 pub(crate) static LOGGING_OUT: Failure =
     Failure::new("LoggingOut", "`conflict`: WhatsApp has not confirmed a logout yet.", || {
         let message = "the session is still being logged out";
@@ -240,6 +258,14 @@ static PRECONDITION_FAILED: Failure = Failure::new(
 static PAYLOAD_TOO_LARGE: Failure =
     Failure::new("PayloadTooLarge", "`payload_too_large`: a body over 64 kB.", || {
         Problem::PayloadTooLarge { limit: 64 * 1024 }
+    });
+
+/// Maximum size of a request to send a message. JSON may write each byte of a text as six.
+pub(crate) const MAX_MESSAGE_BODY: usize = 512 * 1024;
+
+static MESSAGE_TOO_LARGE: Failure =
+    Failure::new("MessageTooLarge", "`payload_too_large`: a body over 512 kB.", || {
+        Problem::PayloadTooLarge { limit: MAX_MESSAGE_BODY }
     });
 
 static UNSUPPORTED_MEDIA_TYPE: Failure = Failure::new(

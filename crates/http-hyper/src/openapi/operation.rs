@@ -49,6 +49,8 @@ const fn permission_text(requires: Requires) -> &'static str {
         Requires::AnyCapability => {
             "\n\nNeeds any capability. Each kind of event needs the capability that the table of events names."
         }
+        Requires::Read => "\n\nNeeds the capability `read`.",
+        Requires::Send => "\n\nNeeds the capability `send`.",
         Requires::Manage => "\n\nNeeds the capability `manage`.",
         Requires::ManageAll => {
             "\n\nNeeds the capability `manage` over the whole organization, which a key that is confined to \
@@ -166,7 +168,7 @@ fn failure_headers(failure: &Failure, repeatable: bool) -> Vec<String> {
     names.push("x-request-id".to_owned());
     match failure.status() {
         // Final refusals of a handler are recorded for an `Idempotency-Key`.
-        400 | 404 | 409 if repeatable => names.push("idempotency-replayed".to_owned()),
+        400 | 404 | 409 | 422 if repeatable => names.push("idempotency-replayed".to_owned()),
         _ => {}
     }
     names

@@ -30,6 +30,7 @@ pub(crate) static UNDOCUMENTED: OperationDoc =
 pub(crate) enum DocTag {
     Sessions,
     Pairing,
+    Messages,
     ApiKeys,
     Webhooks,
     Audit,
@@ -39,9 +40,10 @@ pub(crate) enum DocTag {
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Sessions,
         Self::Pairing,
+        Self::Messages,
         Self::ApiKeys,
         Self::Webhooks,
         Self::Audit,
@@ -54,6 +56,7 @@ impl DocTag {
         match self {
             Self::Sessions => "Sessions",
             Self::Pairing => "Pairing",
+            Self::Messages => "Messages",
             Self::ApiKeys => "API keys",
             Self::Webhooks => "Webhooks",
             Self::Audit => "Audit",
@@ -67,6 +70,7 @@ impl DocTag {
         match self {
             Self::Sessions => "Attached, or to-be-attached, WhatsApp numbers.",
             Self::Pairing => "Linking a phone to a session, and the linked account.",
+            Self::Messages => "Chats and messages of a session, and messages to send.",
             Self::ApiKeys => "Keys by which programs call this API.",
             Self::Webhooks => "URLs to which berth sends events.",
             Self::Audit => "The audit log.",

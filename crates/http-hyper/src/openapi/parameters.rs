@@ -1,6 +1,8 @@
 //! The parameters of operations: in path, query and headers. A parameter is described once; one
 //! that means something else in an operation is described for that operation too.
 
+mod messages;
+
 use domain::{EventName, MAX_EVENT_PATTERNS, MAX_FILTER_SESSIONS, Status};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -24,17 +26,27 @@ struct Parameter {
 enum ParameterLocation {
     Path,
     Query,
+    RequiredQuery,
     Header,
 }
 
 impl ParameterLocation {
+    const fn is_required(self) -> bool {
+        matches!(self, Self::Path | Self::RequiredQuery)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
-            Self::Query => "query",
+            Self::Query | Self::RequiredQuery => "query",
             Self::Header => "header",
         }
     }
+}
+
+/// Returns every parameter.
+fn all() -> impl Iterator<Item = &'static Parameter> {
+    PARAMETERS.iter().chain(&messages::PARAMETERS)
 }
 
 /// Returns references to the parameters of an operation; `None` for a parameter without a
@@ -62,7 +74,7 @@ pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
 }
 
 fn reference(row: &Operation, location: ParameterLocation, name: &str) -> Option<Value> {
-    let named = PARAMETERS.iter().filter(|it| it.location == location && it.name == name);
+    let named = all().filter(|it| it.location.name() == location.name() && it.name == name);
     let applying = named.filter(|it| it.only.is_empty() || it.only.contains(&row.name));
     // A description for the operation precedes the general one.
     let known = applying.max_by_key(|known| !known.only.is_empty())?;
@@ -87,11 +99,11 @@ fn event_patterns() -> Vec<String> {
 
 /// Returns the descriptions of all parameters.
 pub(super) fn components() -> Value {
-    let all = PARAMETERS.iter().map(|parameter| {
+    let all = all().map(|parameter| {
         let full = json!({
             "name": parameter.name,
             "in": parameter.location.name(),
-            "required": parameter.location == ParameterLocation::Path,
+            "required": parameter.location.is_required(),
             "description": parameter.about,
             "schema": (parameter.schema)(),
         });

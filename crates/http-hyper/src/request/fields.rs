@@ -69,14 +69,14 @@ impl Fields {
         }
     }
 
-    /// Takes a whole number between 1 and `most`; `None` when absent or null.
+    /// Takes a whole number between 0 and `most`; `None` when absent or null.
     pub(crate) fn count(&mut self, name: &str, most: u32) -> Option<u32> {
         match self.members.remove(name)? {
             Json::Null => None,
-            Json::Whole(number) if (1..=i128::from(most)).contains(&number) => {
+            Json::Whole(number) if (0..=i128::from(most)).contains(&number) => {
                 u32::try_from(number).ok()
             }
-            _ => self.fault(name, format!("must be a whole number between 1 and {most}, or null")),
+            _ => self.fault(name, format!("must be a whole number between 0 and {most}, or null")),
         }
     }
 
@@ -102,6 +102,33 @@ impl Fields {
             _ => None,
         };
         value.or_else(|| self.fault(name, format!("must be one of {}", known.join(", "))))
+    }
+
+    /// Takes a text that is one of `known`; `None` when absent or null.
+    pub(crate) fn choice_or_null<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        known: &[&str],
+    ) -> Option<T> {
+        let value = match self.members.remove(name)? {
+            Json::Null => return None,
+            Json::Text(text) => parse(&text),
+            _ => None,
+        };
+        value.or_else(|| self.fault(name, format!("must be one of {}, or null", known.join(", "))))
+    }
+
+    /// Takes the change of a text that is one of `known`: `None` when absent, `Some(None)` for null,
+    /// which restores the default.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+    pub(crate) fn choice_change<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        known: &[&str],
+    ) -> Option<Option<T>> {
+        self.has(name).then(|| self.choice_or_null(name, parse, known))
     }
 
     /// Takes the change of an object, whose members `read` takes: `None` when absent, `Some(None)`

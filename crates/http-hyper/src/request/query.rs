@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
+use domain::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use crate::response::violation::Violation;
+use crate::{request::fields::MAX_TIMESTAMP_MILLIS, response::violation::Violation};
 
 /// A query whose parameters are being read, with the faults so far.
 #[derive(Debug, Default)]
@@ -59,6 +60,47 @@ impl Query {
                 otherwise
             }
         }
+    }
+
+    /// Takes `true` or `false`; `None` when absent or with a fault.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.text(name)?.as_str() {
+            "false" => Some(false),
+            "true" => Some(true),
+            _ => {
+                self.fault(name, "must be true or false");
+                None
+            }
+        }
+    }
+
+    /// Takes a time in epoch milliseconds; `None` when absent or with a fault.
+    pub(crate) fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(millis) if digits && millis <= MAX_TIMESTAMP_MILLIS => {
+                Some(Timestamp::from_millis(millis))
+            }
+            _ => {
+                self.fault(name, "must be a moment in epoch milliseconds up to the year 9999");
+                None
+            }
+        }
+    }
+
+    /// Takes a text that is one of `known`; `None` when absent or with a fault.
+    pub(crate) fn choice<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        known: &[&str],
+    ) -> Option<T> {
+        let value = parse(&self.text(name)?);
+        if value.is_none() {
+            self.fault(name, &format!("must be one of {}", known.join(", ")));
+        }
+        value
     }
 
     /// Adds a fault of a parameter.

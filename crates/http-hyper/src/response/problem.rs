@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use domain::{Error, EventId, RateQuota, ResourceLimitReached, ports::BoxError};
+use domain::{
+    Error, EventId, MessageFailure, RateQuota, ResourceLimitReached, Timestamp, ports::BoxError,
+};
 use http_listener::{BodyError, NoPermit, Rejection};
 use hyper::{
     StatusCode,
@@ -39,6 +41,9 @@ pub(crate) enum Problem {
     /// hyper could not read the request line or the headers, and answers with this status.
     #[error("the request could not be read")]
     Unreadable { status: StatusCode },
+    /// An accepted message was not sent.
+    #[error("{}", .failure.reason.message())]
+    NotSent { failure: MessageFailure, wa_message_id: String, outbox_id: Option<String> },
     #[error("temporarily unavailable")]
     DeadlineExceeded,
     #[error("temporarily unavailable")]
@@ -118,6 +123,9 @@ impl Problem {
                 ErrorResponse::new(Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::Unreadable { status } => ErrorResponse::new(*status, unreadable_code(*status)),
+            Self::NotSent { failure, wa_message_id, outbox_id } => undeliverable(failure)
+                .detail("waMessageId", json!(wa_message_id))
+                .detail("outboxId", json!(outbox_id)),
             Self::DeadlineExceeded | Self::Overloaded => {
                 ErrorResponse::new(Status::SERVICE_UNAVAILABLE, "unavailable")
                     .after(DEFAULT_RETRY_AFTER)
@@ -205,12 +213,20 @@ fn domain_error(error: &Error) -> ErrorResponse {
             let error_response = ErrorResponse::new(Status::TOO_MANY_REQUESTS, "rate_limited");
             error_response.after(*retry_after).quota(quota, *retry_after)
         }
+        Error::Undeliverable(failure) => undeliverable(failure),
         Error::NotImplemented => ErrorResponse::new(Status::NOT_IMPLEMENTED, "not_implemented"),
         Error::Unavailable { retry_after, source: _ } => {
             ErrorResponse::new(Status::SERVICE_UNAVAILABLE, "unavailable").after(*retry_after)
         }
         Error::Internal(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "internal"),
     }
+}
+
+fn undeliverable(failure: &MessageFailure) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::UNPROCESSABLE_ENTITY, "undeliverable")
+        .detail("reason", json!(failure.reason.as_str()))
+        .detail("waCode", json!(failure.code))
+        .detail("retryAt", json!(failure.retry_at.map(Timestamp::millis)))
 }
 
 fn invalid(faults: &[Violation]) -> ErrorResponse {

@@ -1,6 +1,6 @@
 //! Violations as the API names them: by JSON pointer or by parameter.
 
-use domain::{FieldPath, SettingsField};
+use domain::{FieldPath, MessageField, SettingsField};
 
 /// One fault in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +47,18 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::Setting(SettingsField::PresenceTyping) => "presenceTyping",
         FieldPath::Setting(SettingsField::RatePerMin) => "ratePerMin",
         FieldPath::Setting(SettingsField::RatePerHour) => "ratePerHour",
+        FieldPath::Setting(SettingsField::Messages) => "messages",
+        FieldPath::Setting(SettingsField::RetentionDays) => "retentionDays",
         FieldPath::Setting(SettingsField::Metadata) => "metadata",
+        FieldPath::Message(MessageField::To) => "to",
+        FieldPath::Message(MessageField::Text) => "text",
+        FieldPath::Message(MessageField::Typing) => "typing",
+        FieldPath::Message(MessageField::Reference) => "reference",
+        FieldPath::Message(MessageField::UpTo) => "upTo",
         FieldPath::Phone => "phone",
         FieldPath::KeyName => "name",
         FieldPath::KeyCapabilities => "capabilities",
-        FieldPath::KeyExpiry => "expiresAt",
+        FieldPath::KeyExpiry | FieldPath::Message(MessageField::ExpiresAt) => "expiresAt",
         FieldPath::KeySessions => "sessions",
     };
     pointer_to("", name)

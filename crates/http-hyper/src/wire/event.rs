@@ -1,10 +1,8 @@
 //! Events as the audit log shows them.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use domain::{
-    Actor, Event, EventId, EventName, EventValue, SessionId,
+    Actor, Event, EventFields, EventId, EventName, EventStream, EventValue, SessionId,
     ports::{EventFilter, EventPage},
 };
 use serde::Serialize;
@@ -23,8 +21,6 @@ use crate::{
 
 /// The version of the event envelope.
 const SCHEMA: &str = "v1";
-/// The stream of all present kinds of event.
-const STREAM: &str = "session";
 
 /// Renders an event as the JSON text of streams and webhooks, which is that of the audit log.
 pub fn render_event(event: &Event) -> Bytes {
@@ -51,7 +47,7 @@ pub struct EventView {
     pub organization: String,
     /// The time of the event.
     pub timestamp: i64,
-    /// The stream of the event: `session`.
+    /// The stream of the event: `session`, or `messages` for events of chats and messages.
     #[schema(schema_with = schema::stream)]
     pub stream: &'static str,
     /// The number of the event among the events of its session and stream, from 1 without gaps; 0
@@ -97,7 +93,7 @@ impl EventView {
             session: Some("sess_01JGXS1DN00000000000000001".to_owned()),
             organization: "acme".to_owned(),
             timestamp: 1_767_254_400_000,
-            stream: STREAM,
+            stream: EventStream::Session.as_str(),
             sequence: 7,
             actor: ActorView { kind: "user", id: Some("user_1".to_owned()) },
             payload: payload
@@ -108,9 +104,6 @@ impl EventView {
     }
 
     pub(crate) fn of(event: &Event) -> Self {
-        let member = |(name, event_value): (Cow<'static, str>, EventValue)| {
-            (name.into_owned(), value(event_value))
-        };
         Self {
             schema: SCHEMA,
             id: event.id.to_string(),
@@ -118,10 +111,10 @@ impl EventView {
             session: event.session.as_ref().map(ToString::to_string),
             organization: event.organization.to_string(),
             timestamp: event.at.millis(),
-            stream: STREAM,
+            stream: event.stream().as_str(),
             sequence: event.sequence,
             actor: ActorView::of(&event.actor),
-            payload: event.payload.fields().into_iter().map(member).collect(),
+            payload: members(event.payload.fields()),
         }
     }
 }
@@ -138,11 +131,18 @@ impl ActorView {
     }
 }
 
+/// Returns the members of a JSON object.
+fn members(fields: EventFields) -> Map<String, Value> {
+    fields.into_iter().map(|(name, field)| (name.into_owned(), value(field))).collect()
+}
+
 fn value(event_value: EventValue) -> Value {
     match event_value {
         EventValue::Text(text) => text.into(),
         EventValue::Number(number) => number.into(),
         EventValue::Flag(flag) => flag.into(),
+        EventValue::Texts(texts) => texts.into(),
+        EventValue::Object(fields) => members(fields).into(),
         EventValue::Null => Value::Null,
     }
 }

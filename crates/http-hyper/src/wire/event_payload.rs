@@ -45,15 +45,19 @@ pub(crate) fn with_payloads(mut event: Value) -> Value {
 
 /// Returns the schema of a kind's payload. A later version may add fields.
 fn payload(name: EventName) -> Value {
-    let fields = name.fields();
+    let mut schema = object(&name.fields());
+    schema["title"] = name.as_str().into();
+    schema["description"] = name.description().into();
+    schema
+}
+
+fn object(fields: &[EventFieldSpec]) -> Value {
     let required = fields.iter().filter(|field| !field.shape.optional);
     let required: Vec<_> = required.map(|field| field.name).collect();
     let properties: Map<_, _> =
         fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
     json!({
         "type": "object",
-        "title": name.as_str(),
-        "description": name.description(),
         "properties": properties,
         "required": required,
     })
@@ -65,6 +69,12 @@ fn property(field: &EventFieldSpec) -> Value {
         EventFieldType::Text => json!({ "type": "string" }),
         EventFieldType::Count => json!({ "type": "integer", "minimum": 0 }),
         EventFieldType::Time => json!({ "type": "integer", "format": "int64" }),
+        EventFieldType::Flag => json!({ "type": "boolean" }),
+        EventFieldType::Range(least, most) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        EventFieldType::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        EventFieldType::Object(fields) => object(fields),
         EventFieldType::OneOf(names) => json!({ "type": "string", "enum": names }),
         EventFieldType::SomeOf(names) => {
             let one = names.join("|");

@@ -3,6 +3,9 @@
 //! sample.
 
 mod api_key;
+mod chat;
+mod chat_actions;
+mod contact;
 mod document;
 mod event;
 pub(crate) mod event_payload;
@@ -10,6 +13,8 @@ mod example;
 mod health;
 mod identity;
 mod list;
+mod message;
+mod message_list;
 mod pairing;
 pub(crate) mod schema;
 mod session;
@@ -22,12 +27,21 @@ mod webhook_spec;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub use chat::{ChatView, LastMessageView};
+pub use chat_actions::{PresenceSpec, ReadSpec};
+pub use contact::ContactCheckView;
 pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
 pub use list::{ListView, SessionPageSpec};
+pub use message::{
+    ContactCardView, LocationView, MediaView, MessageErrorView, MessageSpec, MessageView,
+    PollOptionView, PollView, QuoteView, ReactionView, SendResultView,
+};
+pub(crate) use message_list::narrowing;
+pub use message_list::{ChatPageSpec, MessagePageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};

@@ -1,6 +1,9 @@
 //! Parts of schemas that the types of requests and responses cannot state: bounds and enumerations.
 
-use domain::{Capability, Desired, EventName, ReasonCode, Status};
+use domain::{
+    Capability, ChatKind, Desired, EventName, EventStream, FailureReason, MessageDirection,
+    MessageKind, MessageSource, MessageStatus, MessageStorage, ReasonCode, SendMode, Status,
+};
 use serde_json::{Value, json};
 use utoipa::openapi::{
     Ref, RefOr,
@@ -11,6 +14,9 @@ use utoipa::openapi::{
 };
 
 use super::event_payload::ANY_PAYLOAD;
+
+/// The code of a message that was handed over and that WhatsApp has not acknowledged.
+pub(crate) const WAITING_FOR_ACK: &str = "waiting_for_ack";
 
 /// Text without U+0000, which PostgreSQL cannot hold.
 pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
@@ -32,11 +38,11 @@ pub(crate) fn flag(about: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::new(Type::Boolean)).description(Some(about))
 }
 
-/// Returns the schema of a whole number between 1 and `most`, or null.
+/// Returns the schema of a whole number between 0 and `most`, or null.
 pub(crate) fn count_or_null(about: &str, most: u32) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(or_null(Type::Integer))
-        .minimum(Some(1))
+        .minimum(Some(0))
         .maximum(Some(most))
         .description(Some(about))
 }
@@ -93,6 +99,56 @@ pub(crate) fn reason_code() -> Schema {
     enumeration("The code, for programs.", &ReasonCode::ALL.map(ReasonCode::as_str))
 }
 
+pub(crate) fn message_storage() -> Schema {
+    let known = MessageStorage::ALL.map(MessageStorage::as_str);
+    enumeration("The parts of messages that stay stored.", &known)
+}
+
+pub(crate) fn message_direction() -> Schema {
+    let known = MessageDirection::ALL.map(MessageDirection::as_str);
+    enumeration("The direction, as the account sees it.", &known)
+}
+
+pub(crate) fn message_source() -> Schema {
+    let known = MessageSource::ALL.map(MessageSource::as_str);
+    enumeration("The origin of the message.", &known)
+}
+
+pub(crate) fn message_kind() -> Schema {
+    let known = MessageKind::ALL.map(MessageKind::as_str);
+    enumeration("The kind of the content.", &known)
+}
+
+pub(crate) fn send_mode() -> Schema {
+    enumeration("Whether the request waited for WhatsApp.", &SendMode::ALL.map(SendMode::as_str))
+}
+
+pub(crate) fn message_status() -> Schema {
+    let known = MessageStatus::ALL.map(MessageStatus::as_str);
+    enumeration("How far the message has come.", &known)
+}
+
+pub(crate) fn message_error_code() -> Schema {
+    let known = FailureReason::ALL.map(FailureReason::as_str);
+    let known: Vec<_> = known.into_iter().chain([WAITING_FOR_ACK]).collect();
+    enumeration("The code, for programs.", &known)
+}
+
+pub(crate) fn ack_level() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Integer))
+        .minimum(Some(-1))
+        .maximum(Some(4))
+        .description(Some("−1 failed, 0 queued, 1 sent, 2 delivered, 3 read, 4 played."))
+        .build()
+        .into()
+}
+
+pub(crate) fn chat_kind() -> Schema {
+    let known = [ChatKind::Dm, ChatKind::Group].map(ChatKind::as_str);
+    enumeration("Two people, or a group.", &known)
+}
+
 pub(crate) fn event_name() -> Schema {
     enumeration("The name of the event.", &EventName::ALL.map(EventName::as_str))
 }
@@ -102,7 +158,7 @@ pub(crate) fn envelope() -> Schema {
 }
 
 pub(crate) fn stream() -> Schema {
-    enumeration("The stream of the event.", &["session"])
+    enumeration("The stream of the event.", &EventStream::ALL.map(EventStream::as_str))
 }
 
 /// Returns the reference to the schema of every payload.

@@ -46,10 +46,16 @@ pub struct SessionView<'a> {
     pub auto_read: bool,
     /// Show "typing…" before a message is sent.
     pub presence_typing: bool,
-    /// Maximum number of messages per minute; null for no limit.
+    /// Maximum number of messages per minute; null for the default of 20, 0 for no limit.
     pub rate_per_min: Option<u32>,
-    /// Maximum number of messages per hour; null for no limit.
+    /// Maximum number of messages per hour; null for the default of 600, 0 for no limit.
     pub rate_per_hour: Option<u32>,
+    /// The parts of messages that stay stored: `full`, `headers` (no bodies after a day) or `none`
+    /// (nothing after a day).
+    #[schema(schema_with = schema::message_storage)]
+    pub messages: &'static str,
+    /// Days after which messages are removed; 0 for never.
+    pub retention_days: u32,
     /// Whether the session is reserved for the platform.
     pub is_admin_session: bool,
     /// Notes of the owner.
@@ -109,6 +115,8 @@ impl<'a> SessionView<'a> {
             presence_typing: true,
             rate_per_min: Some(20),
             rate_per_hour: None,
+            messages: "full",
+            retention_days: 90,
             is_admin_session: false,
             metadata: Cow::Owned([("branch".to_owned(), "north".to_owned())].into()),
             last_connected_at: Some(1_767_254_300_000),
@@ -139,6 +147,8 @@ impl<'a> SessionView<'a> {
             presence_typing: settings.presence_typing,
             rate_per_min: settings.rate_per_min,
             rate_per_hour: settings.rate_per_hour,
+            messages: settings.messages.as_str(),
+            retention_days: settings.retention_days,
             is_admin_session: session.is_admin_session,
             metadata: Cow::Borrowed(&settings.metadata),
             last_connected_at: observed.last_connected_at.map(domain::Timestamp::millis),
@@ -170,9 +180,9 @@ mod tests {
         let mut names: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
         names.sort();
         let expected = "autoRead createdAt createdByUserId desired deviceId gatewayId id \
-            isAdminSession label lastConnectedAt metadata organizationId phoneNumber \
-            presenceTyping pushName ratePerHour ratePerMin status statusReason updatedAt version \
-            waJid waLid";
+            isAdminSession label lastConnectedAt messages metadata organizationId phoneNumber \
+            presenceTyping pushName ratePerHour ratePerMin retentionDays status statusReason \
+            updatedAt version waJid waLid";
         assert_eq!(names.join(" "), expected);
     }
 }

@@ -2,8 +2,8 @@
 //! reader's input.
 
 use domain::{
-    MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_RATE, Settings,
-    SettingsPatch,
+    DEFAULT_RETENTION_DAYS, MAX_LABEL, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
+    MAX_RATE, MAX_RETENTION_DAYS, MessageStorage, Settings, SettingsPatch,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -17,7 +17,9 @@ use utoipa::{
 use super::example::example_is_sample;
 use crate::{
     request::fields::Fields,
-    wire::schema::{NO_NUL, count_or_null, flag, object, or_null, text, text_or_null},
+    wire::schema::{
+        NO_NUL, count_or_null, enumeration_or_null, flag, object, or_null, text, text_or_null,
+    },
 };
 
 /// The request to create a session. Every field is optional.
@@ -63,14 +65,30 @@ impl PartialSchema for SessionPatch {
 impl ToSchema for SessionSpec {}
 impl ToSchema for SessionPatch {}
 
+const RATE_PER_MIN: &str =
+    "Maximum number of messages per minute; null for the default of 20, 0 for no limit.";
+const RATE_PER_HOUR: &str =
+    "Maximum number of messages per hour; null for the default of 600, 0 for no limit.";
+const MESSAGES: &str = "The parts of messages that stay stored: `full` (the default), `headers` \
+     (no bodies after a day) or `none` (nothing after a day).";
+const RETENTION_DAYS: &str =
+    "Days after which messages are removed; null for the default of 90, 0 for never.";
+const STORAGES: [&str; 3] = [
+    MessageStorage::Full.as_str(),
+    MessageStorage::Headers.as_str(),
+    MessageStorage::None.as_str(),
+];
+
 /// Returns the schema of the settings of both requests.
 fn settable(about: &str, label: ObjectBuilder) -> ObjectBuilder {
     object(about)
         .property("label", label.max_length(Some(MAX_LABEL)).pattern(Some(NO_NUL)))
         .property("autoRead", flag("Mark incoming messages as read."))
         .property("presenceTyping", flag("Show \"typing…\" before a message is sent."))
-        .property("ratePerMin", count_or_null("Maximum number of messages per minute.", MAX_RATE))
-        .property("ratePerHour", count_or_null("Maximum number of messages per hour.", MAX_RATE))
+        .property("ratePerMin", count_or_null(RATE_PER_MIN, MAX_RATE))
+        .property("ratePerHour", count_or_null(RATE_PER_HOUR, MAX_RATE))
+        .property("messages", enumeration_or_null(MESSAGES, &STORAGES))
+        .property("retentionDays", count_or_null(RETENTION_DAYS, MAX_RETENTION_DAYS))
 }
 
 fn metadata(value: ObjectBuilder, kind: impl Into<SchemaType>) -> ObjectBuilder {
@@ -96,6 +114,8 @@ impl SessionSpec {
             "presenceTyping": true,
             "ratePerMin": 20,
             "ratePerHour": null,
+            "messages": "full",
+            "retentionDays": 30,
             "metadata": { "branch": "north" },
             "start": true
         })
@@ -108,6 +128,10 @@ impl SessionSpec {
             presence_typing: fields.flag("presenceTyping").unwrap_or_default(),
             rate_per_min: fields.count("ratePerMin", MAX_RATE),
             rate_per_hour: fields.count("ratePerHour", MAX_RATE),
+            messages: messages(fields).flatten().unwrap_or_default(),
+            retention_days: fields
+                .count("retentionDays", MAX_RETENTION_DAYS)
+                .unwrap_or(DEFAULT_RETENTION_DAYS),
             metadata: fields.texts("metadata"),
         };
         // Values of the right type may exceed a bound, which is reported with the other faults.
@@ -122,6 +146,8 @@ impl SessionPatch {
         json!({
             "label": "Back office",
             "ratePerMin": null,
+            "messages": "headers",
+            "retentionDays": 7,
             "metadata": { "branch": null, "floor": "2" }
         })
     }
@@ -134,6 +160,8 @@ impl SessionPatch {
             presence_typing: fields.flag("presenceTyping"),
             rate_per_min: fields.count_change("ratePerMin", MAX_RATE),
             rate_per_hour: fields.count_change("ratePerHour", MAX_RATE),
+            messages: messages(fields),
+            retention_days: fields.count_change("retentionDays", MAX_RETENTION_DAYS),
             clear_metadata: metadata.is_none(),
             metadata: metadata.unwrap_or_default(),
         };
@@ -141,6 +169,11 @@ impl SessionPatch {
         fields.add_faults(Settings::default().patched(settings.clone()).violations());
         Self { settings }
     }
+}
+
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+fn messages(fields: &mut Fields) -> Option<Option<MessageStorage>> {
+    fields.choice_change("messages", MessageStorage::parse, &STORAGES)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Every kind of caller, from an anonymous one to the operator, relative to organization acme.
 
+use http_hyper::api::{Operation, Requires};
+
 /// A kind of caller.
 #[derive(Debug)]
 pub(crate) struct Kind {
@@ -8,13 +10,25 @@ pub(crate) struct Kind {
     /// The token that the authenticator accepts; `{this}` and `{other}` stand for sessions.
     word: &'static str,
     /// Whether the caller may manage acme's objects.
-    pub(crate) at_home: bool,
+    at_home: bool,
 }
 
 impl Kind {
     /// Returns the credential for a request on session `this`; `other` is another session of acme.
     pub(crate) fn token(&self, this: &str, other: &str) -> String {
-        self.word.replace("{this}", this).replace("{other}", other)
+        let session = this.split_once('|').map_or(this, |(session, _)| session);
+        self.word.replace("{this}", session).replace("{other}", other)
+    }
+
+    /// Returns whether the caller may use the operation on acme's objects: with the capability to
+    /// manage, or with the capabilities to read and send.
+    pub(crate) fn may(&self, row: &Operation) -> bool {
+        match row.requires {
+            Requires::Read | Requires::Send => {
+                matches!(self.word, "member" | "reader") || (self.at_home && self.name != "manager")
+            }
+            _ => self.at_home,
+        }
     }
 
     /// Returns whether the caller may use operations of the platform.

@@ -4,9 +4,11 @@
 use std::fs;
 
 use domain::{
-    Actor, Desired, DisabledReason, Event, EventFieldShape, EventFieldType, EventId, EventName,
-    EventPayload, KeyId, LogoutOutcome, Omittable, OrganizationId, ReasonCode, RequestedAction,
-    SessionId, SettingsField, Status, Timestamp, WebhookField, WebhookId,
+    Actor, Desired, DisabledReason, Event, EventFailure, EventFieldShape, EventFieldType, EventId,
+    EventLevel, EventMedia, EventName, EventPayload, EventQuote, FailureReason, KeyId,
+    LogoutOutcome, MessageDirection, MessageKind, MessageSource, MessageStatus, Omittable,
+    OrganizationId, OutboxId, ReasonCode, RequestedAction, SessionId, SettingsField, Status,
+    Timestamp, WaMessageId, WebhookField, WebhookId,
 };
 use http_hyper::render_event;
 use serde_json::{Value, json};
@@ -60,6 +62,13 @@ fn values(shape: &EventFieldShape) -> String {
         EventFieldType::Time => "time".to_owned(),
         EventFieldType::OneOf(all) => names(all),
         EventFieldType::SomeOf(all) => format!("some of {}, separated by spaces", names(all)),
+        EventFieldType::Flag => "`true`, `false`".to_owned(),
+        EventFieldType::Range(least, most) => format!("whole number from {least} to {most}"),
+        EventFieldType::Texts => "list of texts".to_owned(),
+        EventFieldType::Object(fields) => {
+            let names: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+            format!("object of {}", names.join(", "))
+        }
     };
     if shape.nullable {
         text.push_str(" or null");
@@ -153,6 +162,106 @@ fn payloads() -> Vec<EventPayload> {
         EventPayload::WebhookGap { webhook: webhook() },
         EventPayload::WebhookPing { webhook: webhook() },
     ]
+    .into_iter()
+    .chain(message_payloads())
+    .collect()
+}
+
+/// Returns payloads of the kinds of messages.
+fn message_payloads() -> Vec<EventPayload> {
+    let (at, text) = (Timestamp::from_millis(7), || "text".to_owned());
+    let wa_id = || WaMessageId::cleaned("3EB0");
+    let quote = EventQuote { id: wa_id(), sender: None };
+    let media = EventMedia {
+        available: false,
+        mime_type: Some(text()),
+        size: Some(7),
+        sha256: None,
+        file_name: None,
+        width: Some(1),
+        height: None,
+        seconds: None,
+        voice: false,
+    };
+    let failure = EventFailure {
+        code: FailureReason::Rejected,
+        message: text(),
+        wa_code: Some(479),
+        retry_at: None,
+    };
+    let message = |media, reply_to| EventPayload::Message {
+        id: 1,
+        wa_id: wa_id(),
+        chat: 2,
+        chat_jid: Some(text()),
+        chat_lid: None,
+        chat_phone: None,
+        sender_jid: None,
+        sender_lid: None,
+        sender_phone: None,
+        sender_name: Some(text()),
+        direction: MessageDirection::In,
+        from_me: false,
+        source: MessageSource::Contact,
+        kind: MessageKind::Image,
+        body: None,
+        is_truncated: false,
+        has_media: true,
+        media,
+        mentions: vec![text()],
+        reply_to,
+        forwarded: false,
+        ephemeral_seconds: 0,
+        status: MessageStatus::Delivered,
+        level: EventLevel(2),
+        at,
+        recovered: false,
+        removed: true,
+    };
+    let status = |error| EventPayload::MessageStatusChanged {
+        id: 1,
+        wa_id: wa_id(),
+        outbox: Some(OutboxId::from_bits(1)),
+        chat: 2,
+        chat_jid: Some(text()),
+        status: MessageStatus::Failed,
+        previous: MessageStatus::Queued,
+        level: EventLevel(-1),
+        at,
+        error,
+        reference: None,
+    };
+    let chat = |merged| EventPayload::ChatUpdated {
+        chat: 2,
+        chat_jid: Some(text()),
+        chat_lid: None,
+        chat_phone: None,
+        chat_name: None,
+        unread: 0,
+        ephemeral_seconds: 0,
+        merged: Omittable(merged),
+    };
+    vec![
+        message(Some(media), Some(quote)),
+        message(None, None),
+        status(Some(failure)),
+        status(None),
+        EventPayload::MessageUndecryptable {
+            id: 1,
+            wa_id: wa_id(),
+            chat: 2,
+            chat_jid: Some(text()),
+            sender_jid: None,
+            sender_lid: None,
+            sender_name: None,
+            direction: MessageDirection::In,
+            reason: text(),
+            at,
+        },
+        chat(Some(3)),
+        chat(None),
+        EventPayload::SessionMessagesDeleted { removed: 7 },
+    ]
 }
 
 fn rendered(payload: EventPayload) -> Value {
@@ -178,15 +287,15 @@ fn rendered_event_of_every_kind_meets_its_schema_and_no_other() {
         assert!(!own.is_empty(), "{name:?} has no sample");
         for mut event in own {
             assert_valid(&schema, &event, name.as_str());
-            assert_eq!(event["stream"], "session");
+            assert_eq!(event["stream"], name.stream().as_str());
             let fields = name.fields();
             let known = |key: &str| fields.iter().any(|field| field.name == key);
             assert!(event["payload"].as_object().unwrap().keys().all(|key| known(key)), "{event}");
             for field in fields {
                 let value = event["payload"].as_object_mut().unwrap().remove(field.name);
                 assert_eq!(judge.is_valid(&event), field.shape.optional, "without {field:?}");
-                event["payload"][field.name] = json!([]);
-                assert!(!judge.is_valid(&event), "a list as {field:?}");
+                event["payload"][field.name] = json!([[]]);
+                assert!(!judge.is_valid(&event), "a list of lists as {field:?}");
                 event["payload"].as_object_mut().unwrap().remove(field.name);
                 if let Some(value) = value {
                     event["payload"][field.name] = value;

@@ -1,13 +1,20 @@
-//! A reconciler that runs whenever a caller waits: assigns nodes, sends declarations, unlinks, and
-//! observes the node's snapshots.
+//! A reconciler that runs whenever a caller waits: assigns nodes, sends declarations, unlinks,
+//! observes the node's snapshots, and hands messages over, which WhatsApp acknowledges at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::{
-    Actor, Change, Deadlines, Desired, GatewayId, LogoutOutcome, Session, SessionId,
+    Actor, Change, Deadlines, Desired, GatewayId, JournalDelivery, JournalFact, JournalItem,
+    LogoutOutcome, OutboxId, ServerAck, Session, SessionId, WaMessageId,
     ports::{Claim, Environment, NodeStore, SessionControl, SystemWrite, WorkerStore, Written},
-    testing::{FakeSessionControl, Memory, TestEnvironment, TestPause},
+    testing::{FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 
 /// A pause that advances the test clock and runs the reconciler.
@@ -16,6 +23,10 @@ pub(crate) struct FakeReconciler {
     pub(crate) memory: Memory,
     pub(crate) gateway: FakeSessionControl,
     pub(crate) environment: Arc<TestEnvironment>,
+    /// The use cases over these stores, once they exist.
+    pub(crate) world: Arc<OnceLock<World>>,
+    /// The last sequence number of the node's journal.
+    pub(crate) sequence: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -23,6 +34,7 @@ impl TestPause for FakeReconciler {
     async fn pause(&self, duration: Duration) {
         self.environment.advance(duration);
         self.round().await;
+        self.send_messages().await;
     }
 }
 
@@ -38,6 +50,31 @@ impl FakeReconciler {
         }
         for id in self.gateway.held() {
             self.observe(&id).await;
+        }
+    }
+
+    /// Hands the messages of due outboxes over, and delivers WhatsApp's acknowledgements.
+    pub(crate) async fn send_messages(&self) {
+        let Some(world) = self.world.get() else { return };
+        let (now, node) = (self.environment.now(), GatewayId::parse("gw-test").unwrap());
+        let found = NodeStore::find(&self.memory, &node).await.unwrap().unwrap();
+        let beaten = self.memory.heartbeat(&node, &found.incarnation, found.held, now).await;
+        assert!(beaten.unwrap(), "the node is registered");
+        let claim = Claim::new(now, now.plus(Duration::from_secs(60)), 1000);
+        for due in world.outbox.claim(&claim).await.unwrap_or_default() {
+            world.outbox.dispatch(&due.session).await.unwrap();
+        }
+        for (session, message) in world.messaging.take_handed() {
+            let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
+            let fact = JournalFact::Ack(ServerAck {
+                outbox: OutboxId::parse(&message.outbox).unwrap(),
+                wa_id: WaMessageId::parse(&message.wa_id).unwrap(),
+                at: now,
+                refusal: None,
+            });
+            let items = vec![JournalItem { sequence, at: now, fact }];
+            let delivery = JournalDelivery { session, items };
+            world.journals.take(&node, "journal", vec![delivery]).await.unwrap();
         }
     }
 

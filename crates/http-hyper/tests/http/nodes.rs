@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use domain::{GatewayId, testing::World};
 use gateway_protocol::{
-    Heartbeat, HeartbeatAnswer, HeldSession, Identity, Refusal, RefusalCode, Register, Registered,
-    Reports, Snapshot, Status,
+    Deliveries, Heartbeat, HeartbeatAnswer, HeldSession, Identity, Refusal, RefusalCode, Register,
+    Registered, Reports, Snapshot, Status,
 };
 use http_hyper::{NodeApi, NodeTokens};
 use serde::Serialize;
@@ -19,7 +19,8 @@ async fn open(world: &World) -> SocketAddr {
     let tokens = [("gw-test", "one"), ("gw-2", "two")]
         .map(|(id, token)| (GatewayId::parse(id).unwrap(), token.to_owned()));
     let environment = world.environment.clone();
-    let api = NodeApi::new(world.nodes.clone(), NodeTokens::new(tokens), environment);
+    let (nodes, journals) = (world.nodes.clone(), world.journals.clone());
+    let api = NodeApi::new(nodes, journals, NodeTokens::new(tokens), environment);
     listen(api.service(NodeApi::limits())).await.0
 }
 
@@ -60,7 +61,8 @@ async fn node_registers_sends_heartbeats_and_reports() {
     let orphan = "sess_01JGXS1DN00000000000000001".to_owned();
     let held = [session.id.as_str().to_owned(), orphan.clone(), "nonsense".to_owned()];
     let held = held.map(|session| HeldSession { session, epoch: 1 }).to_vec();
-    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let heartbeat =
+        Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None, journal: None };
     let answer: HeartbeatAnswer =
         serde_json::from_slice(&call(to, "one", "gw-test:beat", &heartbeat).await.body).unwrap();
     assert_eq!((answer.lease_ms, answer.lost), (30_000, vec![orphan]));
@@ -104,7 +106,7 @@ async fn node_token_is_valid_for_its_own_name_only() {
     for (token, name) in
         [("two", "gw-test"), ("one", "gw-2"), ("", "gw-2"), ("one", "gw-9"), ("x", "%ff")]
     {
-        for verb in ["enlist", "beat", "report"] {
+        for verb in ["enlist", "beat", "report", "deliver"] {
             let answer = call(to, token, &format!("{name}:{verb}"), &body).await;
             assert_eq!(refusal(&answer), (401, RefusalCode::Unauthorized), "{name} {verb}");
             assert_eq!(answer.header("www-authenticate"), "Bearer");
@@ -120,14 +122,22 @@ async fn node_token_is_valid_for_its_own_name_only() {
 async fn unknown_incarnation_must_register_first() {
     let server = TestServer::open().await;
     let to = open(&server.world).await;
-    let heartbeat =
-        Heartbeat { incarnation: "other".to_owned(), held: vec![], answered_ago_ms: None };
+    let heartbeat = Heartbeat {
+        incarnation: "other".to_owned(),
+        held: vec![],
+        answered_ago_ms: None,
+        journal: None,
+    };
     let reports = Reports { incarnation: "other".to_owned(), reports: vec![] };
+    let (incarnation, journal) = ("other".to_owned(), "journal".to_owned());
+    let deliveries = Deliveries { incarnation, journal, deliveries: vec![] };
     for name in ["gw-test", "gw-2"] {
         let token = if name == "gw-2" { "two" } else { "one" };
         let answer = call(to, token, &format!("{name}:beat"), &heartbeat).await;
         assert_eq!(refusal(&answer), (409, RefusalCode::NotRegistered));
         let answer = call(to, token, &format!("{name}:report"), &reports).await;
+        assert_eq!(refusal(&answer), (409, RefusalCode::NotRegistered));
+        let answer = call(to, token, &format!("{name}:deliver"), &deliveries).await;
         assert_eq!(refusal(&answer), (409, RefusalCode::NotRegistered));
     }
 }
@@ -167,7 +177,8 @@ async fn report_of_thousands_of_sessions_is_accepted() {
     call(to, "one", "gw-test:enlist", &register_node("http://127.0.0.1:8082")).await;
     let held =
         (0..50_000).map(|n| HeldSession { session: format!("sess_{n:026}"), epoch: 1 }).collect();
-    let heartbeat = Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None };
+    let heartbeat =
+        Heartbeat { incarnation: "first".to_owned(), held, answered_ago_ms: None, journal: None };
     let answer = call(to, "one", "gw-test:beat", &heartbeat).await;
     assert_eq!(answer.status, 200);
     let answer: HeartbeatAnswer = serde_json::from_slice(&answer.body).unwrap();

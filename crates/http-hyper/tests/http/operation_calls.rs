@@ -17,9 +17,24 @@ pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| !matches!(row.requires, Requires::Nothing | Requires::Ticket))
 }
 
-/// Returns the operations of organizations that require the capability `manage`.
+/// Returns the operations of organizations that require a certain capability.
 pub(crate) fn permitted() -> impl Iterator<Item = &'static Operation> {
-    guarded().filter(|row| matches!(row.requires, Requires::Manage | Requires::ManageAll))
+    guarded().filter(|row| is_of_messages(row) || manages(row))
+}
+
+fn manages(row: &Operation) -> bool {
+    matches!(row.requires, Requires::Manage | Requires::ManageAll)
+}
+
+/// Returns whether the operation requires the capability to read or to send.
+pub(crate) fn is_of_messages(row: &Operation) -> bool {
+    matches!(row.requires, Requires::Read | Requires::Send)
+}
+
+/// Returns callers that lack the capability of the operation.
+pub(crate) fn unentitled(row: &Operation) -> Vec<&'static str> {
+    let manager = if manages(row) { ["member", "reader"].as_slice() } else { &["manager"] };
+    [manager, &["guest", "nowhere", "operator", "platform"]].concat()
 }
 
 /// Returns the operations of operators.
@@ -43,6 +58,9 @@ pub(crate) fn path(row: &Operation, id: &str) -> String {
     let (id, below) = id.split_once('|').unwrap_or((id, id));
     let path = row.path.replace("{session}", id).replace("{key}", id);
     let path = path.replace("{webhook}", id).replace("{deadLetter}", below);
+    let path = path.replace("{chat}", below).replace("{message}", below);
+    // A required parameter.
+    let path = path.replace("contacts/check", "contacts/check?phone=15551234567");
     assert!(!path.contains('{'), "{row:?} has a parameter that is unknown here");
     path
 }
@@ -53,6 +71,9 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         "session_create" => Some(wire::SessionSpec::sample()),
         "session_update" => Some(wire::SessionPatch::sample()),
         "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
+        "message_send" => Some(wire::MessageSpec::sample()),
+        "chat_read" => Some(serde_json::json!({})),
+        "chat_presence" => Some(wire::PresenceSpec::sample()),
         "webhook_create" => Some(wire::WebhookSpec::sample()),
         "webhook_update" => Some(wire::WebhookPatchSpec::sample()),
         "webhook_replay" => Some(wire::ReplayRequestSpec::sample()),
@@ -91,6 +112,14 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     if row.path.contains("{webhook}") {
         return server.failing_webhook().await;
     }
+    if row.name == "message_cancel" {
+        return server.queued().await;
+    }
+    if row.path.contains("{chat}") || row.path.contains("{message}") {
+        let received = server.received().await;
+        let below = if row.path.contains("{chat}") { received.chat } else { received.wa_id };
+        return format!("{}|{below}", received.session);
+    }
     let session = match row.name {
         "session_qr" | "session_pairing_code" => server.pairing().await,
         "session_start" => {
@@ -117,9 +146,12 @@ pub(crate) async fn missing(server: &TestServer, row: &Operation) -> [String; 4]
         let never = format!("{}|{event}", WebhookId::from_bits(7 << 100));
         (deleted, never)
     } else {
-        let deleted = server.linked().await.id;
-        server.world.sessions.delete(&World::acme(), deleted.as_str(), None).await.unwrap();
-        (deleted.to_string(), SessionId::from_bits(7 << 100).to_string())
+        let deleted = ready_for(server, row).await;
+        let (session, below) = deleted.split_once('|').unwrap_or((&deleted, ""));
+        server.world.sessions.delete(&World::acme(), session, None).await.unwrap();
+        let never = SessionId::from_bits(7 << 100);
+        let never = if below.is_empty() { never.to_string() } else { format!("{never}|{below}") };
+        (deleted, never)
     };
     [gone, never, "no-such-name".to_owned(), "%ff%00".to_owned()]
 }

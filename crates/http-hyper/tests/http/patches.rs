@@ -54,6 +54,26 @@ async fn patch_changes_named_fields_and_null_removes() {
 }
 
 #[tokio::test]
+async fn settings_of_messages_have_defaults_that_null_restores() {
+    let server = TestServer::open().await;
+    let (path, before) = made(&server).await;
+    assert_eq!((&before["messages"], &before["retentionDays"]), (&json!("full"), &json!(90)));
+    let body = json!({ "messages": "headers", "retentionDays": 0, "ratePerHour": 0 });
+    let changed = patch(&server, &path, &body).await.json();
+    for (name, value) in body.as_object().unwrap() {
+        assert_eq!(&changed[name], value);
+    }
+    let body = json!({ "messages": null, "retentionDays": null, "ratePerHour": null });
+    let restored = patch(&server, &path, &body).await.json();
+    assert_eq!((&restored["messages"], &restored["retentionDays"]), (&json!("full"), &json!(90)));
+    assert_eq!(restored["ratePerHour"], Value::Null);
+    let events = server.world.memory.events();
+    let fields = events.last().unwrap().payload.fields();
+    let names = EventValue::Text("ratePerHour messages retentionDays".to_owned());
+    assert_eq!(fields, [("fields".into(), names)]);
+}
+
+#[tokio::test]
 async fn null_clears_the_metadata() {
     let server = TestServer::open().await;
     let (path, _) = made(&server).await;
@@ -86,7 +106,9 @@ async fn all_faults_of_a_patch_are_reported_whatever_the_session() {
         "presenceTyping": "yes",
         "label": "x".repeat(101),
         "ratePerMin": MAX_RATE + 1,
-        "ratePerHour": 0,
+        "ratePerHour": -1,
+        "messages": "some",
+        "retentionDays": 3651,
         "metadata": { "a/b": 1, "long": "x".repeat(501) },
         "status": "working",
         "start": true,
@@ -95,8 +117,9 @@ async fn all_faults_of_a_patch_are_reported_whatever_the_session() {
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_error"));
     let mut faults = answer.faults();
     faults.sort();
-    let mut expected = ["/autoRead", "/label", "/metadata/a~1b", "/metadata/long"].to_vec();
-    expected.extend(["/presenceTyping", "/ratePerHour", "/ratePerMin", "/start", "/status"]);
+    let mut expected = ["/autoRead", "/label", "/messages", "/metadata/a~1b"].to_vec();
+    expected.extend(["/metadata/long", "/presenceTyping", "/ratePerHour", "/ratePerMin"]);
+    expected.extend(["/retentionDays", "/start", "/status"]);
     assert_eq!(faults, expected);
     for caller in ["zeta", "acme"] {
         let never = format!("{SESSIONS}/none");

@@ -19,8 +19,13 @@ use crate::{
 };
 
 /// Faults that need a lookup, or several fields, which no schema can state.
-const OF_THE_MOMENT: [&str; 8] = [
+const OF_THE_MOMENT: [&str; 12] = [
+    // A schema bounds the number of characters.
+    "1 to 65536 bytes in UTF-8",
     "must be in the future",
+    "at most 7 days ahead",
+    "no such chat",
+    "no such message in the chat",
     "no such session",
     "was not issued by this list",
     "since or after is required, unless deadOnly is true",
@@ -95,11 +100,12 @@ async fn empty_body_is_accepted_iff_no_field_is_required() {
     }
 }
 
-/// Returns the text of a parameter as JSON: a number if the schema is of a number.
+/// Returns the text of a parameter as JSON: a number or a boolean if the schema is of one.
 fn read(text: &str, schema: &Value) -> Value {
-    match (schema["type"].as_str(), text.parse::<i64>()) {
-        (Some("integer"), Ok(number)) if !text.starts_with('+') => json!(number),
-        (Some("array"), _) => json!([text]),
+    match (schema["type"].as_str(), text.parse::<i64>(), text.parse::<bool>()) {
+        (Some("integer"), Ok(number), _) if !text.starts_with('+') => json!(number),
+        (Some("boolean"), _, Ok(flag)) => json!(flag),
+        (Some("array"), ..) => json!([text]),
         _ => json!(text),
     }
 }
@@ -148,7 +154,9 @@ async fn query_parameter_is_accepted_iff_its_schema_allows_it() {
         for (name, schema) in known {
             for text in texts(schema) {
                 let asked = format!("{at}?{name}={}", utf8_percent_encode(&text, NON_ALPHANUMERIC));
-                let answer = server.ask(entitled(row), row.method.as_str(), &asked).await;
+                let body = serde_json::from_str::<Value>(&body_of_required(row)).ok();
+                let (caller, method) = (entitled(row), row.method.as_str());
+                let answer = server.say(Version::One, caller, method, &asked, body.as_ref()).await;
                 let allowed = validator(schema).is_valid(&read(&text, schema));
                 assert_taken(allowed, &answer, &format!("{row:?} {name} {text:?}"));
             }

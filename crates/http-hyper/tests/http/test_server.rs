@@ -67,9 +67,12 @@ impl TestServer {
             memory: memory.clone(),
             gateway: gateway.clone(),
             environment: environment.clone(),
+            world: Arc::default(),
+            sequence: Arc::default(),
         };
         let world =
             World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
+        assert!(reconciler.world.set(world.clone()).is_ok());
         let keys = Some((world.memory.clone(), environment.clone()));
         let authenticator = Arc::new(FakeAuthenticator { keys, ..FakeAuthenticator::default() });
         let checks = Arc::new(Checks::default());
@@ -168,6 +171,11 @@ impl TestServer {
         WorkerStore::find(&self.world.memory, id).await.unwrap().unwrap()
     }
 
+    /// Returns the next sequence number of the journal of the only node.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.reconciler.sequence.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
     /// Returns a text of everything stored and of every call to the node.
     pub(crate) fn fingerprint(&self) -> String {
         format!("{}{:?}", self.world.memory.fingerprint(), self.world.gateway.calls())
@@ -220,6 +228,9 @@ pub(crate) fn backing(
 ) -> ApiDependencies {
     ApiDependencies {
         sessions: world.sessions.clone(),
+        chats: world.chats.clone(),
+        messages: world.messages.clone(),
+        outbox: world.outbox.clone(),
         keys: world.keys.clone(),
         webhooks: world.webhooks.clone(),
         audit: Audit::new(Arc::new(world.memory.clone())),

@@ -155,12 +155,13 @@ pub(crate) fn sessions(rows: &[Row]) -> String {
         "INSERT INTO sessions (id, organization, created_by, label, auto_read, presence_typing,
             rate_per_min, rate_per_hour, metadata, is_admin_session, gateway, desired, epoch, wanted,
             status, reason, identity, phone_number, pairing, deadline, heard, last_connected_at,
-            created_at, updated_at, version, sequence, due, failures)
+            created_at, updated_at, version, sequence, due, failures, messages, retention_days)
         SELECT r.column1, r.column2, t.created_by, r.column4, t.auto_read, t.presence_typing,
             t.rate_per_min, t.rate_per_hour, t.metadata, t.is_admin_session, r.column6, t.desired,
             t.epoch, t.wanted, t.status, t.reason, replace(t.identity, '{PHONE}', r.column5),
             CASE WHEN t.phone_number IS NULL THEN NULL ELSE r.column5 END, t.pairing, t.deadline,
-            t.heard, t.last_connected_at, r.column7, r.column7, t.version, 3, t.due, t.failures
+            t.heard, t.last_connected_at, r.column7, r.column7, t.version, 3, t.due, t.failures,
+            t.messages, t.retention_days
         FROM (VALUES {}) AS r JOIN template_sessions AS t ON t.status = r.column3",
         &values[1..]
     )

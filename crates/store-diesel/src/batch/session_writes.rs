@@ -32,13 +32,14 @@ const IMMUTABLE: &str = "id, organization, created_by, created_at";
 /// Columns that an update replaces.
 const MUTABLE: &str = "label, auto_read, presence_typing, rate_per_min, rate_per_hour, metadata, \
     is_admin_session, gateway, desired, epoch, wanted, status, reason, identity, phone_number, pairing, \
-    deadline, heard, last_connected_at, updated_at, version, sequence, due, failures";
+    deadline, heard, last_connected_at, updated_at, version, sequence, due, failures, messages, \
+    retention_days";
 
 const CLEANUP: &str = "session, organization, gateway, epoch, requested_by_kind, requested_by_name, \
     requested_at, deadline, due, attempts, sequence, told, linked";
 
 const EVENT: &str =
-    "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
+    "id, organization, session, stream, sequence, name, at, actor_kind, actor_name, payload";
 
 /// Writes of sessions, at most one per session.
 #[derive(Default)]

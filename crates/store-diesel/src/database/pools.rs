@@ -29,12 +29,17 @@ use crate::{
 /// Connections for the feed: one for the tail, and two for readers that are behind.
 const FEED_CONNECTIONS: u32 = 3;
 
+/// Connections for deliveries of nodes and for the outbox.
+const MESSAGE_CONNECTIONS: u32 = 4;
+
 /// Connections to a PostgreSQL server, and the health of the server.
 #[derive(Clone)]
 pub(crate) struct PostgresPool {
     pub(crate) connections: Pool<AsyncPgConnection>,
     /// For reads of events and of webhooks in the order of an index.
     pub(crate) feed: Pool<AsyncPgConnection>,
+    /// For messages of all organizations, which are found by their keys.
+    pub(crate) messages: Pool<AsyncPgConnection>,
     /// For point lookups.
     pub(crate) lookups: Arc<PipelinedPool>,
     /// For point lookups of sessions.
@@ -54,6 +59,7 @@ pub(crate) fn postgres(
     let single = connections(server.clone(), config.max_connections, config, health.clone())?;
     let feed = connections(server.with(FEED_SETTINGS), FEED_CONNECTIONS, config, health.clone())?;
     let by_keys = server.with(LOOKUP_SETTINGS);
+    let messages = connections(by_keys.clone(), MESSAGE_CONNECTIONS, config, health.clone())?;
     let batched = by_keys.with(BATCH_SETTINGS);
     let batched = connections(batched, group_commit::BATCH_CONNECTIONS, config, health.clone())?;
     let lookups = Arc::new(PipelinedPool::new(by_keys, config, health.clone()));
@@ -68,6 +74,7 @@ pub(crate) fn postgres(
     Ok(PostgresPool {
         connections: single,
         feed,
+        messages,
         lookups,
         batched_lookup,
         group_commit,

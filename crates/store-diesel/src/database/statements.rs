@@ -24,8 +24,8 @@ macro_rules! point_lookup {
 
 /// Runs a query on a pooled connection; the body is compiled once for each engine.
 ///
-/// `read`, `feed` or `write` states the purpose; `feed` is a read of events or of webhooks in the order
-/// of an index. On SQLite, one thread executes all writes, so the body
+/// `read`, `feed`, `messages` or `write` states the purpose; `feed` is a read of events or of webhooks in
+/// the order of an index, `messages` a read of messages of all organizations by their keys. On SQLite, one thread executes all writes, so the body
 /// moves its values to the thread. On PostgreSQL, a read that failed because its connection was
 /// dead is repeated once on another connection; a write is never repeated, because its outcome is
 /// unknown. For one row by its key use [`point_lookup`].
@@ -35,6 +35,9 @@ macro_rules! with_conn {
     };
     ($database:expr, feed, |$conn:ident| $body:expr) => {
         with_conn!(@read feed, $database, |$conn| $body)
+    };
+    ($database:expr, messages, |$conn:ident| $body:expr) => {
+        with_conn!(@read messages, $database, |$conn| $body)
     };
     (@read $pool:ident, $database:expr, |$conn:ident| $body:expr) => {
         match &$database.pools {
@@ -80,19 +83,23 @@ macro_rules! with_conn {
     };
 }
 
-/// Runs the body in a transaction. `by_keys` states that its statements find their rows by keys, however
+/// Runs the body in a transaction. `messages` states that it changes messages of all organizations, on
+/// connections whose statements find their rows by keys. `by_keys` states that its statements find their rows by keys, however
 /// few rows there are: PostgreSQL plans them as lookups.
 macro_rules! with_transaction {
     ($database:expr, by_keys, |$conn:ident| $body:expr) => {
-        with_transaction!(@run $database, |$conn| $body, plan_as_lookups)
+        with_transaction!(@run connections, $database, |$conn| $body, plan_as_lookups)
+    };
+    ($database:expr, messages, |$conn:ident| $body:expr) => {
+        with_transaction!(@run messages, $database, |$conn| $body)
     };
     ($database:expr, |$conn:ident| $body:expr) => {
-        with_transaction!(@run $database, |$conn| $body)
+        with_transaction!(@run connections, $database, |$conn| $body)
     };
-    (@run $database:expr, |$conn:ident| $body:expr $(, $plan:ident)?) => {
+    (@run $pool:ident, $database:expr, |$conn:ident| $body:expr $(, $plan:ident)?) => {
         match &$database.pools {
             $crate::database::pools::Pools::Postgres(pool) => {
-                let mut object = $crate::engine::checkout::checkout(&pool.connections).await?;
+                let mut object = $crate::engine::checkout::checkout(&pool.$pool).await?;
                 let result: Result<_, $crate::StoreError> =
                     diesel_async::AsyncConnection::transaction(&mut *object, async |$conn| {
                         $($crate::engine::postgres::server::$plan($conn).await?;)?

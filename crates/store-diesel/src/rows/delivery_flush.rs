@@ -148,7 +148,7 @@ impl LeasedRows {
         self.removed.extend(changes.removed.iter().map(|(pass, ordering)| RemovedRetryRow {
             key: key(),
             pass: pass_column(*pass),
-            ordering_key: ordering.as_str().to_owned(),
+            ordering_key: ordering.text().into_owned(),
         }));
         for queue in &changes.retries {
             self.retries.push(RetryQueueRow::new(&organization, &webhook, queue)?);

@@ -12,7 +12,7 @@ use domain::{
     Timestamp,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, from_value};
 
 use crate::{
     StoreError,
@@ -32,6 +32,7 @@ pub(crate) struct EventRow {
     pub(crate) id: String,
     organization: String,
     session: Option<String>,
+    stream: String,
     sequence: i64,
     name: String,
     at: i64,
@@ -48,12 +49,14 @@ impl EventRow {
             id: event.id.to_string(),
             organization: event.organization.to_string(),
             session: event.session.as_ref().map(ToString::to_string),
+            stream: event.stream().as_str().to_owned(),
             sequence: to_bigint("events.sequence", event.sequence)?,
             name: event.name().as_str().to_owned(),
             at: event.at.millis(),
             actor_kind: kind.to_owned(),
             actor_name: name,
-            payload: Some(payload_text(&event.payload)?),
+            // The content of a message is stored with the message.
+            payload: Some(payload_text(&event.payload.clone().without_content())?),
         })
     }
 
@@ -64,8 +67,8 @@ impl EventRow {
         rows: &'b [Self],
         mut out: AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
-        const COLUMNS: &str =
-            "id, organization, session, sequence, name, at, actor_kind, actor_name, payload";
+        const COLUMNS: &str = "id, organization, session, stream, sequence, name, at, actor_kind, \
+            actor_name, payload";
         out.push_sql("INSERT INTO events (");
         out.push_sql(COLUMNS);
         out.push_sql(") SELECT new.* FROM changed, (VALUES ");
@@ -76,6 +79,7 @@ impl EventRow {
                 Text: &row.id,
                 Text: &row.organization,
                 Nullable<Text>: &row.session,
+                Text: &row.stream,
                 BigInt: &row.sequence,
                 Text: &row.name,
                 BigInt: &row.at,
@@ -128,8 +132,18 @@ impl TryFrom<EventRow> for Event {
     }
 }
 
+fn pairs_of(fields: &EventFields) -> Vec<Value> {
+    fields
+        .iter()
+        .map(|(key, value)| Value::from(vec![key.as_ref().into(), value_to_json(value)]))
+        .collect()
+}
+
 fn value_to_json(value: &EventValue) -> Value {
     match value {
+        EventValue::Texts(texts) => Value::from(texts.as_slice()),
+        // Like the payload, a list of pairs.
+        EventValue::Object(fields) => Value::from(pairs_of(fields)),
         EventValue::Text(text) => Value::from(text.as_str()),
         EventValue::Number(number) => Value::from(*number),
         EventValue::Flag(flag) => Value::from(*flag),
@@ -140,18 +154,18 @@ fn value_to_json(value: &EventValue) -> Value {
 /// Serializes a payload.
 pub(crate) fn payload_text(payload: &EventPayload) -> Result<String, StoreError> {
     // A list of pairs, because a JSON object does not keep the order of its members.
-    let fields = payload.fields();
-    let pairs: Vec<_> = fields.iter().map(|(key, value)| (key, value_to_json(value))).collect();
-    to_json("events.payload", &pairs)
+    to_json("events.payload", &pairs_of(&payload.fields()))
 }
 
 /// Parses a payload; `None` when the text is not a list of fields. Fields of another version are a
 /// payload too.
 pub(crate) fn payload_of(name: EventName, text: &str) -> Option<EventPayload> {
-    let pairs: Vec<(String, Value)> = from_json(text)?;
+    Some(EventPayload::from_fields(name, fields_of(from_json(text)?)?))
+}
+
+fn fields_of(pairs: Vec<(String, Value)>) -> Option<EventFields> {
     let field = |(key, value): (String, Value)| Some((key.into(), value_from_json(value)?));
-    let fields: EventFields = pairs.into_iter().map(field).collect::<Option<_>>()?;
-    Some(EventPayload::from_fields(name, fields))
+    pairs.into_iter().map(field).collect()
 }
 
 fn value_from_json(value: Value) -> Option<EventValue> {
@@ -160,7 +174,12 @@ fn value_from_json(value: Value) -> Option<EventValue> {
         Value::Number(number) => number.as_i64().map(EventValue::Number),
         Value::Bool(flag) => Some(EventValue::Flag(flag)),
         Value::Null => Some(EventValue::Null),
-        Value::Array(_) | Value::Object(_) => None,
+        Value::Array(items) if items.iter().any(Value::is_array) => {
+            let pairs = items.into_iter().map(|pair| from_value(pair).ok());
+            fields_of(pairs.collect::<Option<_>>()?).map(EventValue::Object)
+        }
+        Value::Array(items) => from_value(Value::Array(items)).ok().map(EventValue::Texts),
+        Value::Object(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ impl RetryQueueRow {
             organization: organization.to_owned(),
             webhook: webhook.to_owned(),
             pass: pass_column(queue.pass),
-            ordering_key: queue.key.as_str().to_owned(),
+            ordering_key: queue.key.text().into_owned(),
             event: queue.event.to_string(),
             position: to_bigint("webhook_retries.position", queue.position.number())?,
             sequence: to_bigint("webhook_retries.sequence", queue.sequence)?,

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use domain::{
-    Desired, DueAsRead, GatewayId, Observed, OrganizationId, Session, SessionId, Settings, Spec,
-    Status, Timestamp, UserId, Version,
+    Desired, DueAsRead, GatewayId, MessageStorage, Observed, OrganizationId, Session, SessionId,
+    Settings, Spec, Status, Timestamp, UserId, Version,
 };
 use serde::Serialize;
 
@@ -73,6 +73,8 @@ pub(crate) struct MutableColumns {
     sequence: i64,
     due: Option<i64>,
     failures: i64,
+    messages: String,
+    retention_days: i64,
 }
 
 impl SessionRow {
@@ -151,6 +153,8 @@ impl MutableColumns {
             sequence: to_bigint("sessions.sequence", session.sequence)?,
             due: session.due.map(Timestamp::millis),
             failures: i64::from(session.failures),
+            messages: settings.messages.as_str().to_owned(),
+            retention_days: settings.retention_days.into(),
         })
     }
 
@@ -163,6 +167,8 @@ impl MutableColumns {
                 .ok_or("sessions.rate_per_min")?,
             rate_per_hour: parse_optional(self.rate_per_hour, from_bigint)
                 .ok_or("sessions.rate_per_hour")?,
+            messages: MessageStorage::parse(&self.messages).ok_or("sessions.messages")?,
+            retention_days: from_bigint(self.retention_days).ok_or("sessions.retention_days")?,
             metadata: from_json(&self.metadata).ok_or("sessions.metadata")?,
         })
     }

@@ -113,13 +113,18 @@ pub(crate) fn event_at(organization: &str, position: i64) -> _ {
         .filter(in_feed)
 }
 
-/// Selects the events of a session after a sequence number.
+/// Selects the events of a session and a stream after a sequence number.
 #[auto_type(no_type_alias)]
-pub(crate) fn session_events<'a>(organization: &'a str, session: &'a str, after: i64) -> _ {
+pub(crate) fn session_events<'a>(
+    organization: &'a str,
+    session: &'a str,
+    stream: &'static str,
+    after: i64,
+) -> _ {
     events::table
         .filter(events::organization.eq(organization))
         .filter(events::session.eq(session))
-        .filter(events::stream.eq("session"))
+        .filter(events::stream.eq(stream))
         .filter(events::sequence.gt(after))
         .order(events::sequence.asc())
 }

@@ -95,9 +95,9 @@ pub(crate) fn feed_page<'a>(feed: &'a FeedParams, range: PositionRange) -> _ {
         .order(order.asc())
 }
 
-/// Selects an event of the feed that the reader may see.
+/// Selects an event of a stream in the feed that the reader may see.
 #[auto_type(no_type_alias)]
-pub(crate) fn feed_event<'a>(feed: &'a FeedParams, id: &'a str) -> _ {
+pub(crate) fn feed_event<'a>(feed: &'a FeedParams, stream: &'static str, id: &'a str) -> _ {
     let organization: &'a str = feed.scope.organization.as_str();
     let only: &'a [String] = feed.scope.only.as_slice();
     let kinds: &'a [&'static str] = feed.kinds.as_slice();
@@ -105,7 +105,7 @@ pub(crate) fn feed_event<'a>(feed: &'a FeedParams, id: &'a str) -> _ {
     let in_feed: SqlLiteral<Bool> = sql(IN_FEED);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::stream.eq("session"))
+        .filter(events::stream.eq(stream))
         .filter(events::id.eq(id))
         .filter(everything.nullable().or(events::session.eq_any(only)))
         .filter(events::name.eq_any(kinds))

@@ -41,6 +41,9 @@ mod deliveries;
 mod emptied;
 mod explain;
 mod feed;
+mod message_retention;
+mod messages;
+mod outbox;
 mod rotation;
 mod webhooks;
 

@@ -25,6 +25,8 @@ pub(crate) enum DueQueue {
     Cleanups,
     /// Sessions that wait for a node with free capacity.
     Unplaced,
+    /// Due outboxes of sessions.
+    Outboxes,
 }
 
 impl DueQueue {
@@ -32,13 +34,14 @@ impl DueQueue {
         match self {
             Self::Sessions | Self::Unplaced => "sessions",
             Self::Cleanups => "retirements",
+            Self::Outboxes => "session_messaging",
         }
     }
 
     const fn id(self) -> &'static str {
         match self {
             Self::Sessions | Self::Unplaced => "id",
-            Self::Cleanups => "session",
+            Self::Cleanups | Self::Outboxes => "session",
         }
     }
 
@@ -47,6 +50,7 @@ impl DueQueue {
         match self {
             Self::Sessions | Self::Cleanups => "due IS NOT NULL",
             Self::Unplaced => "gateway IS NULL AND desired = 'running'",
+            Self::Outboxes => "outbox_due IS NOT NULL AND queued >= 0",
         }
     }
 
@@ -55,6 +59,7 @@ impl DueQueue {
         match self {
             Self::Sessions | Self::Cleanups => "due",
             Self::Unplaced => "updated_at",
+            Self::Outboxes => "outbox_due",
         }
     }
 
@@ -63,6 +68,7 @@ impl DueQueue {
     const fn due_condition(self) -> &'static str {
         match self {
             Self::Sessions | Self::Cleanups => "due <= $2",
+            Self::Outboxes => "outbox_due <= $2",
             Self::Unplaced => "(due IS NULL OR due = deadline) AND updated_at <= $2",
         }
     }

@@ -31,6 +31,11 @@ fn filters_on_owned_tables_stand_only_in_scope() {
             "webhook_retries",
             "webhook_dead_letters",
             "webhook_attempts",
+            "session_messaging",
+            "chats",
+            "chat_names",
+            "messages",
+            "outbox",
         ] {
             let all = text.matches(&format!("{table}::table")).count();
             let inserts = text.matches(&format!("insert_into({table}::table)")).count()

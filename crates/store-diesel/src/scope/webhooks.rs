@@ -104,14 +104,14 @@ pub(crate) fn attempt_page<'a>(
         .order((webhook_attempts::at.desc(), webhook_attempts::id.desc()))
 }
 
-/// Selects the events of the feed from an id on, oldest first.
+/// Selects the events of a stream in the feed from an id on, oldest first.
 #[auto_type(no_type_alias)]
-pub(crate) fn events_from<'a>(scope: &'a ScopeParams, id: &'a str) -> _ {
+pub(crate) fn events_from<'a>(scope: &'a ScopeParams, stream: &'static str, id: &'a str) -> _ {
     let organization: &'a str = scope.organization.as_str();
     let position: SqlLiteral<BigInt> = sql(POSITION);
     events::table
         .filter(events::organization.eq(organization))
-        .filter(events::stream.eq("session"))
+        .filter(events::stream.eq(stream))
         .filter(events::id.ge(id))
         .filter(position.gt(0_i64))
         .order(events::id.asc())

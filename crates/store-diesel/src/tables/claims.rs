@@ -17,11 +17,13 @@ use crate::{
     schema::{retirements, sessions},
     scope::{
         self,
+        outbox::EARLIEST,
         round_robin::{
             DueQueue, MAX_ORGANIZATIONS, QueuedOrganization, RowId, bound_query, interleave,
             organizations_statement, rows_statement,
         },
     },
+    tables::outbox::MessagingKeyRow,
 };
 
 impl Database {
@@ -105,6 +107,12 @@ impl Database {
                         .load(conn)
                         .await
                 }),
+                DueQueue::Outboxes => {
+                    let rows: Vec<MessagingKeyRow> = with_conn!(self, read, |conn| {
+                        bound_query!(EARLIEST, BigInt: now, BigInt: row_limit).load(conn).await
+                    })?;
+                    Ok(rows.into_iter().map(|row| (row.organization, row.session)).collect())
+                }
                 DueQueue::Sessions | DueQueue::Unplaced => with_conn!(self, read, |conn| {
                     scope::due_sessions(now)
                         .select((sessions::organization, sessions::id))

@@ -32,7 +32,6 @@ use crate::{
     },
     schema::{events, webhook_cursors, webhook_dead_letters},
     scope::{ScopeParams, deliveries as scope, round_robin::bound_query, webhooks as owned},
-    tables::feed::feed_events,
 };
 
 /// The key of a webhook.
@@ -202,7 +201,7 @@ impl DeliveryStore for Database {
                 database.event_rows(&organization, &range, i64::from(limit)).await
             })
             .await?;
-        Ok(feed_events(rows))
+        self.whole_events(rows).await
     }
 
     async fn dead_events(
@@ -236,7 +235,8 @@ impl DeliveryStore for Database {
             })
             .await?;
         let end = from_bigint(end).unwrap_or(until.number());
-        Ok(FeedPage { events: feed_events(rows), until: FeedPosition::from_number(end) })
+        let events = self.whole_events(rows).await?;
+        Ok(FeedPage { events, until: FeedPosition::from_number(end) })
     }
 }
 
@@ -333,11 +333,12 @@ impl Database {
                             .await
                     })
                 }
-                LookupRange::Session { session, after } => {
+                LookupRange::Session { session, stream, after } => {
                     let (session, after) =
                         (session.as_str(), to_bigint("events.sequence", *after)?);
                     with_conn!(self, feed, |conn| {
-                        let events = scope::session_events(organization, session, after);
+                        let stream = stream.as_str();
+                        let events = scope::session_events(organization, session, stream, after);
                         events
                             .select((events::position, EventRow::as_select()))
                             .limit(limit)

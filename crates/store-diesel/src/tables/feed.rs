@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use diesel::{OptionalExtension, QueryableByName, prelude::*, sql_types::BigInt};
 use diesel_async::RunQueryDsl;
 use domain::{
-    Event, EventId, FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition, FeedRights,
+    Event, EventId, EventStream, FeedEvent, FeedFloor, FeedHorizon, FeedPage, FeedPosition,
+    FeedRights,
     ports::{Feed, OrganizationFeed, PortResult},
 };
 
@@ -71,7 +72,7 @@ impl Feed for Database {
             Some((last, _)) if full => position(*last)?,
             _ => until,
         };
-        Ok(FeedPage { events: feed_events(rows), until })
+        Ok(FeedPage { events: self.whole_events(rows).await?, until })
     }
 }
 
@@ -115,7 +116,7 @@ impl OrganizationFeed for Database {
             })
             .await?;
         let Some((end, rows)) = found else { return Ok(None) };
-        Ok(Some(FeedPage { events: feed_events(rows), until: position(end)? }))
+        Ok(Some(FeedPage { events: self.whole_events(rows).await?, until: position(end)? }))
     }
 
     async fn position_of(
@@ -126,13 +127,17 @@ impl OrganizationFeed for Database {
         let (feed, id) = (FeedParams::of(rights), event.to_string());
         let (found, floor): (Option<i64>, i64) = self
             .run(|database| async move {
-                let found = with_conn!(database, feed, |conn| {
-                    feed::feed_event(&feed, &id)
-                        .select(events::position)
-                        .get_result(conn)
-                        .await
-                        .optional()
-                })?;
+                let mut found: Option<i64> = None;
+                for stream in EventStream::ALL.map(EventStream::as_str) {
+                    let position = with_conn!(database, feed, |conn| {
+                        feed::feed_event(&feed, stream, &id)
+                            .select(events::position)
+                            .get_result(conn)
+                            .await
+                            .optional()
+                    })?;
+                    found = found.or(position);
+                }
                 Ok((found, database.feed_floor(&feed).await?))
             })
             .await?;
@@ -162,6 +167,18 @@ impl OrganizationFeed for Database {
 }
 
 impl Database {
+    /// Returns the readable events of rows, with the content of their messages.
+    pub(crate) async fn whole_events(
+        &self,
+        rows: Vec<(i64, EventRow)>,
+    ) -> PortResult<Vec<FeedEvent>> {
+        let events = feed_events(rows);
+        if events.iter().all(|found| found.event.payload.message().is_none()) {
+            return Ok(events);
+        }
+        self.run(|database| async move { database.with_contents(events).await }).await
+    }
+
     /// Returns the position up to which the organization's events were removed; 0 before the first
     /// removal.
     fn feed_floor<'a>(&'a self, feed: &'a FeedParams) -> BoxFuture<'a, Result<i64, StoreError>> {
@@ -190,7 +207,7 @@ fn position(number: i64) -> Result<FeedPosition, StoreError> {
     Ok(FeedPosition::from_number(number))
 }
 
-pub(crate) fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
+fn feed_events(rows: Vec<(i64, EventRow)>) -> Vec<FeedEvent> {
     let event = |(number, row): (i64, EventRow)| {
         let event = position(number)
             .and_then(|position| Ok(FeedEvent { position, event: Event::try_from(row)? }));

@@ -10,8 +10,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use domain::{
-    AttemptId, AttemptRecord, Commit, DeadLetter, EventId, FeedPosition, ProgressReport,
-    RetrySummary, Scope, Timestamp, Webhook, WebhookId, WebhookWrite,
+    AttemptId, AttemptRecord, Commit, DeadLetter, EventId, EventStream, FeedPosition,
+    ProgressReport, RetrySummary, Scope, Timestamp, Webhook, WebhookId, WebhookWrite,
     ports::{CommitOutcome, PortResult, WebhookPage, WebhookStore},
 };
 
@@ -194,11 +194,15 @@ impl WebhookStore for Database {
         let millis = u128::try_from(from.millis()).unwrap_or(0);
         let first_id = EventId::from_bits(millis << 80).to_string();
         self.run(|database| async move {
-            let position: Option<i64> = with_conn!(database, read, |conn| {
-                let events = scope::events_from(&params, &first_id).select(events::position);
-                events.first(conn).await.optional()
-            })?;
-            let position = position.map(|number| {
+            let mut first: Option<i64> = None;
+            for stream in EventStream::ALL.map(EventStream::as_str) {
+                let position: Option<i64> = with_conn!(database, read, |conn| {
+                    let events = scope::events_from(&params, stream, &first_id);
+                    events.select(events::position).first(conn).await.optional()
+                })?;
+                first = first.into_iter().chain(position).min();
+            }
+            let position = first.map(|number| {
                 from_bigint(number).ok_or_else(|| StoreError::corrupt("events.position", &first_id))
             });
             Ok(position.transpose()?.map(FeedPosition::from_number))

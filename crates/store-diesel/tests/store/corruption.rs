@@ -93,7 +93,7 @@ async fn unreadable_row_is_broken_alone_and_absent_from_lists(test_db: TestDatab
         ("sessions", "pairing", "'7'"),
         ("sessions", "gateway", "'a/b'"),
         ("events", "name", "'session.hexed'"),
-        ("events", "payload", "'[[\"a\",[]]]'"),
+        ("events", "payload", "'[[\"a\",{}]]'"),
         ("events", "actor_kind", "'ghost'"),
         ("events", "sequence", "-1"),
         ("api_keys", "capabilities", "'[\"fly\"]'"),

@@ -6,7 +6,11 @@ use acceptance::{
 };
 use anyhow::Result;
 use serde_json::{Value, json};
-use testbed::{issuer::Token, sessions::Owned};
+use testbed::{
+    issuer::Token,
+    sessions::{Owned, PATIENCE, path_of},
+    wait,
+};
 
 use crate::each_database;
 
@@ -26,7 +30,12 @@ fn api_conforms_to_document(deployment: &Deployment) -> Result<()> {
     let a_api = deployment.with_credential(everything(&a.name)?);
     let b_api = deployment.with_credential(everything(&b.name)?);
     let name = if deployment.cluster.is_some() { "postgres" } else { "sqlite" };
-    let walk = Walk { name, linked: Some(&linked.id), gently: false, platform: false };
+    let contact = stack.phones.new_phone("Partner")?;
+    let wa_id = contact.send_text(&phone.number, "hello")?;
+    let path = path_of(&linked.id, &format!("/messages/{wa_id}"));
+    wait::until_true("the message is stored", PATIENCE, || Ok(a_api.get(&path)?.status == 200))?;
+    let chat = Some((contact.number.as_str(), wa_id.as_str()));
+    let walk = Walk { name, linked: Some(&linked.id), chat, gently: false, platform: false };
     walk.run(&a_api, &b_api)?;
     let person = Token::of(&a.name, "none").with("org_id", Value::Null);
     let person = person.with("platform_role", json!("super_admin")).sign();

@@ -60,7 +60,7 @@ fn document_is_valid_openapi() -> Result<()> {
 #[test]
 fn api_conforms_to_document() -> Result<()> {
     let Some(Remote { a, b }) = Remote::find()? else { return Ok(()) };
-    Walk { name: "remote", linked: None, gently: true, platform: false }.run(&a, &b)
+    Walk { name: "remote", linked: None, chat: None, gently: true, platform: false }.run(&a, &b)
 }
 
 #[test]

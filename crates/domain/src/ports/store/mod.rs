@@ -7,11 +7,16 @@
 
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
+pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod message_retention;
+pub(crate) mod messages;
+pub(crate) mod messaging;
 pub(crate) mod nodes;
+pub(crate) mod outbox;
 pub(crate) mod position;
 pub(crate) mod sessions;
 pub(crate) mod tickets;

@@ -14,6 +14,7 @@ use crate::{
         },
     },
     session::{
+        message_storage::MessageStorage,
         model::Session,
         pairing::{Attempt, Identity, PairingCode, PairingSpec, QrCode},
         settings::Settings,
@@ -63,6 +64,8 @@ pub fn filled(mut session: Session, environment: &dyn Environment) -> Session {
         presence_typing: true,
         rate_per_min: Some(20),
         rate_per_hour: Some(600),
+        messages: MessageStorage::Headers,
+        retention_days: 7,
         metadata: [("a key".to_owned(), "a 'value'".to_owned())].into(),
     };
     session.is_admin_session = true;

@@ -6,16 +6,22 @@
 mod data_keys;
 mod deliveries;
 mod delivery_rows;
+mod erasure;
 mod event_retention;
 mod fairness;
 mod feed;
 mod fixtures;
 mod idempotency;
+mod inbound_changes;
+mod inbound_messages;
 mod isolation;
 mod keys;
 mod link_attempt;
+mod message_lists;
+mod message_removal;
 mod nodes;
 mod orphans;
+mod outbox;
 mod quotas;
 mod retention;
 mod session_control;
@@ -31,6 +37,7 @@ pub use deliveries::{
     flush_moves_the_replay_that_it_names, flush_writes_all_changes_under_the_lease,
     lease_has_one_holder,
 };
+pub use erasure::{erasure_removes_the_rows_of_one_organization, unfinished_deletions_are_counted};
 pub use event_retention::{
     newest_event_of_all_is_not_removed, old_audit_events_are_removed_below_the_floor,
     old_events_leave_the_feed_and_floors_move,
@@ -46,6 +53,16 @@ pub use idempotency::{
     idempotency_record_is_invisible_to_other_organizations,
     idempotency_record_is_stored_once_until_it_expires,
 };
+pub use inbound_changes::{
+    chats_of_one_person_become_one, newest_timer_of_a_chat_stays,
+    reading_elsewhere_lowers_the_unread_count, receipts_raise_levels_only,
+};
+pub use inbound_messages::{
+    concurrent_deliveries_are_all_stored, delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged, deliveries_of_other_sessions_are_stored_or_dropped,
+    every_kind_of_message_is_stored, existing_id_of_another_sender_changes_no_message,
+    undecryptable_message_is_recovered_once,
+};
 pub use isolation::{
     cross_organization_writes_are_rejected, existing_id_is_not_inserted_again,
     out_of_scope_write_finds_no_session,
@@ -56,9 +73,24 @@ pub use keys::{
     key_pages_cover_every_key_once, key_validity_needs_no_digest,
 };
 pub use link_attempt::{attempt, link_attempts_are_counted};
+pub use message_lists::{
+    chat_pages_follow_activity, message_pages_cover_every_message_once,
+    messages_are_visible_within_scope_only,
+};
+pub use message_removal::{
+    finished_entries_leave_the_outbox, messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence, old_parts_of_messages_are_removed,
+};
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
 pub use orphans::{
     adopted_orphan_continues_the_events_of_its_id, orphan_is_returned_once_and_listed_while_held,
+};
+pub use outbox::{
+    accepted_message_is_sent_under_one_id, digits_lead_to_the_chat_of_the_account,
+    messages_end_in_time, messages_of_a_chat_leave_in_order,
+    outbox_claims_rotate_among_organizations, outbox_is_used_within_scope_only,
+    queue_and_pace_are_limited, received_messages_are_marked_as_read,
+    refused_first_contact_pauses_first_contacts, repeated_key_finds_the_message,
 };
 pub use quotas::{
     api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,

@@ -231,8 +231,10 @@ impl DeliveryStore for Memory {
             event.organization == *organization
                 && match range {
                     LookupRange::Event(position) => found.position == *position,
-                    LookupRange::Session { session, after } => {
-                        event.session.as_ref() == Some(session) && event.sequence > *after
+                    LookupRange::Session { session, stream, after } => {
+                        event.session.as_ref() == Some(session)
+                            && event.stream() == *stream
+                            && event.sequence > *after
                     }
                     LookupRange::Organization { after, until } => {
                         event.session.is_none()
@@ -241,7 +243,11 @@ impl DeliveryStore for Memory {
                     }
                 }
         };
-        Ok(limited(state.events.iter().filter(is_in).cloned(), limit))
+        let shown = |found: &FeedEvent| FeedEvent {
+            position: found.position,
+            event: state.with_content(found.event.clone()),
+        };
+        Ok(limited(state.events.iter().filter(is_in).map(shown), limit))
     }
 
     async fn dead_events(

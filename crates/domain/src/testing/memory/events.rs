@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::Scope,
-    event::Event,
+    event::{Event, stream::EventStream},
     ports::{
         error::PortResult,
         store::events::{EventLog, EventPage},
@@ -21,6 +21,7 @@ impl EventLog for Memory {
             .iter()
             .map(|stored| &stored.event)
             .filter(|event| event.organization == *scope.organization())
+            .filter(|event| event.stream() == EventStream::Session)
             .filter(|event| event.session.as_ref().is_none_or(|id| scope.reach().covers(id)))
             .filter(|event| page.filter.matches(event))
             .filter(|event| page.before.as_ref().is_none_or(|before| event.id < *before))

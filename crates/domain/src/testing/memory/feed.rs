@@ -31,7 +31,11 @@ impl MemoryState {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let within = |found: &&FeedEvent| found.position > after && found.position <= until;
         let found = self.events.iter().filter(within).filter(|found| selected(found));
-        let events: Vec<_> = found.take(limit).cloned().collect();
+        let shown = |found: &FeedEvent| FeedEvent {
+            position: found.position,
+            event: self.with_content(found.event.clone()),
+        };
+        let events: Vec<_> = found.take(limit).map(shown).collect();
         let until = match events.last() {
             Some(last) if events.len() == limit => last.position,
             _ => until,

@@ -2,13 +2,19 @@
 
 mod data_keys;
 mod deliveries;
+mod erasure;
 mod events;
 mod feed;
 mod idempotency;
 mod keys;
+mod message_retention;
+mod messages;
+mod messaging;
+mod messaging_rows;
 mod nodes;
 mod operators;
 mod orphans;
+mod outbox;
 mod quotas;
 mod sessions;
 pub(crate) mod state;

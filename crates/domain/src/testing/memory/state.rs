@@ -25,10 +25,11 @@ use crate::{
     resource_quota::Quotas,
     session::{
         model::Session,
+        status::Status,
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
-    testing::memory::webhook_rows::WebhookRows,
+    testing::memory::{messaging_rows::MessagingRows, webhook_rows::WebhookRows},
     time::Timestamp,
 };
 
@@ -55,6 +56,8 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
     pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,
+    /// Messages of sessions, also of deleted ones until they are removed.
+    pub(in crate::testing) messaging: BTreeMap<SessionId, MessagingRows>,
     pub(in crate::testing) data_keys: BTreeMap<(OrganizationId, u32), DataKey>,
     /// Sessions with unreadable rows.
     pub(in crate::testing) corrupted: BTreeSet<SessionId>,
@@ -147,13 +150,15 @@ impl MemoryState {
         for event in events {
             let has_number = |stored: &FeedEvent| {
                 let stored = &stored.event;
-                (&stored.session, stored.sequence) == (&event.session, event.sequence)
+                (&stored.session, stored.stream(), stored.sequence)
+                    == (&event.session, event.stream(), event.sequence)
             };
             let is_taken = event.session.is_some() && self.events.iter().any(has_number);
             assert!(!is_taken, "two events with the same number: {event:?}");
             let position = FeedPosition::from_number(self.newest_position.number() + 1);
             self.newest_position = position;
-            self.events.push(FeedEvent { position, event: event.clone() });
+            let payload = event.payload.clone().without_content();
+            self.events.push(FeedEvent { position, event: Event { payload, ..event.clone() } });
         }
     }
 }
@@ -190,7 +195,17 @@ impl MemoryState {
                 let (id, organization) = (known.id.clone(), known.organization.clone());
                 let (created_by, created_at) = (known.created_by.clone(), known.created_at);
                 let next = update.session.clone();
+                let phone = |session: &Session| {
+                    session.observed.identity.as_ref().map(|identity| identity.phone.clone())
+                };
+                let begins = next.observed.status == Status::Working
+                    && known.observed.status != Status::Working;
+                let wakes = begins || phone(known) != phone(&next);
+                let row = id.clone();
                 *known = Session { id, organization, created_by, created_at, ..next };
+                if wakes {
+                    self.wake_outbox(&row);
+                }
                 Written::Done
             }
             _ => Written::Raced,

@@ -288,7 +288,7 @@ impl VersionLookup for Memory {
 }
 
 /// Returns the ids that a claim takes of the due rows.
-fn select_due<T: Ord>(
+pub(in crate::testing) fn select_due<T: Ord>(
     mut due: Vec<(T, OrganizationId, SessionId)>,
     claim: &Claim,
 ) -> Vec<SessionId> {

@@ -135,7 +135,7 @@ fn is_throttled(outcome: &AttemptOutcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::SessionId;
+    use crate::{event::stream::EventStream, id::SessionId};
 
     fn outcome(class: OutcomeClass, status: Option<u16>, asked: Option<u64>) -> AttemptOutcome {
         AttemptOutcome {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn key(number: u128) -> OrderingKey {
-        OrderingKey::Session(SessionId::from_bits(number))
+        OrderingKey::Session(SessionId::from_bits(number), EventStream::Session)
     }
 
     const TIMEOUT: (OutcomeClass, Option<u16>) = (OutcomeClass::Timeout, None);

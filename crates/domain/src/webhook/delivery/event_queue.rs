@@ -190,13 +190,14 @@ impl<B> EventQueue<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::stream::EventStream;
 
     fn at(number: u64) -> FeedPosition {
         FeedPosition::from_number(number)
     }
 
     fn key(number: u128) -> OrderingKey {
-        OrderingKey::Session(SessionId::from_bits(number))
+        OrderingKey::Session(SessionId::from_bits(number), EventStream::Session)
     }
 
     fn queue(events: &[(u64, u128)], until: u64) -> EventQueue<()> {

@@ -1,6 +1,7 @@
 //! Look-ups of events that are not in memory.
 
 use crate::{
+    event::stream::EventStream,
     feed::position::FeedPosition,
     id::SessionId,
     webhook::delivery::retry_queue::{OrderingKey, Pass},
@@ -26,10 +27,12 @@ pub struct EventLookup {
 pub enum LookupRange {
     /// The event at this position.
     Event(FeedPosition),
-    /// The events of a session after this sequence number.
+    /// The events of a session and a stream after this sequence number.
     Session {
         /// The session.
         session: SessionId,
+        /// The stream.
+        stream: EventStream,
         /// The sequence number.
         after: u64,
     },

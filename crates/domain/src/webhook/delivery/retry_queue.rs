@@ -1,6 +1,9 @@
 //! Retry queues: the failing event of a session, and the later events behind it.
 
+use std::borrow::Cow;
+
 use crate::{
+    event::stream::EventStream,
     feed::position::FeedPosition,
     id::{EventId, SessionId},
     time::Timestamp,
@@ -12,28 +15,34 @@ use crate::{
 pub enum OrderingKey {
     /// Events of the organization.
     Organization,
-    /// Events of a session.
-    Session(SessionId),
+    /// Events of a session in one stream: a failing message does not delay the status of the session.
+    Session(SessionId, EventStream),
     /// One event alone: of a webhook without order, or a dead letter that is replayed.
     Event(EventId),
 }
 
 impl OrderingKey {
     /// Returns the key of an event.
-    pub fn of(ordered: bool, session: Option<&SessionId>, event: &EventId) -> Self {
+    pub fn of(
+        ordered: bool,
+        session: Option<&SessionId>,
+        stream: EventStream,
+        event: &EventId,
+    ) -> Self {
         match session {
             _ if !ordered => Self::Event(event.clone()),
-            Some(session) => Self::Session(session.clone()),
+            Some(session) => Self::Session(session.clone(), stream),
             None => Self::Organization,
         }
     }
 
     /// Returns the stored text. Empty for [`Self::Organization`].
-    pub fn as_str(&self) -> &str {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Organization => "",
-            Self::Session(session) => session.as_str(),
-            Self::Event(event) => event.as_str(),
+            Self::Organization => "".into(),
+            Self::Session(session, EventStream::Session) => session.as_str().into(),
+            Self::Session(session, stream) => format!("{session}/{}", stream.as_str()).into(),
+            Self::Event(event) => event.as_str().into(),
         }
     }
 
@@ -42,7 +51,11 @@ impl OrderingKey {
         if text.is_empty() {
             return Some(Self::Organization);
         }
-        let session = SessionId::parse(text).map(Self::Session);
+        let (id, stream) = match text.split_once('/') {
+            Some((id, stream)) => (id, EventStream::parse(stream)?),
+            None => (text, EventStream::Session),
+        };
+        let session = SessionId::parse(id).map(|session| Self::Session(session, stream));
         session.or_else(|| EventId::parse(text).map(Self::Event))
     }
 }
@@ -101,14 +114,17 @@ mod tests {
     #[test]
     fn key_round_trips_as_text() {
         let (session, event) = (SessionId::from_bits(1), EventId::from_bits(2));
-        for (ordered, of, text) in [
-            (true, Some(&session), session.as_str()),
-            (true, None, ""),
-            (false, Some(&session), event.as_str()),
+        let messages = format!("{session}/messages");
+        for (ordered, of, stream, text) in [
+            (true, Some(&session), EventStream::Session, session.as_str()),
+            (true, Some(&session), EventStream::Messages, &messages),
+            (true, None, EventStream::Session, ""),
+            (false, Some(&session), EventStream::Session, event.as_str()),
         ] {
-            let key = OrderingKey::of(ordered, of, &event);
-            assert_eq!((key.as_str(), OrderingKey::parse(text)), (text, Some(key.clone())));
+            let key = OrderingKey::of(ordered, of, stream, &event);
+            assert_eq!((&*key.text(), OrderingKey::parse(text)), (text, Some(key.clone())));
         }
         assert_eq!(OrderingKey::parse("wh_1"), None);
+        assert_eq!(OrderingKey::parse(&format!("{session}/other")), None);
     }
 }

@@ -91,8 +91,8 @@ impl<B> RetryState<B> {
         let (sequence, after) = self.examined;
         let range = match &self.row.key {
             _ if !self.row.settled => LookupRange::Event(self.row.position),
-            OrderingKey::Session(session) => {
-                LookupRange::Session { session: session.clone(), after: sequence }
+            OrderingKey::Session(session, stream) => {
+                LookupRange::Session { session: session.clone(), stream: *stream, after: sequence }
             }
             OrderingKey::Organization | OrderingKey::Event(_) => {
                 LookupRange::Organization { after, until: self.behind }
@@ -190,10 +190,14 @@ impl<B> RetryState<B> {
 mod tests {
     use super::*;
     use crate::{
-        event::payload::EventName,
+        event::{payload::EventName, stream::EventStream},
         id::{EventId, SessionId},
         webhook::attempt::OutcomeClass,
     };
+
+    fn session_events(after: u64) -> LookupRange {
+        LookupRange::Session { session: session(), stream: EventStream::Session, after }
+    }
 
     fn at(number: u64) -> FeedPosition {
         FeedPosition::from_number(number)
@@ -223,7 +227,7 @@ mod tests {
     fn state(behind: u64) -> RetryState<()> {
         let row = RetryQueue {
             pass: Pass::Live,
-            key: OrderingKey::Session(session()),
+            key: OrderingKey::Session(session(), EventStream::Session),
             event: event(3).id,
             position: at(30),
             sequence: 3,
@@ -249,7 +253,7 @@ mod tests {
         assert_eq!((state.head(), state.step()), (None, RetryStep::LookUp));
 
         let lookup = state.begin_lookup();
-        let range = LookupRange::Session { session: session(), after: 3 };
+        let range = session_events(3);
         assert_eq!((&lookup.range, lookup.until), (&range, at(60)));
         state.pass_over(at(70));
         let found = [4, 5, 6, 7, 8].map(event).into();
@@ -263,7 +267,7 @@ mod tests {
         assert_eq!(state.step(), RetryStep::LookUp, "event 7 was passed over since");
 
         let lookup = state.begin_lookup();
-        assert_eq!(lookup.range, LookupRange::Session { session: session(), after: 6 });
+        assert_eq!(lookup.range, session_events(6));
         state.load_behind(&lookup, [7, 8].map(event).into(), |_| true, now());
         state.settle(now());
         assert_eq!(state.step(), RetryStep::End, "the scan gets event 8");
@@ -287,7 +291,7 @@ mod tests {
         state.load_behind(&lookup, (4..36).map(event).collect(), |_| false, now());
         assert_eq!(state.step(), RetryStep::LookUp);
         let lookup = state.begin_lookup();
-        assert_eq!(lookup.range, LookupRange::Session { session: session(), after: 35 });
+        assert_eq!(lookup.range, session_events(35));
         state.load_behind(&lookup, Vec::new(), |_| true, now());
         assert_eq!(state.step(), RetryStep::End);
     }
@@ -306,9 +310,6 @@ mod tests {
         assert_eq!(state.begin_lookup().range, LookupRange::Event(at(40)));
         state.load_head(Some(event(4)));
         state.settle(now());
-        assert_eq!(
-            state.begin_lookup().range,
-            LookupRange::Session { session: session(), after: 4 }
-        );
+        assert_eq!(state.begin_lookup().range, session_events(4));
     }
 }

@@ -57,15 +57,16 @@ impl<B: Clone> Deliveries<B> {
 
     fn take_event(&mut self, pass: Pass, event: QueuedEvent<B>) {
         // A retry queue covers its session also after the owner gave up the order.
-        let session = OrderingKey::of(true, event.session.as_ref(), &event.id);
-        for key in [session, OrderingKey::Event(event.id.clone())] {
+        let (session, stream) = (event.session.as_ref(), event.name.stream());
+        let in_order = OrderingKey::of(true, session, stream, &event.id);
+        for key in [in_order, OrderingKey::Event(event.id.clone())] {
             if let Some(state) = self.retries.get_mut(&(pass, key)) {
                 state.pass_over(event.position);
                 return;
             }
         }
         let ordered = self.webhook.settings.ordered;
-        let key = OrderingKey::of(ordered, event.session.as_ref(), &event.id);
+        let key = OrderingKey::of(ordered, session, stream, &event.id);
         if let Some(queue) = self.queue_mut(pass) {
             queue.push(key, event);
         }

@@ -1,8 +1,10 @@
 //! Tests: the stored text of every payload never changes.
 
 use domain::{
-    Desired, DisabledReason, KeyId, LogoutOutcome, Omittable, ReasonCode, RequestedAction,
-    SettingsField, Status, WebhookField, WebhookId,
+    Desired, DisabledReason, EventFailure, EventLevel, EventQuote, FailureReason, KeyId,
+    LogoutOutcome, MessageDirection, MessageKind, MessageSource, MessageStatus, Omittable,
+    OutboxId, ReasonCode, RequestedAction, SettingsField, Status, WaMessageId, WebhookField,
+    WebhookId,
 };
 
 use super::*;
@@ -83,6 +85,7 @@ fn stored_payloads() -> Vec<(EventPayload, &'static str)> {
     ]
     .into_iter()
     .chain(stored_webhook_payloads())
+    .chain(stored_message_payloads())
     .collect()
 }
 
@@ -110,6 +113,112 @@ fn stored_webhook_payloads() -> Vec<(EventPayload, &'static str)> {
     ]
 }
 
+fn stored_message_payloads() -> Vec<(EventPayload, &'static str)> {
+    use EventPayload as Payload;
+    let (wa_id, at) = (|| WaMessageId::cleaned("3EB0"), Timestamp::from_millis(7));
+    let text = || Some("text".to_owned());
+    let failure = EventFailure {
+        code: FailureReason::Rejected,
+        message: "refused".to_owned(),
+        wa_code: Some(479),
+        retry_at: None,
+    };
+    vec![
+        (Payload::SessionMessagesDeleted { removed: 7 }, r#"[["removed",7]]"#),
+        (
+            Payload::Message {
+                id: 1,
+                wa_id: wa_id(),
+                chat: 2,
+                chat_jid: text(),
+                chat_lid: None,
+                chat_phone: None,
+                sender_jid: None,
+                sender_lid: None,
+                sender_phone: None,
+                sender_name: text(),
+                direction: MessageDirection::In,
+                from_me: false,
+                source: MessageSource::Contact,
+                kind: MessageKind::Text,
+                body: text(),
+                is_truncated: false,
+                has_media: false,
+                media: None,
+                mentions: vec!["99@lid".to_owned()],
+                reply_to: Some(EventQuote { id: wa_id(), sender: None }),
+                forwarded: false,
+                ephemeral_seconds: 0,
+                status: MessageStatus::Delivered,
+                level: EventLevel(2),
+                at,
+                recovered: false,
+                removed: false,
+            },
+            r#"[["id",1],["waMessageId","3EB0"],["chatId",2],["chatJid","text"],["chatLid",null],["chatPhone",null],["senderJid",null],["senderLid",null],["senderPhone",null],["senderName","text"],["direction","in"],["fromMe",false],["source","contact"],["type","text"],["body","text"],["bodyTruncated",false],["hasMedia",false],["media",null],["mentions",["99@lid"]],["replyTo",[["id","3EB0"],["sender",null]]],["forwarded",false],["ephemeralSeconds",0],["status","delivered"],["ackLevel",2],["timestamp",7],["recovered",false],["removed",false]]"#,
+        ),
+        (
+            Payload::MessageStatusChanged {
+                id: 1,
+                wa_id: wa_id(),
+                outbox: Some(OutboxId::from_bits(1)),
+                chat: 2,
+                chat_jid: None,
+                status: MessageStatus::Failed,
+                previous: MessageStatus::Queued,
+                level: EventLevel(-1),
+                at,
+                error: Some(failure),
+                reference: None,
+            },
+            r#"[["id",1],["waMessageId","3EB0"],["outboxId","out_00000000000000000000000001"],["chatId",2],["chatJid",null],["status","failed"],["previous","queued"],["ackLevel",-1],["at",7],["error",[["code","rejected"],["message","refused"],["waCode",479],["retryAt",null]]],["reference",null]]"#,
+        ),
+        (
+            Payload::MessageUndecryptable {
+                id: 1,
+                wa_id: wa_id(),
+                chat: 2,
+                chat_jid: None,
+                sender_jid: None,
+                sender_lid: None,
+                sender_name: None,
+                direction: MessageDirection::In,
+                reason: "decryption".to_owned(),
+                at,
+            },
+            r#"[["id",1],["waMessageId","3EB0"],["chatId",2],["chatJid",null],["senderJid",null],["senderLid",null],["senderName",null],["direction","in"],["reason","decryption"],["timestamp",7]]"#,
+        ),
+        (
+            Payload::ChatUpdated {
+                chat: 2,
+                chat_jid: None,
+                chat_lid: None,
+                chat_phone: None,
+                chat_name: None,
+                unread: 1,
+                ephemeral_seconds: 0,
+                merged: Omittable(Some(3)),
+            },
+            r#"[["chatId",2],["chatJid",null],["chatLid",null],["chatPhone",null],["name",null],["unreadCount",1],["ephemeralSeconds",0],["mergedChatId",3]]"#,
+        ),
+    ]
+}
+
+#[test]
+fn content_of_a_message_is_not_stored_with_its_event() {
+    let (message, _) = stored_message_payloads().swap_remove(1);
+    let stored = payload_text(&message.without_content()).expect("a text");
+    for (field, value) in [
+        ("body", "null"),
+        ("media", "null"),
+        ("mentions", "[]"),
+        ("replyTo", "null"),
+        ("removed", "true"),
+    ] {
+        assert!(stored.contains(&format!("[\"{field}\",{value}]")), "{stored}");
+    }
+}
+
 #[test]
 fn stored_text_of_every_payload_is_fixed() {
     let stored = stored_payloads();
@@ -129,5 +238,7 @@ fn stored_text_of_another_version_is_kept() {
         assert!(matches!(payload, EventPayload::Unrecognized { .. }), "{payload:?}");
         assert_eq!(payload_text(&payload).expect("a text"), text);
     }
-    assert_eq!(payload_of(EventName::SessionRetired, r#"[["unlink",[]]]"#), None);
+    assert_eq!(payload_of(EventName::SessionRetired, r#"[["unlink",{}]]"#), None);
+    assert_eq!(payload_of(EventName::SessionRetired, r#"[["unlink",[[]]]]"#), None);
+    assert_eq!(payload_of(EventName::SessionRetired, r#"[["unlink",["a",1]]]"#), None);
 }

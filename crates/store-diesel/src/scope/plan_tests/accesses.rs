@@ -9,8 +9,10 @@ use crate::{
 
 /// Rows of webhooks and of what belongs to them.
 const ROWS: &str = include_str!("webhooks.sql");
+/// Rows of chats, messages and the outbox.
+const MESSAGES: &str = include_str!("messages.sql");
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 12] = [
     "data_keys",
     "webhooks",
     "webhook_cursors",
@@ -18,6 +20,11 @@ const TABLES: [&str; 7] = [
     "webhook_dead_letters",
     "webhook_attempts",
     "events",
+    "session_messaging",
+    "chats",
+    "chat_names",
+    "messages",
+    "outbox",
 ];
 
 /// The states of the tables in which plans are read.
@@ -66,7 +73,9 @@ impl PlannedDatabase {
             let off = |table| format!("ALTER TABLE {table} SET (autovacuum_enabled = off);");
             test_db.execute(&TABLES.map(off).concat()).await;
         }
-        test_db.execute(&ROWS.replace("DIGEST", digest)).await;
+        for rows in [ROWS, MESSAGES] {
+            test_db.execute(&rows.replace("DIGEST", digest)).await;
+        }
         if state == TableState::Emptied {
             let deletes = TABLES.map(|table| format!("DELETE FROM {table};"));
             test_db.execute(&deletes.concat()).await;
@@ -108,6 +117,7 @@ pub(super) enum Connections {
 
 /// What a statement must access, on which connections.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each allows another plan")]
 pub(super) struct Access {
     connections: Connections,
     /// A text in the names of the indexes of PostgreSQL and of SQLite.
@@ -119,11 +129,27 @@ pub(super) struct Access {
     /// Whether PostgreSQL may walk the index of a table in which it expects no row, once for a list of
     /// keys. It plans anew when it has other statistics.
     list: bool,
+    /// Whether the accesses of the plan have different bounds, each some.
+    any_bounds: bool,
+    /// Whether PostgreSQL may read all rows of a session without statistics, which it gets within a
+    /// minute.
+    session: bool,
+    /// Whether PostgreSQL may sort the rows of one session, if it expects few.
+    sorted: bool,
 }
 
 /// Accesses that have these columns as bounds, of which one has the index.
 pub(super) const fn by(index: [&'static str; 2], bounds: &'static [&'static str]) -> Access {
-    Access { connections: Connections::Plain, index, bounds, few: false, list: false }
+    Access {
+        connections: Connections::Plain,
+        index,
+        bounds,
+        few: false,
+        list: false,
+        any_bounds: false,
+        session: false,
+        sorted: false,
+    }
 }
 
 impl Access {
@@ -137,6 +163,21 @@ impl Access {
 
     pub(super) const fn of_list(self) -> Self {
         Self { list: true, ..self }
+    }
+
+    /// The accesses have different bounds: each has some.
+    pub(super) const fn with_any_bounds(self) -> Self {
+        Self { any_bounds: true, ..self }
+    }
+
+    /// Without statistics, PostgreSQL may read all rows of a session.
+    pub(super) const fn of_session(self) -> Self {
+        Self { session: true, ..self }
+    }
+
+    /// PostgreSQL may sort the rows of one session, if it expects few.
+    pub(super) const fn of_few_each(self) -> Self {
+        Self { sorted: true, ..self }
     }
 
     /// Returns which of the generic planners has the plan.
@@ -155,20 +196,28 @@ impl Access {
         if self.list && planned.state == TableState::Emptied && planned.generic.is_some() {
             return None;
         }
-        let may_sort =
-            self.few && planned.state != TableState::Analysed && planned.generic.is_some();
+        let may_sort = planned.generic.is_some()
+            && (self.sorted || (self.few && planned.state != TableState::Analysed));
         let (accesses, unbounded) = match kind {
             DatabaseKind::Postgres => postgres_accesses(plan),
             DatabaseKind::Sqlite => sqlite_accesses(plan),
         };
+        if self.session && planned.state != TableState::Analysed && planned.generic.is_some() {
+            let beyond =
+                |access: &&str| !["organization", "session"].iter().all(|it| access.contains(it));
+            let fault = unbounded > 0 || accesses.iter().any(beyond);
+            return fault.then(|| format!("{:?}: rows of other sessions:\n{plan}", planned.state));
+        }
         let [postgres, sqlite] = self.index;
         let index = if kind == DatabaseKind::Postgres { postgres } else { sqlite };
         let lacks = |access: &&str| !self.bounds.iter().all(|bound| mentions(access, bound));
-        let fault = if !plan.contains(index) || accesses.is_empty() != self.bounds.is_empty() {
+        let fault = if !plan.contains(index)
+            || accesses.is_empty() != (self.bounds.is_empty() && !self.any_bounds)
+        {
             format!("no access by {index}")
         } else if unbounded > 0 {
             "an access without bounds".to_owned()
-        } else if !may_sort && (plan.contains("Sort") || plan.contains("TEMP B-TREE")) {
+        } else if !may_sort && sorts(plan) {
             "a sort".to_owned()
         } else {
             let access = accesses.into_iter().find(lacks)?;
@@ -176,6 +225,11 @@ impl Access {
         };
         Some(format!("{:?}, {:?}: {fault}:\n{plan}", planned.state, self.connections))
     }
+}
+
+/// Returns whether a plan sorts rows other than those of a page, whose number is limited.
+fn sorts(plan: &str) -> bool {
+    plan.contains("Sort") || (plan.contains("TEMP B-TREE") && !plan.contains("CO-ROUTINE page"))
 }
 
 /// Returns the bounds of accesses to indexes, and the number of accesses without bounds.
@@ -192,7 +246,7 @@ fn sqlite_accesses(plan: &str) -> (Vec<&str>, usize) {
     let bounded = plan.lines().filter(|line| line.starts_with("SEARCH "));
     let scans = plan.lines().filter(|line| line.starts_with("SCAN "));
     // A list in a parameter, and the results of the statement's own parts.
-    let own = ["VIRTUAL TABLE", "SCAN entry", "SCAN page", "CONSTANT ROW"];
+    let own = ["VIRTUAL TABLE", "SCAN entry", "SCAN page", "SCAN present", "CONSTANT ROW"];
     let whole = scans.filter(|line| !own.iter().any(|own| line.contains(own)));
     (bounded.collect(), whole.count())
 }

@@ -41,7 +41,7 @@ async fn read_faults(planned: &PlannedDatabase) -> Vec<String> {
         planned,
         feed => event_at("org-1", 7).select(events::payload),
         feed.of_list() => events_at("org-1", &positions).select((events::position, events::payload)),
-        of_session => session_events("org-1", "sess_1", 7).select(events::payload).limit(100),
+        of_session => session_events("org-1", "sess_1", "messages", 7).select(events::payload).limit(100),
         without_session => organization_events("org-1", 7, 90_000)
             .select(events::payload)
             .limit(100),

@@ -62,7 +62,7 @@ macro_rules! for_each_statement {
         );
         for_each_statement!(
             @each (["events_pkey", "events_in_stream_by_id"], &["organization", "stream", "id"][..]),
-            feed_event($feed, "evt_7").select(events::position),
+            feed_event($feed, "messages", "evt_7").select(events::position),
             |$query, $index, $bounds| $body
         );
         for_each_statement!(

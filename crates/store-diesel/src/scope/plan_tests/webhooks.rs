@@ -136,7 +136,7 @@ async fn other_faults(planned: &PlannedDatabase) -> Vec<String> {
     let usage_of_organization = by(["usage_pkey", "PRIMARY KEY"], &["organization"]);
     plan_faults!(
         planned,
-        from => events_from(&params, "evt_7").select(events::position).limit(1),
+        from => events_from(&params, "messages", "evt_7").select(events::position).limit(1),
         key => data_key("org-1", 1).select(DataKeyRow::as_select()),
         key => diesel::update(data_key("org-1", 1).filter(data_keys::seal_key.eq("seal-1")))
             .set(data_keys::seal_key.eq("seal-0")),

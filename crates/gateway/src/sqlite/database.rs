@@ -1,5 +1,5 @@
-//! The key file of all sessions: one writer thread and [`READER_THREADS`] reader threads, whatever
-//! the number of sessions.
+//! The file: one writer thread and [`READER_THREADS`] reader threads, whatever the number of
+//! sessions.
 
 use std::{
     fs,
@@ -17,31 +17,21 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    rows::{Result, database_error},
+    Result, database_error,
     writer::{self, WriteOperation, WriteRequest},
 };
 
-/// The number of the layout, stored in the file as `user_version`.
-const LAYOUT_VERSION: i64 = 1;
-/// Session numbers are never reused, and each row references its session. A late write for a wiped
-/// session fails instead of restoring rows.
-const SCHEMA: &str = "
-    CREATE TABLE sessions (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL UNIQUE
-    ) STRICT;
-    CREATE TABLE entries (
-        session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
-        kind INTEGER NOT NULL,
-        key BLOB NOT NULL,
-        value BLOB NOT NULL,
-        also BLOB,
-        rank INTEGER,
-        PRIMARY KEY (session, kind, key)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX entries_also ON entries (session, kind, also) WHERE also IS NOT NULL;
-    CREATE INDEX entries_rank ON entries (session, kind, rank) WHERE rank IS NOT NULL;
-";
+/// The tables of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Names the threads.
+    pub(crate) name: &'static str,
+    /// The number of the layout, stored in the file as `user_version`; at least 1.
+    pub(crate) version: i64,
+    /// Creates the tables.
+    pub(crate) schema: &'static str,
+}
+
 /// Reads are short and mostly served from memory; a second reader continues while the first waits
 /// for the disk.
 const READER_THREADS: usize = 2;
@@ -60,10 +50,9 @@ struct WorkQueues {
     reads: Sender<ReadJob>,
 }
 
-/// The key file of all sessions. Dropping the value waits until queued work is done and the file is
-/// closed.
+/// An open file. Dropping the value waits until queued work is done and the file is closed.
 #[derive(Debug)]
-pub(super) struct Database {
+pub(crate) struct Database {
     /// `None` only during the drop.
     queues: Option<WorkQueues>,
     threads: Vec<JoinHandle<()>>,
@@ -71,10 +60,10 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens the file, and creates it readable by its owner only if it does not exist.
-    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(file: &Path, layout: Layout) -> anyhow::Result<Self> {
         create(file)?;
         let mut connection = connect(file, WRITER_CACHE_KIB)?;
-        prepare_file(&mut connection)?;
+        prepare_file(&mut connection, layout)?;
         // A crash may have interrupted a wipe after its commit; the removed rows are then still in
         // the log.
         ensure!(writer::clear_wal(&connection), "cannot clear the write-ahead log of the file");
@@ -84,17 +73,17 @@ impl Database {
         let (writes, write_receiver) = channel();
         let (reads, asked) = channel();
         let asked = Arc::new(Mutex::new(asked));
-        let mut threads =
-            vec![start("keys-writer", move || writer::write(connection, &write_receiver))?];
+        let name = format!("{}-writer", layout.name);
+        let mut threads = vec![start(&name, move || writer::write(connection, &write_receiver))?];
         for reader in readers {
             let asked = asked.clone();
-            threads.push(start("keys-reader", move || read(&reader, &asked))?);
+            threads.push(start(&format!("{}-reader", layout.name), move || read(&reader, &asked))?);
         }
         Ok(Self { queues: Some(WorkQueues { writes, reads }), threads })
     }
 
     /// Runs a read. Completed writes are visible.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -110,7 +99,7 @@ impl Database {
 
     /// Runs a write in a transaction, which is on disk on return. `work` may run twice, because the
     /// first transaction may be rolled back, and it runs even if the caller is dropped.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -118,7 +107,7 @@ impl Database {
     }
 
     /// Runs a write like [`Self::write`]. On return, no file contains the deleted data.
-    pub(super) async fn erase(
+    pub(crate) async fn erase(
         &self,
         work: impl Fn(&Connection) -> Result<()> + Send + 'static,
     ) -> Result<()> {
@@ -177,13 +166,13 @@ fn create(file: &Path) -> std::io::Result<()> {
 fn connect(file: &Path, cache: i64) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "cache_size", -cache)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?; // keeps keys out of temporary files
+    connection.pragma_update(None, "temp_store", "MEMORY")?; // keeps secrets out of temporary files
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
 
 /// Configures the connection and checks or creates the layout.
-fn prepare_file(connection: &mut Connection) -> anyhow::Result<()> {
+fn prepare_file(connection: &mut Connection, layout: Layout) -> anyhow::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A device that is linked at WhatsApp must survive a power failure here.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -191,16 +180,17 @@ fn prepare_file(connection: &mut Connection) -> anyhow::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     let transaction = connection.transaction()?;
-    let layout: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match layout {
+    let Layout { version, schema, .. } = layout;
+    let present: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match present {
         0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", LAYOUT_VERSION)?;
+            transaction.execute_batch(schema)?;
+            transaction.pragma_update(None, "user_version", version)?;
         }
-        LAYOUT_VERSION => {}
+        known if known == version => {}
         newer => bail!(
-            "the file has layout {newer} and this berth-gateway knows layout {LAYOUT_VERSION}: a \
-             newer berth-gateway wrote the file and must be used"
+            "the file has layout {newer} and this berth-gateway knows layout {version}: a newer \
+             berth-gateway wrote the file and must be used"
         ),
     }
     transaction.commit().context("the file cannot be written")

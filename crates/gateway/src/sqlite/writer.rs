@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::rows::{Result, database_error, sqlite_error};
+use super::{Result, database_error, sqlite_error};
 
 /// Upper bound of writes in a transaction, whose pages are in memory until the commit.
 const MAX_BATCH: usize = 128;
@@ -109,7 +109,7 @@ pub(super) fn clear_wal(connection: &Connection) -> bool {
     match busy {
         Ok(busy) => busy == 0, // readers can prevent the truncation
         Err(error) => {
-            tracing::error!(%error, "cannot clear the write-ahead log of the keys");
+            tracing::error!(%error, "cannot clear the write-ahead log");
             false
         }
     }

@@ -2,15 +2,18 @@
 //! change of one of them is a change of the protocol.
 #![allow(clippy::unwrap_used, reason = "an unexpected result fails the test")]
 
+mod messages;
+
 use gateway_protocol::{
-    Attempt, Declaration, Health, Heartbeat, HeartbeatAnswer, HeldSession, Identity, LiveIdentity,
-    LoggedOut, Logout, LogoutOutcome, PairingCode, PairingSpec, QrCode, Reason, Refusal,
-    RefusalCode, Register, Registered, Reported, Reports, Snapshot, Snapshots, Status, reason,
+    Attempt, Declaration, Health, Heartbeat, HeartbeatAnswer, HeldSession, Identity, JournalStats,
+    LiveIdentity, LoggedOut, Logout, LogoutOutcome, PairingCode, PairingSpec, QrCode, Reason,
+    Refusal, RefusalCode, Register, Registered, Reported, Reports, Snapshot, Snapshots, Status,
+    reason,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Asserts that `message` is written as `text`, and that `text` is read as `message`.
-fn assert_json<T>(message: &T, text: &str)
+pub(crate) fn assert_json<T>(message: &T, text: &str)
 where
     T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
 {
@@ -191,13 +194,23 @@ fn heartbeat_and_its_answer_are_camel_case() {
         incarnation: "inc".to_owned(),
         held: vec![HeldSession { session: "sess_1".to_owned(), epoch: 2 }],
         answered_ago_ms: Some(9),
+        journal: Some(JournalStats {
+            items: 1,
+            bytes: 2,
+            oldest_ms: Some(3),
+            ..JournalStats::default()
+        }),
     };
     assert_json(
         &heartbeat,
-        r#"{"incarnation":"inc","held":[{"session":"sess_1","epoch":2}],"heardAgoMs":9}"#,
+        r#"{"incarnation":"inc","held":[{"session":"sess_1","epoch":2}],"heardAgoMs":9,"journal":{"items":1,"bytes":2,"oldestMs":3,"delivered":0,"retried":0,"refused":0,"droppedReceipts":0}}"#,
     );
-    let first =
-        Heartbeat { incarnation: "inc".to_owned(), held: Vec::new(), answered_ago_ms: None };
+    let first = Heartbeat {
+        incarnation: "inc".to_owned(),
+        held: Vec::new(),
+        answered_ago_ms: None,
+        journal: None,
+    };
     assert_json(&first, r#"{"incarnation":"inc","held":[],"heardAgoMs":null}"#);
     let of_an_older_node = r#"{"incarnation":"inc","held":[]}"#;
     assert_eq!(serde_json::from_str::<Heartbeat>(of_an_older_node).unwrap(), first);
@@ -223,6 +236,7 @@ fn health_is_camel_case() {
         sessions: 2,
         working: 1,
         resident_bytes: 4_096,
+        journal: None,
     };
     assert_json(
         &health,

@@ -1,0 +1,400 @@
+//! A dispatch: hands messages of a session that wait to its node.
+//!
+//! The decision is committed before the node hears of the messages, so that a message which a node
+//! may have is never cancelled or given to another account.
+//!
+//! Decision: ADR 0049.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    caller::Actor,
+    commit::{Decision, execute},
+    error::{Error, Result},
+    gateway::node::Node,
+    id::{SessionId, WaMessageId},
+    message::{
+        message_id::MessageId,
+        state::{AckLevel, FailureReason, MessageFailure},
+    },
+    messaging::{
+        draft::Draft,
+        state::{MessageHeader, MessagingLookup, MessagingState},
+    },
+    outbox::{
+        model::{OutboxEntry, OutboxState},
+        pace::Pace,
+        plan::{Circumstances, Plan, REPEAT, RETRY, not_after, plan},
+        service::Outbox,
+    },
+    ports::{
+        messaging_control::{
+            HandOver, HandOverOutcome, HandOverRefusal, NodeMessageState, OutboundMessage,
+            OutboundMessages,
+        },
+        session_control::GatewayError,
+        store::{
+            outbox::{DueOutbox, WaitingMessages},
+            worker::Claim,
+        },
+    },
+    session::{settings::Settings, status::Status},
+    time::Timestamp,
+};
+
+/// Maximum number of waiting messages that one dispatch reads.
+const MAX_WAITING: u32 = 200;
+/// Maximum number of messages that one commit ends.
+const MAX_ENDED: u32 = 500;
+/// Time until the next dispatch if the node sends no messages.
+const UNSUPPORTED_RETRY: Duration = Duration::from_secs(60);
+/// Time after which a message is handed over that the node could not take.
+const REFUSED_RETRY: Duration = Duration::from_secs(2);
+/// Typing time of one character, by which a session imitates a person.
+const TYPING_PER_CHARACTER: u64 = 45;
+/// Shortest and longest typing time.
+const TYPING_BOUNDS: (u64, u64) = (900, 8_000);
+
+/// The messages of a session that wait, and what a dispatch does with them.
+pub(super) struct Situation {
+    pub(super) waiting: WaitingMessages,
+    /// The node that can take messages now.
+    pub(super) node: Option<Node>,
+    pub(super) plan: Plan,
+    /// The texts of the messages to hand over.
+    texts: BTreeMap<MessageId, String>,
+    /// Time of the next dispatch if the stored status promises a connection.
+    retry: Option<Duration>,
+}
+
+/// Messages for a node, decided and committed.
+struct Batch {
+    node: Node,
+    messages: OutboundMessages,
+    /// Ids of the messages at WhatsApp.
+    wa_ids: Vec<WaMessageId>,
+}
+
+impl Outbox {
+    /// Claims sessions whose outbox is due.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn claim(&self, claim: &Claim) -> Result<Vec<DueOutbox>> {
+        Ok(self.ports.outbox.claim_outboxes(claim).await?)
+    }
+
+    /// Returns the earliest due time of an outbox.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>> {
+        Ok(self.ports.outbox.next_outbox_due().await?)
+    }
+
+    /// Ends messages of a session that cannot be sent any more, hands over those that may leave now,
+    /// and marks received messages as read if the session does so by itself.
+    ///
+    /// # Errors
+    /// Errors of the store. The outbox becomes due again.
+    pub async fn dispatch(&self, session: &SessionId) -> Result<()> {
+        let Some(mut situation) = self.situation(session).await? else { return Ok(()) };
+        if !situation.plan.ended.is_empty() {
+            self.end_messages(session).await?;
+            let Some(next) = self.situation(session).await? else { return Ok(()) };
+            situation = next;
+        }
+        if situation.node.is_some() {
+            let is_changed = self.confirm_digits(&situation).await?;
+            let is_read =
+                situation.waiting.state.auto_read && self.read_received(&situation).await?;
+            if is_changed || is_read {
+                let Some(next) = self.situation(session).await? else { return Ok(()) };
+                situation = next;
+            }
+        }
+        let target = self.session_messages();
+        // The first attempt decides about the state that is known, and a further one reads again.
+        let known = Mutex::new(Some(situation));
+        let find = || async {
+            let known = known.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match known {
+                Some(known) => Ok(Some(known)),
+                None => self.situation(session).await,
+            }
+        };
+        let batch = execute(&target, find, |situation| {
+            Ok(match situation {
+                Some(situation) => self.decide(&situation),
+                None => Decision::Keep(None),
+            })
+        })
+        .await?;
+        match batch {
+            Some(batch) => self.hand_over(session, batch).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends messages that have expired or belong to another account, wherever they are in the queue.
+    async fn end_messages(&self, session: &SessionId) -> Result<()> {
+        let all = MessagingLookup { session: session.clone(), names: [].into(), wa_ids: [].into() };
+        loop {
+            let account = match self.state(&all).await {
+                Ok(state) => state.phone.unwrap_or_default(),
+                // A deleted session has no messages.
+                Err(Error::NotFound { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let now = self.ports.environment.now();
+            let find = || async {
+                let outbox = &self.ports.outbox;
+                Ok(outbox.ended_messages(session, &account, now, MAX_ENDED).await?)
+            };
+            let ended = execute(&self.session_messages(), find, |state| {
+                let Some(state) = state.filter(|state| !state.messages.is_empty()) else {
+                    return Ok(Decision::Keep(0));
+                };
+                let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
+                for header in &state.messages {
+                    let is_expired =
+                        header.entry.as_ref().is_some_and(|entry| entry.expires_at <= now);
+                    let reason = if is_expired {
+                        FailureReason::Expired
+                    } else {
+                        FailureReason::SessionUnlinked
+                    };
+                    draft.fail(header.id, MessageFailure::of(reason));
+                }
+                Ok(Decision::Write(draft.into_commit(), state.messages.len()))
+            })
+            .await?;
+            if ended < MAX_ENDED as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the messages that wait, the node, and the pace of the session.
+    async fn situation(&self, session: &SessionId) -> Result<Option<Situation>> {
+        let now = self.ports.environment.now();
+        let waiting = self.ports.outbox.waiting_messages(session, now, MAX_WAITING).await?;
+        let Some(waiting) = waiting else { return Ok(None) };
+        let pace = if waiting.state.messages.is_empty() {
+            Pace::FREE
+        } else {
+            self.pace(&waiting.session, now).await?
+        };
+        let is_working = waiting.session.observed.status == Status::Working;
+        let gateway = waiting.session.gateway.as_ref().filter(|_| is_working);
+        let node = match gateway {
+            Some(gateway) => self.ports.nodes.find(gateway).await?,
+            None => None,
+        };
+        let (node, retry) = match node.filter(|node| node.is_live(now, self.deadlines.lease)) {
+            Some(node) if node.supports_messages() => (Some(node), None),
+            Some(_) => (None, Some(UNSUPPORTED_RETRY)),
+            // The lease may begin anew without a change of the session.
+            None => (None, is_working.then_some(RETRY)),
+        };
+        let circumstances = Circumstances {
+            now,
+            acknowledgement: self.limits.acknowledgement,
+            is_connected: node.is_some(),
+            pace,
+            next_expiry: waiting.next_expiry,
+        };
+        let plan = plan(&waiting.state, &circumstances);
+        let texts = match plan.handed.as_slice() {
+            [] => BTreeMap::new(),
+            handed => {
+                let organization = &waiting.session.organization;
+                self.ports.outbox.message_texts(organization, session, handed).await?
+            }
+        };
+        Ok(Some(Situation { waiting, node, plan, texts, retry }))
+    }
+
+    /// Decides about the messages that wait. Every dispatch stores the time of the next one.
+    fn decide(
+        &self,
+        situation: &Situation,
+    ) -> Decision<crate::messaging::change::MessagingCommit, Option<Batch>> {
+        let WaitingMessages { state, .. } = &situation.waiting;
+        let now = self.ports.environment.now();
+        let plan = &situation.plan;
+        let mut draft = Draft::new(state, &Actor::System, &*self.ports.environment);
+        for (id, failure) in &plan.ended {
+            draft.fail(*id, *failure);
+        }
+        let mut batch = Vec::new();
+        for header in plan.handed.iter().filter_map(|id| header_of(state, *id)) {
+            match self.outbound(situation, header, now) {
+                Some((entry, message)) => {
+                    draft.replace_entry(entry);
+                    batch.push((header.wa_id.clone(), message));
+                }
+                None => draft.fail(header.id, MessageFailure::of(FailureReason::Internal)),
+            }
+        }
+        let retry = situation.retry.filter(|_| !state.messages.is_empty());
+        let retry = retry.map(|retry| now.plus(retry));
+        draft.row.outbox_due = [plan.next, retry].into_iter().flatten().min();
+        let (wa_ids, messages): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let node = situation.node.clone().filter(|_| !messages.is_empty());
+        let batch = node.map(|node| Batch {
+            node,
+            messages: OutboundMessages {
+                epoch: situation.waiting.session.spec.epoch,
+                account: state.phone.clone(),
+                messages,
+            },
+            wa_ids,
+        });
+        Decision::Write(draft.into_commit(), batch)
+    }
+
+    /// Returns the entry after a hand-over, and the message for the node. `None` without a text or an
+    /// address.
+    fn outbound(
+        &self,
+        situation: &Situation,
+        header: &MessageHeader,
+        now: Timestamp,
+    ) -> Option<(OutboxEntry, OutboundMessage)> {
+        let WaitingMessages { session, state, .. } = &situation.waiting;
+        let text = situation.texts.get(&header.id)?.clone();
+        let entry = header.entry.clone()?;
+        let chat = state.chats.iter().find(|chat| chat.id == header.chat)?;
+        let message = OutboundMessage {
+            outbox: entry.id.to_string(),
+            chat: header.chat.0,
+            wa_id: header.wa_id.to_string(),
+            to: chat.address()?.to_string(),
+            typing: typing(&entry, &session.settings, &text),
+            text,
+            ephemeral_seconds: Some(chat.timer.seconds).filter(|seconds| *seconds > 0),
+            not_after: not_after(&entry, now, self.limits.acknowledgement),
+        };
+        let handed = OutboxEntry {
+            state: OutboxState::Handed,
+            due: now.plus(REPEAT),
+            first_handed_at: entry.first_handed_at.or(Some(now)),
+            handed_at: Some(now),
+            attempts: entry.attempts.saturating_add(1),
+            ..entry
+        };
+        Some((handed, message))
+    }
+
+    /// Hands messages over, and stores what the node answers. Without an answer, the hand-over is
+    /// repeated.
+    async fn hand_over(&self, session: &SessionId, batch: Batch) -> Result<()> {
+        let Batch { node, messages, wa_ids } = batch;
+        let answers = match self.ports.control.send(&node, session, &messages).await {
+            Ok(answers) => answers,
+            // The node has no memory of the session, and so of no message.
+            Err(GatewayError::Unknown) => {
+                let refused = HandOverOutcome::Refused(HandOverRefusal::NotWorking);
+                let outboxes = messages.messages.into_iter().map(|message| message.outbox);
+                outboxes.map(|outbox| HandOver { outbox, outcome: refused.clone() }).collect()
+            }
+            Err(_) => return Ok(()),
+        };
+        let lookup = MessagingLookup {
+            session: session.clone(),
+            names: [].into(),
+            wa_ids: wa_ids.into_iter().collect(),
+        };
+        let target = self.session_messages();
+        let written = execute(
+            &target,
+            || self.state(&lookup),
+            |state| {
+                let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
+                let mut is_changed = false;
+                for answer in &answers {
+                    let of_answer = |header: &&MessageHeader| {
+                        header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
+                    };
+                    if let Some(header) = state.messages.iter().find(of_answer) {
+                        let now = self.ports.environment.now();
+                        is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
+                    }
+                }
+                Ok(if is_changed {
+                    Decision::Write(draft.into_commit(), ())
+                } else {
+                    Decision::Keep(())
+                })
+            },
+        );
+        match written.await {
+            // A deleted session has no messages.
+            Err(Error::NotFound { .. }) => Ok(()),
+            written => written,
+        }
+    }
+}
+
+/// Applies the answer of a node about one message. Returns whether the draft changed.
+fn apply_answer(
+    draft: &mut Draft<'_>,
+    header: &MessageHeader,
+    outcome: &HandOverOutcome,
+    now: Timestamp,
+) -> bool {
+    let fail = |draft: &mut Draft<'_>, reason| {
+        draft.fail(header.id, MessageFailure::of(reason));
+        true
+    };
+    match outcome {
+        HandOverOutcome::Taken(NodeMessageState::Sent) => {
+            draft.raise(header.id, AckLevel::Sent);
+            true
+        }
+        // The journal of the node tells the rest.
+        HandOverOutcome::Taken(_) => false,
+        HandOverOutcome::Refused(refusal) => match refusal {
+            HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {
+                draft.queue_again(header.id, now.plus(REFUSED_RETRY));
+                true
+            }
+            HandOverRefusal::OtherAccount => fail(draft, FailureReason::SessionUnlinked),
+            HandOverRefusal::Expired => {
+                let is_expired = header.entry.as_ref().is_none_or(|entry| entry.expires_at <= now);
+                if is_expired {
+                    return fail(draft, FailureReason::Expired);
+                }
+                draft.queue_again(header.id, now);
+                true
+            }
+            HandOverRefusal::Unsupported | HandOverRefusal::Invalid => {
+                fail(draft, FailureReason::Internal)
+            }
+        },
+    }
+}
+
+fn header_of(state: &MessagingState, id: MessageId) -> Option<&MessageHeader> {
+    state.messages.iter().find(|header| header.id == id)
+}
+
+/// Returns how long the receiver sees the account typing.
+fn typing(entry: &OutboxEntry, settings: &Settings, text: &str) -> Option<Duration> {
+    let (shortest, longest) = TYPING_BOUNDS;
+    let imitated = || {
+        let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        characters.saturating_mul(TYPING_PER_CHARACTER).clamp(shortest, longest)
+    };
+    let millis = match entry.typing_millis {
+        Some(millis) => u64::from(millis),
+        None if settings.presence_typing => imitated(),
+        None => 0,
+    };
+    (millis > 0).then(|| Duration::from_millis(millis))
+}

@@ -1,0 +1,10 @@
+DROP TRIGGER sessions_inserted_messaging;
+DROP TRIGGER sessions_deleted_messaging;
+DROP TRIGGER sessions_updated_messaging;
+DROP TABLE outbox;
+DROP TABLE messages;
+DROP TABLE chat_names;
+DROP TABLE chats;
+DROP TABLE session_messaging;
+ALTER TABLE sessions DROP COLUMN messages;
+ALTER TABLE sessions DROP COLUMN retention_days;
