@@ -127,6 +127,7 @@ pub use message::{
     list::{ChatFilter, MessageFilter},
     model::{Message, MessageFlags, MessageId, MessageSender},
     reference::ChatReference,
+    retention::{MessageCutoffs, MessageRemoval, MessageRetention},
     service::{MessageNarrowing, MessageQuery, Messages, ShownMessage},
     state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
 };

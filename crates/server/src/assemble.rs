@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
-    ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, Messages, Nodes,
-    Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, WebhookPorts, Webhooks,
+    ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
+    Messages, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use webhook_dispatcher::{Dispatcher, DispatcherPorts};
-use worker::{OutboxDispatcher, Worker};
+use worker::{MessageRemover, OutboxDispatcher, Worker};
 
 use crate::{
     environment::SystemEnvironment, message_metrics::MeteredMessaging, metrics::Metrics,
@@ -65,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) nodes: NodeApi,
     pub(crate) worker: Worker,
     pub(crate) outbox: OutboxDispatcher,
+    pub(crate) remover: MessageRemover,
     pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
 }
@@ -146,6 +147,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         nodes: NodeApi::new(adapters.nodes(), adapters.journals(), node_tokens, environment),
         worker: adapters.worker(),
         outbox: adapters.outbox_dispatcher(),
+        remover: adapters.message_remover(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
     })
@@ -270,6 +272,13 @@ impl Adapters {
     /// Returns the dispatcher of messages to nodes.
     fn outbox_dispatcher(&self) -> OutboxDispatcher {
         OutboxDispatcher::new(self.outbox(), self.environment.clone(), self.notifier.clone())
+    }
+
+    /// Returns the worker that removes messages.
+    fn message_remover(&self) -> MessageRemover {
+        let (store, environment) = (self.store.clone(), self.environment.clone());
+        let retention = MessageRetention::new(store, environment.clone(), self.notifier.clone());
+        MessageRemover::new(retention, environment)
     }
 
     /// Returns the dispatcher of webhooks.

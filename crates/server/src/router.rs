@@ -52,6 +52,7 @@ pub(crate) struct Router {
     streams: Running<()>,
     worker: Running<()>,
     outbox: Running<()>,
+    remover: Running<()>,
     webhooks: Running<()>,
     feed: Running<()>,
     /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, and
@@ -137,7 +138,7 @@ impl Router {
         background: Background,
     ) -> Self {
         let Background { supervisor, periodic, server_lock } = background;
-        let Parts { api, nodes, worker, outbox, webhooks, feed } = parts;
+        let Parts { api, nodes, worker, outbox, remover, webhooks, feed } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -157,6 +158,7 @@ impl Router {
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
             outbox: Running::start(|stop| outbox.run(stop)),
+            remover: Running::start(|stop| remover.run(stop)),
             webhooks: Running::start(|stop| webhooks.run(stop)),
             feed: Running::start(|stop| feed.run(stop)),
             gateway: supervisor.map(|supervisor| Running::start(|stop| supervisor.run(stop))),
@@ -172,6 +174,7 @@ impl Router {
             _ = &mut self.streams.task => {}
             _ = &mut self.worker.task => {}
             _ = &mut self.outbox.task => {}
+            _ = &mut self.remover.task => {}
             _ = &mut self.webhooks.task => {}
             _ = &mut self.feed.task => {}
             _ = &mut self.nodes.task => {}
@@ -189,6 +192,7 @@ impl Router {
         self.streams.end().await.context("the check of event streams")?;
         self.worker.end().await.context("the worker")?;
         self.outbox.end().await.context("the sender of messages")?;
+        self.remover.end().await.context("the removal of messages")?;
         self.webhooks.end().await.context("the dispatcher of webhooks")?;
         self.feed.end().await.context("the event feed")?;
         for periodic in self.periodic {

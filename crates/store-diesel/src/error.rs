@@ -77,6 +77,9 @@ pub enum StoreError {
     /// rolled back. The error never leaves this crate.
     #[error("the commit is rejected")]
     Rejected(Rejection),
+    /// A deleted session had the id of a session, and its messages are not all removed.
+    #[error("messages of an earlier session with the id {0} remain")]
+    Remaining(String),
     /// A value does not fit its column.
     #[error("a value does not fit column {column}")]
     Unfit {

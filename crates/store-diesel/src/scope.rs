@@ -29,6 +29,7 @@ pub(crate) mod deliveries;
 pub(crate) mod erasure;
 pub(crate) mod feed;
 pub(crate) mod keyset;
+pub(crate) mod message_retention;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod number_keyset;

@@ -1,5 +1,6 @@
 //! The background workers of a router. [`Worker`] reconciles sessions, cleans up deleted sessions,
-//! detects lost nodes, and removes expired rows; [`OutboxDispatcher`] hands messages to nodes.
+//! detects lost nodes, and removes expired rows; [`OutboxDispatcher`] hands messages to nodes;
+//! [`MessageRemover`] removes messages.
 //!
 //! The worker's only input is the stored state. It claims due rows, performs the step that the
 //! domain's [plan](domain::reconcile::plan) returns, and reads the state again. A claim is
@@ -8,6 +9,7 @@
 
 mod cleanups;
 mod job_counts;
+mod message_removal;
 mod node_capacity;
 mod nodes;
 mod outbox;
@@ -31,7 +33,7 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::outbox::OutboxDispatcher;
+pub use self::{message_removal::MessageRemover, outbox::OutboxDispatcher};
 use self::{
     job_counts::JobCounts,
     node_capacity::NodeCapacity,

@@ -26,7 +26,7 @@ CREATE TABLE session_messaging (
     PRIMARY KEY (organization, session)
 ) WITH (fillfactor = 50);
 
--- Outboxes that a router must look at: the earliest, and those of each organization in turn (ADR 0030).
+-- Outboxes that are due: the earliest, and those of each organization in turn (ADR 0030).
 CREATE INDEX session_messaging_outbox_due ON session_messaging (outbox_due, session) WHERE outbox_due IS NOT NULL;
 CREATE INDEX session_messaging_outbox_by_organization
     ON session_messaging ((organization || ''), outbox_due, session) WHERE outbox_due IS NOT NULL;
@@ -143,19 +143,27 @@ CREATE STATISTICS chats_owner (dependencies) ON organization, session FROM chats
 CREATE STATISTICS messages_owner (dependencies) ON organization, session, chat FROM messages;
 CREATE STATISTICS outbox_owner (dependencies) ON organization, session FROM outbox;
 
--- The database keeps the rows of counters, whoever inserts and deletes sessions: also an older berth.
+-- The database keeps the rows of counters, whoever inserts and deletes sessions: also an older berth. A session with the
+-- id of a deleted one continues its sequence numbers.
 CREATE FUNCTION begin_session_messaging() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO session_messaging (organization, session, version, sequence, last_chat, last_message, journal_sequence,
             queued, removed, body_mark, content_mark)
-        SELECT organization, id, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM changed ORDER BY organization, id
+        SELECT organization, id, 0,
+            coalesce((SELECT max(events.sequence) FROM events
+                WHERE events.session = changed.id AND stream = 'messages'), 0),
+            0, 0, 0, 0, 0, 0, 0 FROM changed ORDER BY organization, id
         ON CONFLICT (organization, session) DO NOTHING;
     RETURN NULL;
 END $$;
 
--- After the delete of a session, no change of its messages meets its version, and the worker removes them.
+-- After the delete of a session, no change of its messages meets its version, and the worker removes them. A session
+-- without messages has nothing to remove.
 CREATE FUNCTION end_session_messaging() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    DELETE FROM session_messaging USING changed WHERE session_messaging.organization = changed.organization
+        AND session_messaging.session = changed.id AND last_message = 0 AND last_chat = 0
+        AND session_messaging.sequence = 0;
     UPDATE session_messaging SET version = session_messaging.version + 1, removal_due = 0, outbox_due = NULL
         FROM changed WHERE session_messaging.organization = changed.organization
             AND session_messaging.session = changed.id;

@@ -26,7 +26,7 @@ CREATE TABLE session_messaging (
     PRIMARY KEY (organization, session)
 ) STRICT;
 
--- Outboxes that a router must look at: the earliest, and those of each organization in turn (ADR 0030).
+-- Outboxes that are due: the earliest, and those of each organization in turn (ADR 0030).
 CREATE INDEX session_messaging_outbox_due ON session_messaging (outbox_due, session) WHERE outbox_due IS NOT NULL;
 CREATE INDEX session_messaging_outbox_by_organization
     ON session_messaging ((organization || ''), outbox_due, session) WHERE outbox_due IS NOT NULL;
@@ -138,16 +138,22 @@ CREATE INDEX outbox_pace ON outbox (organization, session, handed_at) WHERE hand
 -- 0017).
 CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at IS NOT NULL AND attempts >= 0;
 
--- The database keeps the rows of counters, whoever inserts and deletes sessions: also an older berth.
+-- The database keeps the rows of counters, whoever inserts and deletes sessions: also an older berth. A session with the
+-- id of a deleted one continues its sequence numbers.
 CREATE TRIGGER sessions_inserted_messaging AFTER INSERT ON sessions BEGIN
     INSERT INTO session_messaging (organization, session, version, sequence, last_chat, last_message, journal_sequence,
             queued, removed, body_mark, content_mark)
-        VALUES (new.organization, new.id, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        VALUES (new.organization, new.id, 0,
+            coalesce((SELECT max(sequence) FROM events WHERE session = new.id AND stream = 'messages'), 0),
+            0, 0, 0, 0, 0, 0, 0)
         ON CONFLICT (organization, session) DO NOTHING;
 END;
 
--- After the delete of a session, no change of its messages meets its version, and the worker removes them.
+-- After the delete of a session, no change of its messages meets its version, and the worker removes them. A session
+-- without messages has nothing to remove.
 CREATE TRIGGER sessions_deleted_messaging AFTER DELETE ON sessions BEGIN
+    DELETE FROM session_messaging WHERE organization = old.organization AND session = old.id AND last_message = 0
+        AND last_chat = 0 AND sequence = 0;
     UPDATE session_messaging SET version = version + 1, removal_due = 0, outbox_due = NULL
         WHERE organization = old.organization AND session = old.id;
 END;

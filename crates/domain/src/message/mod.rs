@@ -6,6 +6,7 @@ pub(crate) mod kind;
 pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod reference;
+pub(crate) mod retention;
 pub(crate) mod service;
 pub(crate) mod state;
 pub(crate) mod text;

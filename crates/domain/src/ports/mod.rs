@@ -32,6 +32,7 @@ pub use store::{
     feed::{Feed, OrganizationFeed},
     idempotency::IdempotencyStore,
     keys::{ApiKeyStore, KeyDirectory, KeyPage, KeyValidity},
+    message_retention::{CutoffRule, MessageRetentionStore, RemovedSlice},
     messages::{ChatPage, MessagePage, MessageStore},
     messaging::MessagingStore,
     nodes::{NodeStore, OrphanStore},

@@ -55,6 +55,10 @@ memory_passes_with_messages!(
     received_messages_are_marked_as_read,
     refused_first_contact_pauses_first_contacts,
     repeated_key_finds_the_message,
+    finished_entries_leave_the_outbox,
+    messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence,
+    old_parts_of_messages_are_removed,
 );
 
 memory_passes!(

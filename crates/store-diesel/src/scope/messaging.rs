@@ -172,10 +172,9 @@ fn present_sessions(kind: DatabaseKind) -> String {
 /// Selects the counters of listed sessions with the account and the node of each. Column: `session`.
 pub(crate) fn sessions_statement(kind: DatabaseKind) -> String {
     format!(
-        "{sessions} SELECT {columns}, phone, gateway, auto_read
+        "{sessions} SELECT {columns}, session_messaging.removal_due, phone, gateway, auto_read
         FROM present JOIN session_messaging ON session_messaging.organization = owner
-            AND session_messaging.session = id
-        WHERE session_messaging.removal_due IS NULL",
+            AND session_messaging.session = id",
         sessions = present_sessions(kind),
         columns = counters_columns(),
     )

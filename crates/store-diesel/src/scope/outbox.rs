@@ -51,12 +51,12 @@ pub(crate) const OLDEST_WAITING: &str = "SELECT min((
 /// Parameter: the session.
 pub(crate) fn session_statement() -> String {
     format!(
-        "SELECT {columns}, sessions.phone_number AS phone, sessions.gateway AS gateway,
+        "SELECT {columns}, session_messaging.removal_due, sessions.phone_number AS phone, sessions.gateway AS gateway,
             sessions.auto_read AS auto_read
         FROM sessions JOIN session_messaging
             ON session_messaging.organization = sessions.organization
             AND session_messaging.session = sessions.id
-        WHERE sessions.id = $1 AND session_messaging.removal_due IS NULL",
+        WHERE sessions.id = $1",
         columns = counters_columns(),
     )
 }

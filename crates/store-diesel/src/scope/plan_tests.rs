@@ -41,6 +41,7 @@ mod deliveries;
 mod emptied;
 mod explain;
 mod feed;
+mod message_retention;
 mod messages;
 mod outbox;
 mod rotation;

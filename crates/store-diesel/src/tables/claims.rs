@@ -23,7 +23,7 @@ use crate::{
             organizations_statement, rows_statement,
         },
     },
-    tables::outbox::OutboxKey,
+    tables::outbox::MessagingKeyRow,
 };
 
 impl Database {
@@ -108,7 +108,7 @@ impl Database {
                         .await
                 }),
                 DueQueue::Outboxes => {
-                    let rows: Vec<OutboxKey> = with_conn!(self, read, |conn| {
+                    let rows: Vec<MessagingKeyRow> = with_conn!(self, read, |conn| {
                         bound_query!(EARLIEST, BigInt: now, BigInt: row_limit).load(conn).await
                     })?;
                     Ok(rows.into_iter().map(|row| (row.organization, row.session)).collect())

@@ -45,6 +45,8 @@ use crate::{
 pub(crate) struct SessionStateRow {
     #[diesel(embed)]
     messaging: SessionMessagingRow,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    removal_due: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     phone: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -58,6 +60,9 @@ impl TryFrom<SessionStateRow> for MessagingState {
 
     fn try_from(row: SessionStateRow) -> Result<Self, StoreError> {
         let messaging = SessionMessaging::try_from(row.messaging)?;
+        if row.removal_due.is_some() {
+            return Err(StoreError::Remaining(messaging.session.to_string()));
+        }
         let gateway = parse_optional(row.gateway.as_deref(), GatewayId::parse);
         let corrupt = || StoreError::corrupt("sessions.gateway", messaging.session.as_str());
         Ok(Self {

@@ -43,9 +43,9 @@ use crate::{
     },
 };
 
-/// An outbox of a session.
+/// The key of a row of `session_messaging`.
 #[derive(QueryableByName)]
-pub(crate) struct OutboxKey {
+pub(crate) struct MessagingKeyRow {
     #[diesel(sql_type = Text)]
     pub(crate) organization: String,
     #[diesel(sql_type = Text)]
@@ -95,10 +95,10 @@ impl OutboxStore for Database {
             let (statement, list) =
                 (scope::claim_statement(database.kind()), to_json("session_messaging", &ids)?);
             let (now, until) = (claim.now.millis(), claim.until.millis());
-            let rows: Vec<OutboxKey> = with_conn!(database, write, |conn| {
+            let rows: Vec<MessagingKeyRow> = with_conn!(database, write, |conn| {
                 bound_query!(statement, Text: &list, BigInt: now, BigInt: until).load(conn).await
             })?;
-            let due = |row: OutboxKey| {
+            let due = |row: MessagingKeyRow| {
                 let corrupt = |column| StoreError::corrupt(column, &row.session);
                 let organization = OrganizationId::parse(&row.organization);
                 skip_unreadable(organization.zip(SessionId::parse(&row.session)).map_or_else(

@@ -109,6 +109,10 @@ suites_of_messages!(
     received_messages_are_marked_as_read,
     refused_first_contact_pauses_first_contacts,
     repeated_key_finds_the_message,
+    finished_entries_leave_the_outbox,
+    messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence,
+    old_parts_of_messages_are_removed,
 );
 
 macro_rules! suites_with_quotas {
@@ -168,6 +172,10 @@ on_both!(
     received_messages_are_marked_as_read,
     refused_first_contact_pauses_first_contacts,
     repeated_key_finds_the_message,
+    finished_entries_leave_the_outbox,
+    messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence,
+    old_parts_of_messages_are_removed,
     session_round_trips_in_every_field,
     guarded_write_happens_once,
     out_of_scope_session_is_invisible,

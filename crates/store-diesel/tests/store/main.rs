@@ -18,6 +18,7 @@ mod feed_order;
 mod feed_recovery;
 mod freshness;
 mod group_commit;
+mod messages_at_rest;
 mod migrations;
 mod outage;
 mod pooler;

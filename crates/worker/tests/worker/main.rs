@@ -9,6 +9,7 @@ mod fixture;
 mod fleet;
 mod idempotency_records;
 mod keys_unavailable;
+mod message_removal;
 mod model_test;
 mod nodes;
 mod orphans;

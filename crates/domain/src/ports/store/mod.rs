@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod message_retention;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod nodes;

@@ -17,6 +17,7 @@ mod isolation;
 mod keys;
 mod link_attempt;
 mod message_lists;
+mod message_removal;
 mod nodes;
 mod orphans;
 mod outbox;
@@ -72,6 +73,10 @@ pub use link_attempt::{attempt, link_attempts_are_counted};
 pub use message_lists::{
     chat_pages_follow_activity, message_pages_cover_every_message_once,
     messages_are_visible_within_scope_only,
+};
+pub use message_removal::{
+    finished_entries_leave_the_outbox, messages_of_a_deleted_session_are_removed,
+    messages_of_an_adopted_session_continue_the_sequence, old_parts_of_messages_are_removed,
 };
 pub use nodes::node_registers_renews_its_lease_and_is_lost;
 pub use orphans::{

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     chat::model::{Chat, ChatId},
-    event::Event,
+    event::{Event, stream::EventStream},
     id::SessionId,
     message::model::{Message, MessageId},
     messaging::{
@@ -20,9 +20,14 @@ use crate::{
         },
     },
     outbox::model::{OutboxEntry, OutboxState},
-    ports::{error::PortResult, notify::VersionLookup, store::messaging::MessagingStore},
+    ports::{
+        error::{PortError, PortResult},
+        notify::VersionLookup,
+        store::messaging::MessagingStore,
+    },
     session::version::Version,
     testing::memory::state::{Memory, MemoryState},
+    time::Timestamp,
 };
 
 /// The messages of a session.
@@ -33,6 +38,11 @@ pub(in crate::testing) struct MessagingRows {
     pub(in crate::testing) names: BTreeMap<(String, ChatNameText), ChatName>,
     pub(in crate::testing) messages: BTreeMap<MessageId, Message>,
     pub(in crate::testing) entries: BTreeMap<MessageId, (OutboxEntry, Option<AcceptanceKey>)>,
+    /// Time from which the messages of the deleted session can be removed. `None` for a session that
+    /// exists.
+    pub(in crate::testing) removal_due: Option<Timestamp>,
+    /// Number of removed messages of the deleted session.
+    pub(in crate::testing) removed: u64,
 }
 
 impl MessagingRows {
@@ -43,6 +53,8 @@ impl MessagingRows {
             names: BTreeMap::new(),
             messages: BTreeMap::new(),
             entries: BTreeMap::new(),
+            removal_due: None,
+            removed: 0,
         }
     }
 
@@ -155,14 +167,34 @@ impl MessagingRows {
 }
 
 impl MemoryState {
-    /// Returns the messages of a session that exists.
+    /// Returns the messages of a session that exists. `None` while those of a deleted session with the
+    /// same id remain.
     pub(in crate::testing) fn messaging(&mut self, id: &SessionId) -> Option<&mut MessagingRows> {
         let session = self.sessions.get(id)?;
+        let events = &self.events;
         let new = || {
+            let of_session = events.iter().filter(|found| {
+                found.event.session.as_ref() == Some(id)
+                    && found.event.stream() == EventStream::Messages
+            });
+            let sequence = of_session.map(|found| found.event.sequence).max().unwrap_or_default();
             let row = SessionMessaging::new(session.organization.clone(), id.clone());
-            MessagingRows::new(row)
+            MessagingRows::new(SessionMessaging { sequence, ..row })
         };
-        Some(self.messaging.entry(id.clone()).or_insert_with(new))
+        let rows = self.messaging.entry(id.clone()).or_insert_with(new);
+        rows.removal_due.is_none().then_some(rows)
+    }
+
+    /// Leaves the messages of a deleted session to their removal.
+    pub(in crate::testing) fn end_messaging(&mut self, id: &SessionId) {
+        let Some(rows) = self.messaging.get_mut(id) else { return };
+        if rows.row.last_message == 0 && rows.row.last_chat == 0 && rows.row.sequence == 0 {
+            self.messaging.remove(id);
+        } else {
+            rows.row.version.0 += 1;
+            rows.row.outbox_due = None;
+            rows.removal_due = Some(Timestamp::default());
+        }
     }
 
     /// Adds the content of a message to its event, as it is stored now.
@@ -206,7 +238,10 @@ impl MessagingStore for Memory {
         for lookup in lookups {
             let Some(session) = state.sessions.get(&lookup.session).cloned() else { continue };
             let session = state.readable(&session)?;
-            let Some(rows) = state.messaging(&lookup.session) else { continue };
+            let Some(rows) = state.messaging(&lookup.session) else {
+                let cause = "messages of an earlier session with this id remain";
+                return Err(PortError::Broken(cause.into()));
+            };
             states.push(MessagingState {
                 phone: session.observed.identity.map(|identity| identity.phone),
                 auto_read: session.settings.auto_read,

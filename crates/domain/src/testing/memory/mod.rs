@@ -7,6 +7,7 @@ mod events;
 mod feed;
 mod idempotency;
 mod keys;
+mod message_retention;
 mod messages;
 mod messaging;
 mod nodes;

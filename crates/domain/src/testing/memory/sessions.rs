@@ -125,6 +125,7 @@ impl MemoryState {
             return Ok(Err(rejection));
         }
         self.sessions.remove(&cleanup.session);
+        self.end_messaging(&cleanup.session);
         if !cleanup.is_complete() {
             self.cleanups.insert(cleanup.session.clone(), cleanup.clone());
         }

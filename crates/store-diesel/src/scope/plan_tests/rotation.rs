@@ -20,6 +20,7 @@ async fn round_robin_plans(database: &Database) -> Vec<(&'static str, String)> {
         (DueQueue::Sessions, "sessions_due_by_organization"),
         (DueQueue::Cleanups, "retirements_due_by_organization"),
         (DueQueue::Unplaced, "sessions_without_a_node"),
+        (DueQueue::Outboxes, "session_messaging_outbox_by_organization"),
     ];
     let mut plans = Vec::new();
     for (queue, index) in indexes {
