@@ -20,7 +20,7 @@ use crate::{
         query::Query,
     },
     response::{etag::entity_tag, reply::Reply},
-    wire::{ApiKeySpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
+    wire::{ApiKeySpec, MessageSpec, PairingCodeSpec, SessionPageSpec, SessionPatch, SessionSpec},
 };
 
 /// The parameters of a list.
@@ -96,6 +96,11 @@ pub fn body(data: &[u8]) {
     let key = ApiKeySpec::read(&mut fields, now);
     if checked(fields, document.as_ref()) == 0 {
         assert!(key.key.violations(now).is_empty() && key.pointers.len() <= 100);
+    }
+    let mut fields = Fields::parse(data);
+    let message = MessageSpec::read(&mut fields, now).message;
+    if checked(fields, document.as_ref()) == 0 {
+        assert!(message.is_some_and(|message| message.violations(now).is_empty()));
     }
     let mut fields = Fields::parse(data);
     PairingCodeSpec::read(&mut fields);
