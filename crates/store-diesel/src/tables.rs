@@ -22,6 +22,7 @@ pub(crate) mod messaging;
 pub(crate) mod nodes;
 pub(crate) mod orphans;
 pub(crate) mod outbox;
+pub(crate) mod outbox_state;
 pub(crate) mod quotas;
 pub(crate) mod retention;
 pub(crate) mod secrets;

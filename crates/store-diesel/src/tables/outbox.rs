@@ -1,7 +1,7 @@
 //! Implements the store of the outbox: due outboxes of all organizations, and what waits in the outbox
 //! of one session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use diesel::{
@@ -19,19 +19,16 @@ use crate::{
     Database, StoreError,
     database::statements::with_conn,
     rows::{
-        chat::{ChatNameRow, ChatRow},
         column::{from_bigint, to_bigint, to_json},
         message::MessageColumns,
         message_json::decode_details,
-        messaging_keys::{ChatKeyRow, ChatOfNamesKeyRow, MessageKeyRow},
+        messaging_keys::MessageKeyRow,
         outbox::OutboxRow,
         readable::skip_unreadable,
     },
     scope::{
         ScopedSessionId,
-        messaging::{
-            bodies_statement, chat_names_statement, chats_statement, messages_by_number_statement,
-        },
+        messaging::bodies_statement,
         numbered::numbered,
         outbox as scope,
         round_robin::{DueQueue, bound_query},
@@ -39,7 +36,7 @@ use crate::{
     tables::{
         content::{BodyRow, ContentOwner, ContentPart},
         messages::name_of_chat,
-        messaging::{SessionStateRow, fill_states, select_listed},
+        messaging::select_listed,
     },
 };
 
@@ -353,53 +350,5 @@ impl Database {
         let row: TimeRow =
             with_conn!(self, read, |conn| diesel::sql_query(statement).get_result(conn).await)?;
         Ok(row.at.map(Timestamp::from_millis))
-    }
-
-    /// Returns the counters of a session with its account, node and settings.
-    async fn session_state(&self, session: &str) -> Result<Option<MessagingState>, StoreError> {
-        let statement = scope::session_statement();
-        let rows: Vec<SessionStateRow> = with_conn!(self, messages, |conn| {
-            bound_query!(&statement, Text: session).load(conn).await
-        })?;
-        rows.into_iter().next().map(MessagingState::try_from).transpose()
-    }
-
-    /// Adds messages of entries to the state of a session.
-    async fn with_entries(
-        &self,
-        state: MessagingState,
-        entries: Vec<OutboxRow>,
-        with_names: bool,
-    ) -> Result<MessagingState, StoreError> {
-        let (organization, session) = (&state.row.organization, &state.row.session);
-        let key = |row: &OutboxRow| MessageKeyRow::new(organization, session, row.message);
-        let keys: Vec<_> = entries.iter().map(key).collect();
-        let messages = select_listed!(self, messages_by_number_statement, MessageColumns, keys);
-        self.with_messages(state, messages, entries, with_names).await
-    }
-
-    /// Adds messages with their chats to the state of a session, in the order of their numbers.
-    async fn with_messages(
-        &self,
-        state: MessagingState,
-        mut messages: Vec<MessageColumns>,
-        entries: Vec<OutboxRow>,
-        with_names: bool,
-    ) -> Result<MessagingState, StoreError> {
-        messages.sort_by_key(|row| row.id);
-        let (organization, id) = (state.row.organization.clone(), state.row.session.clone());
-        let session = id.to_string();
-        let mut states = BTreeMap::from([(session.clone(), state)]);
-        let chats: BTreeSet<_> =
-            messages.iter().filter_map(|row| ChatKeyRow::of(&session, row.chat, &states)).collect();
-        let chats = select_listed!(self, chats_statement, ChatRow, chats);
-        let unaddressed: Vec<_> = chats
-            .iter()
-            .filter(|chat| with_names && chat.has_no_address())
-            .map(|chat| ChatOfNamesKeyRow::new(&organization, &id, chat.number()))
-            .collect();
-        let names = select_listed!(self, chat_names_statement, ChatNameRow, unaddressed);
-        fill_states(&mut states, names, chats, messages, &entries)?;
-        states.remove(&session).ok_or_else(|| StoreError::corrupt("session_messaging", &session))
     }
 }

@@ -12,6 +12,7 @@ mod fairness;
 mod feed;
 mod fixtures;
 mod idempotency;
+mod inbound_changes;
 mod inbound_messages;
 mod isolation;
 mod keys;
@@ -52,12 +53,14 @@ pub use idempotency::{
     idempotency_record_is_invisible_to_other_organizations,
     idempotency_record_is_stored_once_until_it_expires,
 };
-pub use inbound_messages::{
-    chats_of_one_person_become_one, concurrent_deliveries_are_all_stored,
-    delivered_message_is_stored_once, deliveries_leave_the_session_unchanged,
-    deliveries_of_other_sessions_are_stored_or_dropped, every_kind_of_message_is_stored,
-    existing_id_of_another_sender_changes_no_message, newest_timer_of_a_chat_is_kept,
+pub use inbound_changes::{
+    chats_of_one_person_become_one, newest_timer_of_a_chat_stays,
     reading_elsewhere_lowers_the_unread_count, receipts_raise_levels_only,
+};
+pub use inbound_messages::{
+    concurrent_deliveries_are_all_stored, delivered_message_is_stored_once,
+    deliveries_leave_the_session_unchanged, deliveries_of_other_sessions_are_stored_or_dropped,
+    every_kind_of_message_is_stored, existing_id_of_another_sender_changes_no_message,
     undecryptable_message_is_recovered_once,
 };
 pub use isolation::{
@@ -85,7 +88,7 @@ pub use orphans::{
 pub use outbox::{
     accepted_message_is_sent_under_one_id, digits_lead_to_the_chat_of_the_account,
     messages_end_in_time, messages_of_a_chat_leave_in_order,
-    outbox_claims_rotate_among_organizations, queue_and_pace_are_limited,
+    outbox_claims_rotate_among_organizations, outbox_is_used_within_scope_only, queue_and_pace_are_limited,
     received_messages_are_marked_as_read, refused_first_contact_pauses_first_contacts,
     repeated_key_finds_the_message,
 };

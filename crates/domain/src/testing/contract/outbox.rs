@@ -4,14 +4,20 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    caller::Caller,
+    caller::{Caller, Capability},
     error::Error,
     event::payload::EventPayload,
     id::OrganizationId,
     idempotency::IdempotencyKeyHash,
-    message::state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
+    message::{
+        model::MessageId,
+        state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
+    },
     messaging::{change::AcceptanceKey, state::ChatNameText},
-    outbox::{request::NewMessage, sent::OutboxLimits},
+    outbox::{
+        request::NewMessage,
+        sent::{OutboxLimits, SendMode},
+    },
     ports::{environment::Environment as _, messaging_control::ContactCheck},
     testing::{
         environment::TestEnvironment,
@@ -337,4 +343,39 @@ pub async fn outbox_claims_rotate_among_organizations(
     assert_eq!(claimed, [true, false], "the first claim took both");
     environment.advance(61 * SECOND);
     assert!(fixtures[1].claim().await, "a claim that is not settled becomes due again");
+}
+
+/// Callers of another organization, and of other sessions, reach no message to send; for them, the
+/// session does not exist.
+pub async fn outbox_is_used_within_scope_only(
+    store: Arc<impl OutboxTestStore>,
+    environment: Arc<TestEnvironment>,
+) {
+    let fixture = OutboxFixture::new(store.clone(), environment).await;
+    let key = AcceptanceKey { key_hash: IdempotencyKeyHash([9; 32]), request: [1; 32] };
+    let message = request(ADA, "mine");
+    let sent = fixture.try_accept(&message, Some(key.clone())).await.expect("accepted");
+    let (id, shown) = (fixture.id(), sent.shown.message);
+    let digits = ChatNameText::Digits(ADA.to_owned());
+    let named = store.chat_name(&fixture.inbound.scope(), id, ACCOUNT, &digits).await;
+    assert!(named.expect("a read").is_some());
+    for caller in fixture.inbound.callers_without_access() {
+        let (session, key) = (id.as_str(), Some(key.clone()));
+        let again =
+            fixture.outbox.send(&caller, session, &message, SendMode::Async, key.clone()).await;
+        assert!(matches!(again, Err(Error::NotFound { .. })), "{again:?}");
+        let cancelled = fixture.outbox.cancel(&caller, session, shown.wa_id.as_str()).await;
+        assert!(matches!(cancelled, Err(Error::NotFound { .. })), "{cancelled:?}");
+        let read = fixture.outbox.read_chat(&caller, session, "1", None, false).await;
+        assert!(matches!(read, Err(Error::NotFound { .. })), "{read:?}");
+        let scope = caller.may(Capability::Read).expect("may read");
+        assert_eq!(store.waiting_before(&scope, id, MessageId(9)).await.expect("a count"), 0);
+        let named = store.chat_name(&scope, id, ACCOUNT, &digits).await;
+        assert_eq!(named.expect("a read"), None);
+    }
+    let [other, _] = fixture.inbound.callers_without_access();
+    let scope = other.may(Capability::Read).expect("may read");
+    assert_eq!(store.entry_by_key(&scope, &key.key_hash).await.expect("a read"), None);
+    let all = fixture.all().await;
+    assert_eq!((all.len(), &all[0].message.state), (1, &shown.state));
 }
