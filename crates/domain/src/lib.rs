@@ -125,9 +125,11 @@ pub use message::{
     details::{AddonTarget, MediaInfo, MessageDetails, QuotedMessage},
     kind::{MessageDirection, MessageKind, MessageSource},
     list::{ChatFilter, MessageFilter},
-    model::{Message, MessageFlags, MessageId, MessageSender},
+    message_id::MessageId,
+    model::{Message, MessageFlags, MessageSender},
     reference::ChatReference,
-    retention::{MessageCutoffs, MessageRemoval, MessageRetention},
+    removal::{MessageCutoffs, MessageRemoval},
+    retention::MessageRetention,
     service::{MessageNarrowing, MessageQuery, Messages, ShownMessage},
     state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
 };
@@ -149,9 +151,10 @@ pub use messaging::{
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};
 pub use outbox::{
+    message_field::MessageField,
     model::{OutboxEntry, OutboxState},
     pace::HandOverTimes,
-    request::{MAX_MESSAGE_REFERENCE, MAX_TEXT_BYTES, MAX_TYPING_MILLIS, MessageField, NewMessage},
+    request::{MAX_MESSAGE_REFERENCE, MAX_TEXT_BYTES, MAX_TYPING_MILLIS, NewMessage},
     sent::{OutboxLimits, SendMode, SentMessage},
     service::{Outbox, OutboxPorts},
 };

@@ -1,7 +1,7 @@
 //! Violations: the faults that validation finds in a request.
 
 use crate::{
-    outbox::request::MessageField, session::settings_field::SettingsField,
+    outbox::message_field::MessageField, session::settings_field::SettingsField,
     webhook::field::WebhookField,
 };
 

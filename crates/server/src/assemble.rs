@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
-    Messages, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, WebhookPorts, Webhooks,
+    Messages, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions,
+    WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;

@@ -33,12 +33,12 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::{message_removal::MessageRemover, outbox::OutboxDispatcher};
 use self::{
     job_counts::JobCounts,
     node_capacity::NodeCapacity,
     rounds::{MAX_REST, Rounds, report, run_rounds},
 };
+pub use self::{message_removal::MessageRemover, outbox::OutboxDispatcher};
 
 /// The ports that the worker uses.
 #[derive(Clone)]

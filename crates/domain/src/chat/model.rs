@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    message::{address::ChatAddress, model::MessageId},
+    message::{address::ChatAddress, message_id::MessageId},
     time::Timestamp,
 };
 

@@ -7,11 +7,11 @@ use crate::{
     caller::{Caller, Capability},
     chat::model::{Chat, ChatId},
     error::Result,
-    message::{
-        address::ChatAddress, list::ChatFilter, model::Message, reference::ChatReference,
-        service::find_session,
+    message::{address::ChatAddress, list::ChatFilter, model::Message, reference::ChatReference},
+    messaging::{
+        session_lookup::find_session,
+        state::{ChatNameText, SessionMessaging},
     },
-    messaging::state::{ChatNameText, SessionMessaging},
     ports::store::{
         messages::{ChatPage, MessageStore},
         position::Position,

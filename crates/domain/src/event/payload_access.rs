@@ -8,7 +8,7 @@ use crate::{
         payload::{EventName, EventPayload},
         stream::EventStream,
     },
-    message::{details::MessageDetails, model::MessageId},
+    message::{details::MessageDetails, message_id::MessageId},
     time::Timestamp,
 };
 

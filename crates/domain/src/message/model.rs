@@ -1,7 +1,5 @@
 //! The message as stores keep it.
 
-use std::fmt;
-
 use crate::{
     chat::model::ChatId,
     id::{OutboxId, WaMessageId},
@@ -9,20 +7,11 @@ use crate::{
         address::ChatAddress,
         details::MessageDetails,
         kind::{MessageDirection, MessageKind, MessageSource},
+        message_id::MessageId,
         state::MessageState,
     },
     time::Timestamp,
 };
-
-/// Number of a message within its session, from 1, in the order of arrival.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(pub u64);
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Sender of a message. Chat, sender and id at WhatsApp identify a message: a member of a chat can
 /// use the id of another member's message.

@@ -15,9 +15,10 @@ use crate::{
     message::{
         address::ChatAddress,
         list::MessageFilter,
-        model::{Message, MessageId, MessageSender},
+        message_id::MessageId,
+        model::{Message, MessageSender},
     },
-    messaging::state::SessionMessaging,
+    messaging::{session_lookup::find_session, state::SessionMessaging},
     ports::store::{
         messages::{MessagePage, MessageStore},
         position::Position,
@@ -201,20 +202,4 @@ impl ShownMessage {
             .iter()
             .any(|address| address.phone() == Some(digits) || address.to_string() == sender)
     }
-}
-
-/// Returns the counters and marks of a session within a scope.
-///
-/// # Errors
-/// [`Error::NotFound`](crate::Error::NotFound), and errors of the store.
-pub(crate) async fn find_session(
-    store: &dyn MessageStore,
-    scope: &Scope,
-    session: &str,
-) -> Result<SessionMessaging> {
-    let row = match SessionId::parse(session) {
-        Some(session) => store.session_messaging(scope, &session).await?,
-        None => None,
-    };
-    or_not_found("session", row)
 }

@@ -7,7 +7,8 @@ use crate::{
     message::{
         details::MessageDetails,
         kind::MessageKind,
-        model::{Message, MessageFlags, MessageId},
+        message_id::MessageId,
+        model::{Message, MessageFlags},
         state::MessageState,
     },
     messaging::state::{ChatName, SessionMessaging},

@@ -9,7 +9,10 @@ use crate::{
     commit::Commit,
     event::{Event, payload::EventPayload},
     id::{EventId, WaMessageId},
-    message::model::{Message, MessageId, MessageSender},
+    message::{
+        message_id::MessageId,
+        model::{Message, MessageSender},
+    },
     messaging::{
         change::{ChatMerge, MessageUpdate, MessagingChange, MessagingCommit, NewOutboxEntry},
         state::{ChatName, ChatNameText, MessageHeader, MessagingState, SessionMessaging},

@@ -7,7 +7,8 @@ use crate::{
     id::WaMessageId,
     message::{
         kind::MessageSource,
-        model::{MessageId, MessageSender},
+        message_id::MessageId,
+        model::MessageSender,
         state::{AckLevel, FailureReason, MessageFailure, MessageState},
     },
     messaging::{

@@ -5,7 +5,8 @@ use crate::{
     message::{
         address::ChatAddress,
         kind::{MessageKind, MessageSource},
-        model::{Message, MessageFlags, MessageId, MessageSender},
+        message_id::MessageId,
+        model::{Message, MessageFlags, MessageSender},
         state::MessageState,
         text::clean_name,
     },

@@ -13,4 +13,5 @@ pub(crate) mod levels;
 pub(crate) mod messages;
 pub(crate) mod payloads;
 pub(crate) mod service;
+pub(crate) mod session_lookup;
 pub(crate) mod state;

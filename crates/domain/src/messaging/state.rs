@@ -8,7 +8,8 @@ use crate::{
     message::{
         address::ChatAddress,
         kind::MessageSource,
-        model::{MessageFlags, MessageId, MessageSender},
+        message_id::MessageId,
+        model::{MessageFlags, MessageSender},
         state::MessageState,
     },
     messaging::journal::JournalName,

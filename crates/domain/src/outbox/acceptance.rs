@@ -8,13 +8,14 @@ use crate::{
     message::{
         details::MessageDetails,
         kind::{MessageKind, MessageSource},
-        model::{Message, MessageFlags, MessageId, MessageSender},
-        service::find_session,
+        message_id::MessageId,
+        model::{Message, MessageFlags, MessageSender},
         state::{AckLevel, MessageState},
     },
     messaging::{
         change::{AcceptanceKey, NewOutboxEntry},
         draft::Draft,
+        session_lookup::find_session,
         state::{MessagingLookup, MessagingState},
     },
     outbox::{

@@ -18,7 +18,7 @@ use crate::{
     gateway::node::Node,
     id::{SessionId, WaMessageId},
     message::{
-        model::MessageId,
+        message_id::MessageId,
         state::{AckLevel, FailureReason, MessageFailure},
     },
     messaging::{

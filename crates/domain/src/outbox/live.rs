@@ -16,12 +16,12 @@ use crate::{
     message::{
         kind::MessageDirection,
         list::MessageFilter,
-        model::{Message, MessageId, MessageSender},
-        service::find_session,
+        message_id::MessageId,
+        model::{Message, MessageSender},
         state::{AckLevel, MessageStatus},
     },
-    messaging::{draft::Draft, state::MessagingLookup},
-    outbox::{request::MessageField, service::Outbox, session_messages::SessionMessages},
+    messaging::{draft::Draft, session_lookup::find_session, state::MessagingLookup},
+    outbox::{message_field::MessageField, service::Outbox, session_messages::SessionMessages},
     ports::{
         messaging_control::{ChatActivity, ContactCheck, ReadMessages},
         store::messages::MessagePage,

@@ -8,6 +8,7 @@
 pub(crate) mod acceptance;
 pub(crate) mod dispatch;
 pub(crate) mod live;
+pub(crate) mod message_field;
 pub(crate) mod model;
 pub(crate) mod pace;
 pub(crate) mod plan;

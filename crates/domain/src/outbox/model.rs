@@ -3,7 +3,7 @@
 use crate::{
     chat::model::ChatId,
     id::{OutboxId, WaMessageId},
-    message::model::MessageId,
+    message::message_id::MessageId,
     time::Timestamp,
 };
 

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     chat::model::{Chat, ChatId},
     message::{
-        model::MessageId,
+        message_id::MessageId,
         state::{FailureReason, MessageFailure},
     },
     messaging::state::MessagingState,

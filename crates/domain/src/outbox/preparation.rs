@@ -9,7 +9,8 @@ use crate::{
     commit::{Decision, execute},
     error::{Error, Result},
     message::{
-        model::{MessageId, MessageSender},
+        message_id::MessageId,
+        model::MessageSender,
         state::{AckLevel, FailureReason, MessageFailure},
     },
     messaging::{

@@ -19,7 +19,7 @@ use crate::{
         journal::AddressPair,
         state::{ChatName, ChatNameText, SessionMessaging},
     },
-    outbox::{live::LiveSession, request::MessageField, sent::SendMode, service::Outbox},
+    outbox::{live::LiveSession, message_field::MessageField, sent::SendMode, service::Outbox},
     ports::messaging_control::ContactCheck,
     time::Timestamp,
     violation::{FieldPath, Violation},

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     message::reference::ChatReference,
+    outbox::message_field::MessageField,
     time::Timestamp,
     violation::{FieldPath, Violation},
 };
@@ -18,23 +19,6 @@ pub const MAX_MESSAGE_REFERENCE: usize = 128;
 pub(crate) const DEFAULT_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Latest expiry from now.
 const MAX_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// A part of a request to send a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageField {
-    /// The receiver.
-    To,
-    /// The text.
-    Text,
-    /// The time after which the message is not sent.
-    ExpiresAt,
-    /// The duration of the typing indicator.
-    Typing,
-    /// The text of the caller.
-    Reference,
-    /// The last message that was read.
-    UpTo,
-}
 
 /// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]

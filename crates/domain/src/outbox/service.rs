@@ -12,13 +12,15 @@ use crate::{
     gateway::leases::Leases,
     id::{SessionId, WaMessageId},
     message::{
-        model::{MessageId, MessageSender},
-        service::{Messages, ShownMessage, find_session},
+        message_id::MessageId,
+        model::MessageSender,
+        service::{Messages, ShownMessage},
         state::{FailureReason, MessageFailure, MessageStatus},
     },
     messaging::{
         change::AcceptanceKey,
         draft::Draft,
+        session_lookup::find_session,
         state::{MessageHeader, MessagingLookup, MessagingState},
     },
     outbox::{

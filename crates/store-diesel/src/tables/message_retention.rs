@@ -83,8 +83,8 @@ impl AgedSessionRow {
         let corrupt = |column| StoreError::corrupt(column, &self.session);
         let storage =
             MessageStorage::parse(&self.storage).ok_or_else(|| corrupt("sessions.messages"))?;
-        let days = u32::try_from(self.retention_days)
-            .map_err(|_| corrupt("sessions.retention_days"))?;
+        let days =
+            u32::try_from(self.retention_days).map_err(|_| corrupt("sessions.retention_days"))?;
         Ok(rule(storage, days))
     }
 }
@@ -203,10 +203,9 @@ impl MessageRetentionStore for Database {
             let list = to_json("events", &EventRow::all(std::slice::from_ref(&event))?)?;
             let (insert, renew) = (insert_events_statement(kind), numbered(kind, RENEW_COUNTERS));
             with_transaction!(database, |conn| {
-                let removed =
-                    bound_query!(REMOVE_COUNTERS, Text: &organization, Text: &session)
-                        .execute(conn)
-                        .await?;
+                let removed = bound_query!(REMOVE_COUNTERS, Text: &organization, Text: &session)
+                    .execute(conn)
+                    .await?;
                 // Another router finished the removal.
                 if removed == 0 {
                     return Ok(());

@@ -11,6 +11,7 @@ use crate::{
     database::statements::with_conn,
     rows::{
         chat::{ChatNameRow, ChatRow},
+        column::to_json,
         message::MessageColumns,
         messaging_keys::{ChatKeyRow, ChatOfNamesKeyRow, MessageKeyRow},
         outbox::OutboxRow,
@@ -25,7 +26,10 @@ use crate::{
 
 impl Database {
     /// Returns the counters of a session with its account, node and settings.
-    pub(crate) async fn session_state(&self, session: &str) -> Result<Option<MessagingState>, StoreError> {
+    pub(crate) async fn session_state(
+        &self,
+        session: &str,
+    ) -> Result<Option<MessagingState>, StoreError> {
         let statement = scope::session_statement();
         let rows: Vec<SessionStateRow> = with_conn!(self, messages, |conn| {
             bound_query!(&statement, Text: session).load(conn).await

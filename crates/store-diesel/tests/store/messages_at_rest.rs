@@ -30,11 +30,13 @@ async fn stored(test_db: &TestDatabase) -> Vec<u8> {
     if let TestDatabase::Sqlite { .. } = test_db {
         let file = test_db.file();
         let folder = file.parent().expect("a folder").to_owned();
-        let files = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file"));
+        let files =
+            std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file"));
         return files.flat_map(|entry| std::fs::read(entry.path()).expect("a file")).collect();
     }
     let client = test_db.client().await;
-    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables =
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
     let mut all = String::new();
     for table in client.query(tables, &[]).await.expect("tables") {
         let table: String = table.get(0);
@@ -112,11 +114,8 @@ async fn sealed_content_without_the_sealer_is_absent(test_db: TestDatabase) {
     let fixture = fill(sealing(&test_db).await).await;
     let caller = &fixture.inbound.caller;
     let messages = domain::Messages::new(Arc::new(test_db.open().await));
-    let query = domain::MessageQuery {
-        filter: domain::MessageFilter::default(),
-        after: None,
-        limit: 9,
-    };
+    let query =
+        domain::MessageQuery { filter: domain::MessageFilter::default(), after: None, limit: 9 };
     let listed = messages.list(caller, fixture.id().as_str(), &query).await.expect("a list");
     let bodies: Vec<_> = listed.iter().map(|shown| shown.message.body()).collect();
     assert_eq!(bodies, [None; 4]);

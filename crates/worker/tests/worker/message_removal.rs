@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     ChatReference, MessageFilter, MessageQuery, MessageRetention, NewMessage, SendMode, SessionId,
-    ShownMessage,
-    ports::ErasureStore as _,
-    testing::World,
+    ShownMessage, ports::ErasureStore as _, testing::World,
 };
 use worker::MessageRemover;
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     event::Event,
-    message::retention::{MessageCutoffs, MessageRemoval},
+    message::removal::{MessageCutoffs, MessageRemoval},
     messaging::state::SessionMessaging,
     ports::error::PortResult,
     session::message_storage::MessageStorage,

@@ -8,7 +8,8 @@ use crate::{
     id::{SessionId, WaMessageId},
     message::{
         list::{ChatFilter, MessageFilter},
-        model::{Message, MessageId},
+        message_id::MessageId,
+        model::Message,
     },
     messaging::state::{ChatNameText, SessionMessaging},
     ports::{error::PortResult, store::position::Position},

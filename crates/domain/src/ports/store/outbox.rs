@@ -8,7 +8,7 @@ use crate::{
     access::Scope,
     id::{OrganizationId, SessionId},
     idempotency::IdempotencyKeyHash,
-    message::model::MessageId,
+    message::message_id::MessageId,
     messaging::{
         change::AcceptanceKey,
         state::{ChatName, ChatNameText, MessagingState},

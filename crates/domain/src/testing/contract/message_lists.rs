@@ -201,7 +201,7 @@ pub async fn messages_are_visible_within_scope_only(
         let account = crate::testing::messaging_fixture::ACCOUNT;
         let named = store.chat_by_name(&scope, id, account, &name).await.expect("an answer");
         assert_eq!(named, None);
-        let number = crate::message::model::MessageId(1);
+        let number = crate::message::message_id::MessageId(1);
         assert_eq!(store.messages_by_id(&scope, id, &[number]).await.expect("an answer"), []);
         let wa_id = crate::id::WaMessageId::cleaned("A1");
         assert_eq!(store.messages_by_wa_id(&scope, id, &wa_id).await.expect("an answer"), []);

@@ -34,7 +34,10 @@ const BOB: &str = "15551230002";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The stores that tests of the removal need.
-pub trait RemovalTestStore: OutboxTestStore + MessageRetentionStore + ErasureStore + EventLog {}
+pub trait RemovalTestStore:
+    OutboxTestStore + MessageRetentionStore + ErasureStore + EventLog
+{
+}
 
 impl<S> RemovalTestStore for S where
     S: OutboxTestStore + MessageRetentionStore + ErasureStore + EventLog
@@ -99,7 +102,8 @@ pub async fn messages_of_a_deleted_session_are_removed(
     let own_events = stored_events(&*store, &scope).await.len();
 
     delete(&fixture).await;
-    let unfinished = async || store.unfinished_deletions(scope.organization()).await.expect("count");
+    let unfinished =
+        async || store.unfinished_deletions(scope.organization()).await.expect("count");
     assert_eq!(store.session_messaging(&scope, fixture.id()).await.expect("a read"), None);
     let with_messages = unfinished().await;
     remove_deleted(&fixture).await;

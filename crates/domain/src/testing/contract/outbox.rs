@@ -10,7 +10,7 @@ use crate::{
     id::OrganizationId,
     idempotency::IdempotencyKeyHash,
     message::{
-        model::MessageId,
+        message_id::MessageId,
         state::{AckLevel, FailureReason, MessageFailure, MessageState, MessageStatus},
     },
     messaging::{change::AcceptanceKey, state::ChatNameText},
@@ -206,7 +206,7 @@ pub async fn repeated_key_finds_the_message(
     let message = first.shown.message.id;
     for caller in fixture.inbound.callers_without_access() {
         let scope = caller.may(crate::caller::Capability::Send).expect("may send");
-        let after = crate::message::model::MessageId(message.0 + 1);
+        let after = crate::message::message_id::MessageId(message.0 + 1);
         let before = store.waiting_before(&scope, fixture.id(), after).await;
         assert_eq!(before.expect("the store is there"), 0);
         let name = ChatNameText::Digits(ADA.to_owned());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     event::{Event, stream::EventStream},
-    message::{model::MessageId, retention::MessageRemoval},
+    message::{message_id::MessageId, removal::MessageRemoval},
     messaging::state::SessionMessaging,
     outbox::model::OutboxState,
     ports::{
@@ -12,7 +12,7 @@ use crate::{
         store::message_retention::{CutoffRule, MessageRetentionStore, RemovedSlice},
     },
     testing::memory::{
-        messaging::MessagingRows,
+        messaging_rows::MessagingRows,
         state::{Memory, count},
     },
     time::Timestamp,

@@ -8,14 +8,14 @@ use crate::{
     access::Scope,
     chat::model::{Chat, ChatId},
     id::{SessionId, WaMessageId},
-    message::model::{Message, MessageId},
+    message::{message_id::MessageId, model::Message},
     messaging::state::{ChatNameText, SessionMessaging},
     ports::{
         error::PortResult,
         store::messages::{ChatPage, MessagePage, MessageStore},
     },
     testing::memory::{
-        messaging::MessagingRows,
+        messaging_rows::MessagingRows,
         state::{Memory, MemoryState},
     },
 };

@@ -10,6 +10,7 @@ mod keys;
 mod message_retention;
 mod messages;
 mod messaging;
+mod messaging_rows;
 mod nodes;
 mod operators;
 mod orphans;

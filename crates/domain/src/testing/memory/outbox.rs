@@ -10,7 +10,8 @@ use crate::{
     idempotency::IdempotencyKeyHash,
     message::{
         kind::MessageSource,
-        model::{Message, MessageId},
+        message_id::MessageId,
+        model::Message,
         state::{AckLevel, MessageState},
     },
     messaging::state::{ChatName, ChatNameText, MessagingState},
@@ -27,7 +28,7 @@ use crate::{
     },
     session::model::Session,
     testing::memory::{
-        messaging::MessagingRows,
+        messaging_rows::MessagingRows,
         state::{Memory, MemoryState, count},
         worker_store::select_due,
     },

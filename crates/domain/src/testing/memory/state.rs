@@ -29,7 +29,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
-    testing::memory::{messaging::MessagingRows, webhook_rows::WebhookRows},
+    testing::memory::{messaging_rows::MessagingRows, webhook_rows::WebhookRows},
     time::Timestamp,
 };
 
