@@ -54,8 +54,10 @@ impl Outbox {
             self.require_pace(&session).await?;
         }
         let id = session.id.clone();
-        let row = find_session(&*self.ports.messages, scope, id.as_str()).await?;
+        let mut row = find_session(&*self.ports.messages, scope, id.as_str()).await?;
         self.require_room(row.queued)?;
+        // A session that was linked to another number still has that number's chats.
+        row.account = session.observed.identity.as_ref().map(|identity| identity.phone.clone());
         let live = match mode {
             SendMode::Sync => Some(self.require_live(session).await?),
             SendMode::Async => self.live(session).await?,

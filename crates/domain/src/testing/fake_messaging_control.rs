@@ -62,7 +62,7 @@ impl FakeMessagingControl {
         self.state().contacts.insert(check.asked.clone(), check);
     }
 
-    /// Returns every message that was handed over, also repeated ones, and forgets them.
+    /// Returns every message that the node took, also repeated ones, and forgets them.
     pub fn take_handed(&self) -> Vec<(SessionId, OutboundMessage)> {
         std::mem::take(&mut self.state().handed)
     }
@@ -92,10 +92,12 @@ impl MessagingControl for FakeMessagingControl {
         messages: &OutboundMessages,
     ) -> Result<Vec<HandOver>, GatewayError> {
         let mut state = self.reachable()?;
-        let handed = messages.messages.iter().map(|message| (session.clone(), message.clone()));
-        state.handed.extend(handed);
         let queued = HandOverOutcome::Taken(NodeMessageState::Queued);
         let outcome = state.outcome.clone().unwrap_or(queued);
+        if matches!(outcome, HandOverOutcome::Taken(_)) {
+            let handed = messages.messages.iter().map(|it| (session.clone(), it.clone()));
+            state.handed.extend(handed);
+        }
         let answer = |message: &OutboundMessage| HandOver {
             outbox: message.outbox.clone(),
             outcome: outcome.clone(),

@@ -56,7 +56,10 @@ impl FakeReconciler {
     /// Hands the messages of due outboxes over, and delivers WhatsApp's acknowledgements.
     pub(crate) async fn send_messages(&self) {
         let Some(world) = self.world.get() else { return };
-        let now = self.environment.now();
+        let (now, node) = (self.environment.now(), GatewayId::parse("gw-test").unwrap());
+        let found = NodeStore::find(&self.memory, &node).await.unwrap().unwrap();
+        let beaten = self.memory.heartbeat(&node, &found.incarnation, found.held, now).await;
+        assert!(beaten.unwrap(), "the node is registered");
         let claim = Claim::new(now, now.plus(Duration::from_secs(60)), 1000);
         for due in world.outbox.claim(&claim).await.unwrap_or_default() {
             world.outbox.dispatch(&due.session).await.unwrap();
@@ -70,8 +73,7 @@ impl FakeReconciler {
                 refusal: None,
             });
             let items = vec![JournalItem { sequence, at: now, fact }];
-            let (node, delivery) =
-                (GatewayId::parse("gw-test").unwrap(), JournalDelivery { session, items });
+            let delivery = JournalDelivery { session, items };
             world.journals.take(&node, "journal", vec![delivery]).await.unwrap();
         }
     }

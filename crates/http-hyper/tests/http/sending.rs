@@ -348,17 +348,17 @@ async fn queued_message_is_cancelled_once_and_never_after_the_hand_over() {
 #[tokio::test]
 async fn messages_expire_and_unlinked_sessions_send_nothing() {
     let server = TestServer::open().await;
+    let unpaired = server.pairing().await.id;
+    for path in [messages(&unpaired), format!("{}?async", messages(&unpaired))] {
+        let refused = server.post("reader", &path, &hello()).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (409, "conflict"));
+    }
     let ids = server.queued().await;
     let session = SessionId::parse(ids.split_once('|').unwrap().0).unwrap();
     server.world.environment.advance(Duration::from_secs(24 * 60 * 60 + 1));
     server.reconciler.send_messages().await;
     let message = server.only(&session).await;
     assert_eq!(message["error"]["code"], json!("expired"));
-    let unpaired = server.pairing().await.id;
-    for path in [messages(&unpaired), format!("{}?async", messages(&unpaired))] {
-        let refused = server.post("reader", &path, &hello()).await;
-        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (409, "conflict"));
-    }
 }
 
 #[tokio::test]
@@ -445,7 +445,7 @@ async fn faults_of_a_message_name_their_fields() {
         (json!({ "to": "12@newsletter", "text": "x" }), "/to"),
         (json!({ "to": "status@broadcast", "text": "x" }), "/to"),
         (json!({ "to": "12-34@g.us", "text": "x" }), "/to"),
-        (json!({ "to": "0049151", "text": "x" }), "/to"),
+        (json!({ "to": "0", "text": "x" }), "/to"),
         (json!({ "to": "7", "text": "x" }), "/to"),
         (json!({ "to": PARTNER, "text": "x", "expiresAt": 1 }), "/expiresAt"),
         (json!({ "to": PARTNER, "text": "x", "typing": 25_001 }), "/typing"),

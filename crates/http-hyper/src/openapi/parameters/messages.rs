@@ -46,7 +46,7 @@ pub(super) static PARAMETERS: [Parameter; 13] = [
         location: ParameterLocation::Query,
         name: "phone",
         about: "The phone number: 7 to 15 digits, also after `+`. Required.",
-        schema: || json!({ "type": "string", "pattern": "^[+]?[1-9][0-9]{6,14}$", "examples": ["15551234567"] }),
+        schema: || json!({ "type": "string", "pattern": "^[+]?[0-9]{7,15}$", "examples": ["15551234567"] }),
     },
     Parameter {
         only: LISTS,
