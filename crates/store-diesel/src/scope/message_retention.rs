@@ -72,27 +72,26 @@ pub(crate) const RENEW_COUNTERS: &str = "INSERT INTO session_messaging
     SELECT organization, id, 0, $3, 0, 0, 0, 0, 0, 0, 0 FROM sessions
         WHERE organization = $1 AND id = $2";
 
-/// Selects the settings of sessions with messages after a session, in the order of their ids, with the
-/// times of the oldest message, of the oldest one whose body can be stored, and of the oldest one
-/// whose encoded content can be. Parameters: the session, the number of rows.
-pub(crate) const NEXT_SESSIONS: &str = "SELECT session_messaging.organization AS organization,
-        session_messaging.session AS session, sessions.messages AS storage,
-        sessions.retention_days AS retention_days,
-        (SELECT created_at FROM messages WHERE messages.organization = session_messaging.organization
-            AND messages.session = session_messaging.session
+/// Selects the settings of the next sessions after a session, in the order of their ids, with the times
+/// of the oldest message, of the oldest one whose body can be stored, and of the oldest one whose
+/// encoded content can be. Parameters: the session, the number of rows.
+pub(crate) const NEXT_SESSIONS: &str = "WITH page AS MATERIALIZED (
+        SELECT id, organization, messages, retention_days FROM sessions
+            WHERE id > $1 ORDER BY id LIMIT $2
+    )
+    SELECT page.organization AS organization, page.id AS session, page.messages AS storage,
+        page.retention_days AS retention_days,
+        (SELECT created_at FROM messages WHERE messages.organization = page.organization
+            AND messages.session = page.id
             ORDER BY messages.id LIMIT 1) AS oldest,
-        (SELECT created_at FROM messages WHERE messages.organization = session_messaging.organization
-            AND messages.session = session_messaging.session
-            AND messages.id > session_messaging.body_mark
+        (SELECT created_at FROM messages WHERE messages.organization = page.organization
+            AND messages.session = page.id AND messages.id > session_messaging.body_mark
             ORDER BY messages.id LIMIT 1) AS oldest_body,
-        (SELECT created_at FROM messages WHERE messages.organization = session_messaging.organization
-            AND messages.session = session_messaging.session
-            AND messages.id > session_messaging.content_mark
+        (SELECT created_at FROM messages WHERE messages.organization = page.organization
+            AND messages.session = page.id AND messages.id > session_messaging.content_mark
             ORDER BY messages.id LIMIT 1) AS oldest_content
-    FROM sessions JOIN session_messaging
-        ON session_messaging.organization = sessions.organization
-        AND session_messaging.session = sessions.id
-    WHERE sessions.id > $1 ORDER BY sessions.id LIMIT $2";
+    FROM page LEFT JOIN session_messaging ON session_messaging.organization = page.organization
+        AND session_messaging.session = page.id";
 
 /// Part of a statement: the first message of a session that waits to be sent.
 const FIRST_WAITING: &str = "coalesce((SELECT min(outbox.message) FROM outbox

@@ -242,7 +242,7 @@ impl MessageRetentionStore for Database {
     async fn prune_messages(&self, cutoffs: CutoffRule<'_>, limit: u32) -> PortResult<bool> {
         let sessions = self.run(|database| async move { database.aged_sessions().await }).await?;
         let is_complete = i64::try_from(sessions.len()).unwrap_or(i64::MAX) < SESSIONS;
-        let last = sessions.last().map(|row| row.session.clone());
+        let last = sessions.iter().map(|row| row.session.clone()).max();
         for row in sessions {
             let Some(cutoffs) = skip_unreadable(row.cutoffs(cutoffs)) else { continue };
             self.run(|database| async move { database.prune_session(row, cutoffs, limit).await })
@@ -262,7 +262,7 @@ impl Database {
                 marks::table.find(MARK).select(marks::id).get_result(conn).await.optional()
             })?;
             let after = after.unwrap_or_default();
-            with_conn!(self, read, |conn| {
+            with_conn!(self, messages, |conn| {
                 bound_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
             })
         })

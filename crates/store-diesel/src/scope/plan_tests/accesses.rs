@@ -133,6 +133,8 @@ pub(super) struct Access {
     /// Whether PostgreSQL may read all rows of a session without statistics, which it gets within a
     /// minute.
     session: bool,
+    /// Whether PostgreSQL may sort the rows of one session, if it expects few.
+    sorted: bool,
 }
 
 /// Accesses that have these columns as bounds, of which one has the index.
@@ -145,6 +147,7 @@ pub(super) const fn by(index: [&'static str; 2], bounds: &'static [&'static str]
         list: false,
         any_bounds: false,
         session: false,
+        sorted: false,
     }
 }
 
@@ -171,6 +174,11 @@ impl Access {
         Self { session: true, ..self }
     }
 
+    /// PostgreSQL may sort the rows of one session, if it expects few.
+    pub(super) const fn of_few_each(self) -> Self {
+        Self { sorted: true, ..self }
+    }
+
     /// Returns which of the generic planners has the plan.
     pub(super) const fn planner(self) -> usize {
         self.connections as usize
@@ -187,8 +195,8 @@ impl Access {
         if self.list && planned.state == TableState::Emptied && planned.generic.is_some() {
             return None;
         }
-        let may_sort =
-            self.few && planned.state != TableState::Analysed && planned.generic.is_some();
+        let may_sort = planned.generic.is_some()
+            && (self.sorted || (self.few && planned.state != TableState::Analysed));
         let (accesses, unbounded) = match kind {
             DatabaseKind::Postgres => postgres_accesses(plan),
             DatabaseKind::Sqlite => sqlite_accesses(plan),
@@ -232,7 +240,7 @@ fn sqlite_accesses(plan: &str) -> (Vec<&str>, usize) {
     let bounded = plan.lines().filter(|line| line.starts_with("SEARCH "));
     let scans = plan.lines().filter(|line| line.starts_with("SCAN "));
     // A list in a parameter, and the results of the statement's own parts.
-    let own = ["VIRTUAL TABLE", "SCAN entry", "SCAN page", "CONSTANT ROW"];
+    let own = ["VIRTUAL TABLE", "SCAN entry", "SCAN page", "SCAN present", "CONSTANT ROW"];
     let whole = scans.filter(|line| !own.iter().any(|own| line.contains(own)));
     (bounded.collect(), whole.count())
 }

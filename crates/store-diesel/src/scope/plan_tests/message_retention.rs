@@ -3,7 +3,7 @@
 
 use diesel::sql_types::{BigInt, Text};
 
-use super::accesses::{Access, PlannedDatabase, by, plan_faults};
+use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
     message_retention::{
         AgedPart, COUNT_REMOVED, NEXT_REMOVAL, NEXT_SESSIONS, NTH_FINISHED, RELEASE,
@@ -18,7 +18,7 @@ const SESSION: [&str; 2] = ["organization", "session"];
 
 /// Accesses to rows of one session.
 const fn of_session() -> Access {
-    by(["", ""], &SESSION).of_session()
+    by(["", ""], &SESSION).of_session().of_few_each()
 }
 
 /// Returns the faults of the plans of statements about a deleted session.
@@ -27,7 +27,7 @@ async fn deletion_faults(planned: &PlannedDatabase) -> Vec<String> {
     let claim = || numbered(kind, &claim_statement());
     let mut faults = plan_faults!(
         planned,
-        by(["session_messaging_removals"; 2], &["removal_due"]) =>
+        by(["session_messaging_removals"; 2], &["removal_due"]).of_few_each() =>
             bound_query!(NEXT_REMOVAL, BigInt: 5),
         of_session() => bound_query!(
             claim(),
@@ -64,7 +64,7 @@ async fn age_faults(planned: &PlannedDatabase) -> Vec<String> {
     let kind = planned.database.kind();
     let mut faults = plan_faults!(
         planned,
-        by(["sessions_by_id"; 2], &[]).with_any_bounds() =>
+        by(["sessions_by_id"; 2], &[]).on(Connections::Lookups).of_list().with_any_bounds() =>
             bound_query!(NEXT_SESSIONS, Text: "sess_1", BigInt: 100),
         of_session() => bound_query!(
             remove_old_statement().as_str(),
@@ -73,7 +73,7 @@ async fn age_faults(planned: &PlannedDatabase) -> Vec<String> {
             BigInt: 1000,
             BigInt: 5
         ),
-        by(["outbox_finished"; 2], &["finished_at"]) =>
+        by(["outbox_finished"; 2], &["finished_at"]).of_few() =>
             bound_query!(NTH_FINISHED, BigInt: 5, BigInt: 999),
         by(["outbox_finished"; 2], &["finished_at"]) => bound_query!(REMOVE_ENTRIES, BigInt: 5),
     );
