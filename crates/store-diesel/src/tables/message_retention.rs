@@ -143,23 +143,9 @@ impl MessageRetentionStore for Database {
     async fn remove_slice(&self, row: &SessionMessaging, limit: u32) -> PortResult<RemovedSlice> {
         let (organization, session) = owner_of(row);
         self.run(|database| async move {
-            let (kind, limit) = (database.kind(), i64::from(limit));
-            let messages = with_transaction!(database, |conn| {
-                let removed = bound_query!(
-                    REMOVE_MESSAGES,
-                    Text: &organization,
-                    Text: &session,
-                    BigInt: limit
-                )
-                .execute(conn)
-                .await?;
-                let count = i64::try_from(removed).unwrap_or(i64::MAX);
-                let statement = numbered(kind, COUNT_REMOVED);
-                bound_query!(statement, Text: &organization, Text: &session, BigInt: count)
-                    .execute(conn)
-                    .await?;
-                Ok(u64::try_from(removed).unwrap_or(u64::MAX))
-            })?;
+            let limit = i64::from(limit);
+            let messages =
+                database.remove_messages(organization.clone(), session.clone(), limit).await?;
             if messages > 0 {
                 return Ok(RemovedSlice { rows: messages, messages });
             }
@@ -255,6 +241,33 @@ impl MessageRetentionStore for Database {
 }
 
 impl Database {
+    /// Removes the first messages of a deleted session, and counts them.
+    fn remove_messages(
+        &self,
+        organization: String,
+        session: String,
+        limit: i64,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let count_removed = numbered(self.kind(), COUNT_REMOVED);
+            with_transaction!(self, |conn| {
+                let removed = bound_query!(
+                    REMOVE_MESSAGES,
+                    Text: &organization,
+                    Text: &session,
+                    BigInt: limit
+                )
+                .execute(conn)
+                .await?;
+                let count = i64::try_from(removed).unwrap_or(i64::MAX);
+                bound_query!(count_removed, Text: &organization, Text: &session, BigInt: count)
+                    .execute(conn)
+                    .await?;
+                Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+            })
+        })
+    }
+
     /// Returns the next sessions whose messages are examined.
     fn aged_sessions(&self) -> BoxFuture<'_, Result<Vec<AgedSessionRow>, StoreError>> {
         Box::pin(async move {

@@ -15,7 +15,7 @@ use crate::{
         error::PortError,
         store::{
             erasure::ErasureStore, events::EventLog, message_retention::MessageRetentionStore,
-            written::Written,
+            sessions::SessionStore, written::Written,
         },
     },
     session::{message_storage::MessageStorage, partial_session::PartialSession},
@@ -64,7 +64,8 @@ async fn remove_old<S: RemovalTestStore>(fixture: &OutboxFixture<S>) {
 async fn delete<S: RemovalTestStore>(fixture: &OutboxFixture<S>) {
     let (store, environment) = (&*fixture.inbound.store, &*fixture.inbound.environment);
     let scope = fixture.inbound.caller.may(Capability::Manage).expect("may manage");
-    let found = store.find(&scope, fixture.id()).await.expect("the store is there");
+    let found = SessionStore::find(store, &scope, fixture.id()).await;
+    let found = found.expect("the store is there");
     let session = PartialSession::from(&found.expect("the session"));
     let commit = session.deletion(&scope, &Deadlines::default(), environment);
     let written = write_session(store, &scope, commit.change, &commit.events, None).await;

@@ -80,7 +80,7 @@ async fn read_faults(planned: &PlannedDatabase) -> Vec<String> {
                 .filter(of_all_chats())
                 .select(MessageRow::as_select())
                 .limit(50),
-        of("messages_of_chat", &["organization", "session", "chat", "at"]).of_few().of_session() =>
+        of("messages_of_chat", &["organization", "session", "chat", "at"]).of_few_each().of_session() =>
             message_page(&params)
                 .filter(messages::chat.eq(7))
                 .select(MessageRow::as_select())
