@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wacore::{
     net::HttpClient,
-    store::{DevicePropsOverride, traits::Backend},
+    store::{Device, DevicePropsOverride, device::default_history_sync_config, traits::Backend},
     types::events::{Event, EventHandler, EventInterest},
 };
 use waproto::whatsapp::device_props::PlatformType;
@@ -305,9 +305,16 @@ fn cache_config() -> CacheConfig {
     }
 }
 
-/// The name and platform that the phone shows in its list of linked devices.
+/// The name and platform that the phone shows in its list of linked devices, and the history that
+/// it sends. The engine stores none of these properties: a loaded device has empty ones, and a phone
+/// sends no history to a device without a history configuration.
 fn device_props() -> DevicePropsOverride {
-    DevicePropsOverride::new().with_os("berth").with_platform_type(PlatformType::CHROME)
+    DevicePropsOverride::new()
+        .with_os("berth")
+        .with_platform_type(PlatformType::CHROME)
+        .with_version(Device::default_device_props_version())
+        .with_require_full_sync(false)
+        .with_history_sync_config(default_history_sync_config())
 }
 
 /// Waits up to [`TASK_END_TIMEOUT`] until the engine has released the store.

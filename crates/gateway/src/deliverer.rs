@@ -19,8 +19,8 @@ const MAX_REQUESTS: usize = 4;
 /// Bounds of the wait after a failed request.
 const MIN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// Time without items after which deleted items are removed from the log of the file.
-const IDLE_CLEANUP: Duration = Duration::from_secs(10);
+/// Interval in which deleted items are removed from the log of the file.
+const CLEAR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Delivers the journal of a node.
 pub(crate) struct Deliverer {
@@ -36,16 +36,16 @@ pub(crate) struct Deliverer {
 impl Deliverer {
     /// Delivers items. Never returns.
     pub(crate) async fn run(self) {
-        let requests = (0..MAX_REQUESTS).map(|number| self.send_batches(number == 0));
-        futures_util::future::join_all(requests).await;
+        let requests = (0..MAX_REQUESTS).map(|_| self.send_batches());
+        tokio::join!(futures_util::future::join_all(requests), self.clear_log());
     }
 
-    async fn send_batches(&self, cleans_up: bool) {
+    async fn send_batches(&self) {
         let mut generation = self.generation.clone();
         let mut wait = MIN_RETRY_INTERVAL;
         loop {
             let present = registered(&mut generation).await;
-            let batch = self.next_batch(cleans_up).await;
+            let batch = self.journal.next_batch().await;
             let sent = self.router.deliver(request_body(&self.incarnation, &self.journal, &batch));
             match sent.await {
                 Ok(delivered) => {
@@ -75,19 +75,14 @@ impl Deliverer {
         }
     }
 
-    async fn next_batch(&self, cleans_up: bool) -> Batch {
-        if !cleans_up {
-            return self.journal.next_batch().await;
+    /// Removes deleted items from the log of the file when the journal is empty. Never returns.
+    async fn clear_log(&self) {
+        loop {
+            tokio::time::sleep(CLEAR_INTERVAL).await;
+            if let Err(error) = self.journal.clear_log_if_empty().await {
+                tracing::warn!(%error, "cannot clear the log of the journal");
+            }
         }
-        let next = self.journal.next_batch();
-        tokio::pin!(next);
-        if let Ok(batch) = tokio::time::timeout(IDLE_CLEANUP, &mut next).await {
-            return batch;
-        }
-        if let Err(error) = self.journal.clear_deleted().await {
-            tracing::warn!(%error, "cannot clear the log of the journal");
-        }
-        next.await
     }
 
     async fn settle(&self, batch: &Batch, delivered: &Delivered) {

@@ -12,6 +12,7 @@ mod events;
 mod item;
 mod opening;
 mod rows;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -20,18 +21,18 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use gateway_protocol::JournalStats;
 use tokio::sync::{Notify, mpsc};
 
 use self::{
     delivery_queue::{Claim, DeliveryQueue},
     events::EventWrite,
     item::Row,
+    stats::Counters,
     usage::{Amount, Usage},
 };
 pub(crate) use self::{
@@ -71,15 +72,9 @@ pub(crate) struct Journal {
     /// Notified when a session is ready for delivery.
     ready: Notify,
     events: mpsc::UnboundedSender<EventWrite>,
+    /// Whether the log of the file contains deleted items.
+    deleted: AtomicBool,
     counters: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    delivered: AtomicU64,
-    retried: AtomicU64,
-    refused: AtomicU64,
-    dropped_receipts: AtomicU64,
 }
 
 /// Items of one session whose space is reserved.
@@ -131,6 +126,7 @@ impl Journal {
             queue: Mutex::new(queue),
             ready: Notify::new(),
             events,
+            deleted: AtomicBool::new(false),
             counters: Counters::default(),
         });
         tokio::spawn(events::write(Arc::downgrade(&journal), receiver));
@@ -206,12 +202,17 @@ impl Journal {
             move |connection: &rusqlite::Connection| rows::delete(connection, &name, None);
         let removed = self.database.write(removed).await?;
         self.release(&removed);
-        self.clear_deleted().await
+        self.database.erase(|_| Ok(())).await
     }
 
-    /// Removes deleted items from the log of the file.
-    pub(crate) async fn clear_deleted(&self) -> Result<()> {
-        self.database.erase(|_| Ok(())).await
+    /// Removes deleted items from the log of the file if the journal is empty and items were deleted
+    /// since the last call.
+    pub(crate) async fn clear_log_if_empty(&self) -> Result<()> {
+        let is_empty = self.usage().total().items == 0;
+        if is_empty && self.deleted.swap(false, Ordering::Relaxed) {
+            self.database.erase(|_| Ok(())).await?;
+        }
+        Ok(())
     }
 
     /// Waits for items and claims them. The batch must be settled or put back.
@@ -277,7 +278,10 @@ impl Journal {
         let trim =
             move |connection: &rusqlite::Connection| rows::delete(connection, &name, Some(through));
         match self.database.write(trim).await {
-            Ok(removed) => self.release(&removed),
+            Ok(removed) => {
+                self.deleted.store(true, Ordering::Relaxed);
+                self.release(&removed);
+            }
             // The next removal includes these items.
             Err(error) => tracing::error!(%error, "cannot trim the journal"),
         }
@@ -304,23 +308,6 @@ impl Journal {
             journal.queue().resume(&session);
             journal.ready.notify_one();
         });
-    }
-
-    /// Returns the state of the journal.
-    pub(crate) async fn stats(&self) -> JournalStats {
-        let oldest = self.database.read(rows::oldest).await.unwrap_or_default();
-        let age = oldest.map(|at| wacore::time::now_millis().saturating_sub(at));
-        let Amount { items, bytes } = self.usage().total();
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        JournalStats {
-            items,
-            bytes,
-            oldest_ms: age.map(|age| u64::try_from(age).unwrap_or(0)),
-            delivered: read(&self.counters.delivered),
-            retried: read(&self.counters.retried),
-            refused: read(&self.counters.refused),
-            dropped_receipts: read(&self.counters.dropped_receipts),
-        }
     }
 
     async fn wait_for_room(&self, group: &Group, amount: Amount) {

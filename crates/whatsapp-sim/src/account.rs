@@ -64,6 +64,8 @@ pub(crate) struct AccountSettings {
     pub(crate) number_hidden: bool,
     /// Whether the phone tells others which messages were read.
     pub(crate) read_receipts: bool,
+    /// Whether the phone gives its devices the content of messages that they cannot decrypt.
+    pub(crate) placeholder_resend: bool,
     /// Overrides of the properties that clients fetch, by code.
     pub(crate) props: BTreeMap<u32, String>,
     /// The salt of the account's tokens for first contacts.
@@ -80,6 +82,7 @@ impl Default for AccountSettings {
             lid_migrated: false,
             number_hidden: false,
             read_receipts: true,
+            placeholder_resend: false,
             props: BTreeMap::new(),
             nct_salt: None,
             issued_tokens: BTreeMap::new(),

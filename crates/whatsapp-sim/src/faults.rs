@@ -14,6 +14,9 @@ pub enum Fault {
     Swallow,
     /// The stanza is answered with this error and not processed.
     Refuse(u16),
+    /// The ciphertexts of a message for the recipient get a wrong MAC on their way; the copies for
+    /// own devices stay readable. Has no effect on other stanzas.
+    Garble,
 }
 
 /// The stanzas that a fault affects.

@@ -2,7 +2,9 @@
 //! stanza is acknowledged after its lines are in the file, so that killing the process loses
 //! nothing that was acknowledged.
 //!
-//! The lines are written, not synchronized to the disk: a crash of the computer is not a case.
+//! Lines that belong together are written by one call: a Signal session that has advanced without
+//! its message would lose the message. The lines are not synchronized to the disk: a crash of the
+//! computer is not a case.
 
 pub(crate) mod replay;
 
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 use wacore_binary::{OwnedNodeRef, marshal};
 
 /// The growth after which the file is written anew, in bytes.
-const MAX_GROWTH: u64 = 128 * 1024 * 1024;
+const MAX_GROWTH: usize = 128 * 1024 * 1024;
 
 /// One line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -157,17 +159,38 @@ pub(crate) struct Journal {
 struct OpenJournal {
     path: PathBuf,
     file: File,
+    /// Lines that are not written yet.
+    pending: Vec<u8>,
     /// Bytes written since the file was written anew.
-    growth: u64,
+    growth: usize,
 }
 
 impl Journal {
-    /// Appends a line. A failure is logged, and the simulator continues without the line.
+    /// Appends a line, which the next [`flush`](Self::flush) writes.
     pub(crate) fn write(&mut self, record: &Record<'_>) {
         let Some(open) = &mut self.open else { return };
-        if let Err(error) = open.write(record) {
+        match serde_json::to_writer(&mut open.pending, record) {
+            Ok(()) => open.pending.push(b'\n'),
+            Err(error) => tracing::error!(%error, "cannot encode a line of the journal"),
+        }
+    }
+
+    /// Writes the appended lines. A failure is logged, and the simulator continues without them.
+    pub(crate) fn flush(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        if open.pending.is_empty() {
+            return;
+        }
+        if let Err(error) = open.file.write_all(&open.pending) {
             tracing::error!(%error, path = %open.path.display(), "cannot write the journal");
         }
+        open.growth += open.pending.len();
+        open.pending.clear();
+    }
+
+    /// Returns whether lines are stored.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Returns whether the file should be written anew.
@@ -195,16 +218,7 @@ impl Journal {
         lines.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         std::fs::rename(&draft, path)?;
         let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Self { open: Some(OpenJournal { path: path.to_owned(), file, growth: 0 }) })
-    }
-}
-
-impl OpenJournal {
-    fn write(&mut self, record: &Record<'_>) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        self.growth += u64::try_from(line.len()).unwrap_or_default();
-        // One call for the whole line, so that a killed process leaves at most one torn line.
-        self.file.write_all(&line)
+        let path = path.to_owned();
+        Ok(Self { open: Some(OpenJournal { path, file, pending: Vec::new(), growth: 0 }) })
     }
 }

@@ -26,7 +26,8 @@ struct Arguments {
     /// run.
     #[arg(long)]
     trust_anchor_seed: Option<String>,
-    /// The file that stores phones and linked devices between runs.
+    /// The file that stores phones and linked devices between runs; messages are stored beside it
+    /// in a file with the suffix `.messages`.
     #[arg(long)]
     state: Option<PathBuf>,
     /// The log filter: a level, or filters by module.

@@ -8,6 +8,7 @@ pub(crate) mod device_receipts;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod parcel;
+pub(crate) mod placeholder;
 pub(crate) mod presence;
 pub(crate) mod queue;
 pub(crate) mod receipts;

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::faults::Faults;
 use crate::network_state::NetworkState;
 use crate::wire_log::WireLog;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,29 @@ pub(crate) struct Network {
     ids: AtomicU64,
 }
 
+/// The locked state. Dropping the guard writes the lines of the journal.
+pub(crate) struct StateGuard<'a>(MutexGuard<'a, NetworkState>);
+
+impl Deref for StateGuard<'_> {
+    type Target = NetworkState;
+
+    fn deref(&self) -> &NetworkState {
+        &self.0
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut NetworkState {
+        &mut self.0
+    }
+}
+
+impl Drop for StateGuard<'_> {
+    fn drop(&mut self) {
+        self.0.journal.flush();
+    }
+}
+
 impl Network {
     pub(crate) fn new(config: Config, credentials: Credentials, state: NetworkState) -> Self {
         Self {
@@ -46,8 +70,8 @@ impl Network {
     }
 
     /// Locks the state. A panic in another thread does not block the lock.
-    pub(crate) fn state(&self) -> MutexGuard<'_, NetworkState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        StateGuard(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notifies the waiters of a change of phones or devices, which the state file stores.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Ids of messages that are remembered; older ones are forgotten.
-const MAX_ROUTED: usize = 1_000_000;
+const MAX_ROUTED: usize = 200_000;
 
 /// The phones and the unlinked clients.
 #[derive(Default)]
@@ -173,6 +173,9 @@ impl NetworkState {
     /// Writes the changed Signal sessions of a phone to the journal.
     pub(crate) fn store_sessions(&mut self, number: &str) {
         let Some(account) = self.accounts.get_mut(number) else { return };
+        if !self.journal.is_open() {
+            return account.signal.forget_changes();
+        }
         for (peer, session) in account.signal.take_changed() {
             self.journal.write(&Record::session(number, &peer, session));
         }

@@ -109,6 +109,11 @@ impl Signal {
         std::mem::take(&mut self.changed).into_iter().map(encoded).collect()
     }
 
+    /// Forgets which sessions have changed.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changed.clear();
+    }
+
     /// Returns all sessions, encoded.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (Peer, Vec<u8>)> {
         self.stores.sessions.0.iter().filter_map(|(address, record)| {
@@ -215,18 +220,16 @@ pub(crate) struct SealedText {
     pub(crate) bytes: Vec<u8>,
 }
 
-impl SealedText {
-    /// Makes the ciphertext unreadable by a wrong MAC. The form stays valid.
-    pub(crate) fn garble(&mut self) {
-        let inner = match PreKeySignalMessage::try_from(&self.bytes[..]) {
-            Ok(outer) if self.kind == "pkmsg" => outer.message().serialized().to_vec(),
-            _ => self.bytes.clone(),
-        };
-        let at = self.bytes.windows(inner.len()).position(|part| part == inner);
-        let last = at.map(|at| at + inner.len() - 1);
-        if let Some(byte) = last.and_then(|last| self.bytes.get_mut(last)) {
-            *byte ^= 0xff;
-        }
+/// Makes a ciphertext of this type unreadable by a wrong MAC. The form stays valid.
+pub(crate) fn garble(kind: &str, bytes: &mut [u8]) {
+    let inner = match PreKeySignalMessage::try_from(&*bytes) {
+        Ok(outer) if kind == "pkmsg" => outer.message().serialized().to_vec(),
+        _ => bytes.to_vec(),
+    };
+    let at = bytes.windows(inner.len().max(1)).position(|part| part == inner);
+    let last = at.map(|at| at + inner.len() - 1);
+    if let Some(byte) = last.and_then(|last| bytes.get_mut(last)) {
+        *byte ^= 0xff;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{PhoneError, StartError};
 use crate::faults::Faults;
 use crate::journal::replay;
-use crate::messaging::delivery;
+use crate::messaging::{delivery, placeholder};
 use crate::network::Network;
 use crate::network_state::NetworkState;
 use crate::phone::Phone;
@@ -51,6 +51,7 @@ impl Simulator {
             opened.map_err(|error| StartError::State(path.clone(), error))?;
         }
         let network = Arc::new(Network::new(config, credentials, state));
+        placeholder::receive_all(&network);
         // Before the first save, so that no change after it is missed.
         let changes = network.saves.subscribe();
         if let Some(path) = &network.config.state {

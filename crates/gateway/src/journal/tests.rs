@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use gateway_protocol::{ChatItem, JournalEntry, JournalItem, ReceiptItem, ReceiptLevel};
+use gateway_protocol::{
+    ChatItem, JournalEntry, JournalItem, JournalStats, ReceiptItem, ReceiptLevel,
+};
 
 use super::*;
 
@@ -180,6 +182,23 @@ async fn forgotten_session_leaves_no_item_in_the_files() {
         }
     }
     assert_eq!(journal.stats().await.items, 1);
+}
+
+#[tokio::test]
+async fn log_of_an_empty_journal_is_cleared() {
+    let data = tempfile::tempdir().unwrap();
+    let journal = open(data.path()).await;
+    let one = source("one", None);
+    journal.append(&one, vec![keyed(424_242)]).await.unwrap();
+    let log = data.path().join("journal.db-wal");
+    journal.clear_log_if_empty().await.unwrap();
+    assert!(fs::metadata(&log).unwrap().len() > 0, "an item is left");
+    claimed(&journal).await;
+    journal.settle(&one.session, 1, 1).await;
+    journal.clear_log_if_empty().await.unwrap();
+    assert_eq!(fs::metadata(&log).unwrap().len(), 0);
+    let file = fs::read(data.path().join(FILE_NAME)).unwrap();
+    assert!(!file.windows(6).any(|window| window == b"424242"));
 }
 
 #[tokio::test]

@@ -286,3 +286,48 @@ async fn session_that_is_not_connected_takes_no_message() {
     assert_eq!(unavailable.unwrap_err().code, RefusalCode::Unavailable);
     fixture.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_of_before_the_link_gives_names_and_tokens_and_no_messages() {
+    let fixture = NodeFixture::new().await;
+    let ann = fixture.whatsapp.add_phone(ANN, "Ann").unwrap();
+    let bob = fixture.whatsapp.add_phone(BOB, "Bob").unwrap();
+    bob.send(ANN, &whatsapp_sim::OutgoingMessage::text("long ago")).unwrap();
+    bob.trust(ANN).unwrap();
+    let rule = FaultRule::always(FaultTarget::Message, Fault::Refuse(463));
+    let rule = FaultRule { from: Some(ANN.to_owned()), unless_token: true, ..rule };
+    fixture.whatsapp.faults().add(rule);
+    fixture.linked("s1", &ann).await;
+    let lid = bob.lid();
+    fixture
+        .router
+        .item("s1", "names of Bob", |item| match item {
+            JournalItem::Contact(names) => {
+                let is_bob = names.contacts.iter().any(|names| {
+                    names.lid.as_ref() == Some(&lid) && names.phone.as_deref() == Some(BOB)
+                });
+                is_bob.then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    fixture.api.send("s1", &text_to(&[("out_1", 1, BOB)], 1)).await.unwrap();
+    assert_eq!(answer(&fixture, "out_1").await, (None, None), "the token of the history is used");
+    assert_eq!(fixture.router.messages_of("s1"), []);
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_that_writes_by_lid_reaches_a_phone_number() {
+    let fixture = NodeFixture::new().await;
+    let ann = fixture.whatsapp.add_phone(ANN, "Ann").unwrap();
+    let bob = fixture.whatsapp.add_phone(BOB, "Bob").unwrap();
+    ann.configure(&PhoneChanges { lid_migrated: Some(true), ..PhoneChanges::default() }).unwrap();
+    fixture.linked("s1", &ann).await;
+    let mut request = text_to(&[("out_1", 1, BOB), ("out_2", 1, BOB)], 1);
+    request.items[1].to = format!("{}@lid", bob.lid());
+    fixture.api.send("s1", &request).await.unwrap();
+    assert!(bob.wait_for(PATIENCE, |phone| phone.texts() == ["out_1", "out_2"]).await);
+    assert_eq!(answer(&fixture, "out_2").await, (None, None));
+    fixture.end().await;
+}

@@ -28,6 +28,7 @@ enum Action {
     Swallow,
     LoseAck,
     Delay,
+    Garble,
 }
 
 /// A rule as JSON.
@@ -116,9 +117,11 @@ fn rule(simulator: &Simulator, spec: RuleSpec) -> Result<FaultRule, ControlError
             let delay = spec.delay_ms.ok_or_else(|| bad_request("delay needs delayMs"))?;
             Fault::Delay(Duration::from_millis(delay))
         }
+        Action::Garble => Fault::Garble,
     };
     let on = match (spec.on, spec.namespace, spec.child) {
         (On::Message, None, None) => FaultTarget::Message,
+        _ if fault == Fault::Garble => return Err(bad_request("only messages can be garbled")),
         (On::Receipt, None, None) => FaultTarget::Receipt,
         (On::Everything, None, None) if fault == Fault::Swallow => FaultTarget::Everything,
         (On::Everything, ..) => return Err(bad_request("everything can only be swallowed")),
@@ -154,6 +157,7 @@ fn spec((id, rule): (u64, FaultRule)) -> RuleSpec {
         Fault::Swallow => (Action::Swallow, None, None),
         Fault::LoseAnswer => (Action::LoseAck, None, None),
         Fault::Delay(delay) => (Action::Delay, None, Some(delay)),
+        Fault::Garble => (Action::Garble, None, None),
     };
     RuleSpec {
         id,

@@ -32,6 +32,7 @@ pub(crate) fn compact(state: &mut NetworkState) {
     if !state.journal.is_large() {
         return;
     }
+    state.journal.flush();
     let Some(path) = state.journal.path() else { return };
     if let Err(error) = write_anew(state, &path) {
         tracing::error!(%error, path = %path.display(), "cannot write the journal anew");

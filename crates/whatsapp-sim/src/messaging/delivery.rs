@@ -9,6 +9,7 @@ use crate::messaging::queue::{NextDelivery, QueuedStanza, StanzaClass};
 use crate::messaging::stanzas;
 use crate::network::Network;
 use crate::network_state::NetworkState;
+use crate::signal;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute};
 use wacore_binary::builder::NodeBuilder;
@@ -61,7 +62,7 @@ pub(crate) fn seal_and_enqueue(
     };
     state.store_sessions(&copy.from);
     if copy.garbled {
-        sealed.garble();
+        signal::garble(sealed.kind, &mut sealed.bytes);
     }
     let UnsealedCopy { from, mut stanza, media, retry, .. } = copy;
     stanza.content = Some(NodeContent::Nodes(vec![stanzas::enc(sealed, media, retry)]));

@@ -35,17 +35,34 @@ pub(crate) fn enqueue(state: &mut NetworkState, number: &str, mut parcel: Parcel
     account.parcels.push_back(parcel);
 }
 
-/// Hands all stored messages to a phone that has a connection.
-pub(crate) fn receive(network: &Network, state: &mut NetworkState, number: &str) {
+/// A message of an own device to its phone, outside of any chat.
+pub(crate) struct InternalRequest {
+    pub(crate) device: u32,
+    pub(crate) id: String,
+    pub(crate) protobuf: Vec<u8>,
+}
+
+/// Hands all stored messages to a phone that has a connection. Returns the messages of own devices
+/// that belong to no chat.
+pub(crate) fn receive(
+    network: &Network,
+    state: &mut NetworkState,
+    number: &str,
+) -> Vec<InternalRequest> {
+    let mut requests = Vec::new();
     loop {
-        let Ok(account) = state.account(number) else { return };
+        let Ok(account) = state.account(number) else { return requests };
         if !account.settings.online {
-            return;
+            return requests;
         }
-        let Some(parcel) = account.parcels.pop_front() else { return };
+        let Some(parcel) = account.parcels.pop_front() else { return requests };
         let opened = open(account, &parcel);
         state.store_sessions(number);
         match opened {
+            Ok(protobuf) if parcel.internal => {
+                let (device, id) = (parcel.device, parcel.id.clone());
+                requests.push(InternalRequest { device, id, protobuf });
+            }
             Ok(bytes) => show(network, state, number, &parcel, bytes),
             // The phone has shown the message already, and its receipt was lost.
             Err(PhoneSignalError::Repeated) => confirm(network, state, number, &parcel),
@@ -75,9 +92,6 @@ fn show(
     parcel: &Parcel,
     bytes: Vec<u8>,
 ) {
-    if parcel.internal {
-        return;
-    }
     let bytes = without_wrapper(bytes);
     let NetworkState { accounts, journal, .. } = state;
     let Some(account) = accounts.get_mut(number) else { return };

@@ -12,16 +12,18 @@ use crate::messaging::delivery;
 use crate::messaging::inbox;
 use crate::messaging::outbox;
 use crate::messaging::parcel::{Parcel, ParcelBody};
+use crate::messaging::placeholder;
 use crate::messaging::queue::StanzaClass;
 use crate::messaging::stanzas::{self, ChatPartner, MessageHead, StanzaSender};
 use crate::messaging::tokens;
 use crate::network::Network;
 use crate::network_state::NetworkState;
+use crate::signal;
 use crate::socket::Socket;
 use crate::stanza::{self, attribute, content};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wacore_binary::{Node, NodeRef};
+use wacore_binary::{Node, NodeContent, NodeRef};
 
 /// Refused: the addresses of a message are in different namespaces, or in the wrong one.
 const BAD_ADDRESSING: u16 = 400;
@@ -41,6 +43,8 @@ struct SentMessage<'a> {
     retry: bool,
     /// Whether the message only serves the devices of the account and belongs to no chat.
     internal: bool,
+    /// Whether the ciphertexts for the recipient are made unreadable.
+    garbled: bool,
     node: &'a NodeRef<'a>,
 }
 
@@ -71,8 +75,12 @@ pub(crate) fn on_message(
     }
     let mut phones = BTreeSet::new();
     let routed = match (to, recipient) {
-        (Some(to), Some(recipient)) => SentMessage::read(&state, login, (to, recipient), node)
-            .map(|message| message.route(network, &mut state, login, &mut phones)),
+        (Some(to), Some(recipient)) => {
+            SentMessage::read(&state, login, (to, recipient), node).map(|message| {
+                let message = SentMessage { garbled: fault == Some(Fault::Garble), ..message };
+                message.route(network, &mut state, login, &mut phones);
+            })
+        }
         (Some(_), None) => Err(NO_RECIPIENT),
         // Groups and broadcast lists have no members here.
         (None, _) => Ok(()),
@@ -81,9 +89,11 @@ pub(crate) fn on_message(
         Ok(()) => stanza::acknowledgement(node),
         Err(code) => stanza::nack(node, code),
     };
+    state.journal.flush();
     answer_with(socket, fault, answer);
     for phone in phones {
-        inbox::receive(network, &mut state, &phone);
+        let requests = inbox::receive(network, &mut state, &phone);
+        placeholder::answer(network, &mut state, &phone, requests);
     }
     replay::compact(&mut state);
     drop(state);
@@ -132,8 +142,8 @@ impl<'a> SentMessage<'a> {
             Some(partner) => partner.to_owned(),
             None => recipient.clone(),
         };
-        let id = attribute(node, "id");
-        Ok(Self { id, to, recipient, partner, copies, retry, internal, node })
+        let (id, garbled) = (attribute(node, "id"), false);
+        Ok(Self { id, to, recipient, partner, copies, retry, internal, garbled, node })
     }
 
     /// Delivers the message. Adds the phones that must receive to `phones`.
@@ -199,11 +209,16 @@ impl<'a> SentMessage<'a> {
             internal: self.internal,
             timestamp,
             edit: (!edit.is_empty()).then_some(edit),
-            body: ParcelBody::Sealed(
-                attribute(enc, "type"),
-                Base64Text(content(enc).unwrap_or_default()),
-            ),
+            body: ParcelBody::Sealed(attribute(enc, "type"), Base64Text(self.ciphertext(enc, own))),
         }
+    }
+
+    fn ciphertext(&self, enc: &NodeRef<'_>, own: bool) -> Vec<u8> {
+        let mut bytes = content(enc).unwrap_or_default();
+        if self.garbled && !own {
+            signal::garble(&attribute(enc, "type"), &mut bytes);
+        }
+        bytes
     }
 
     /// Builds the stanza with one copy, in the words of the sender.
@@ -233,7 +248,9 @@ impl<'a> SentMessage<'a> {
         } else {
             sender.own_copy(&head, partner)
         };
-        let mut children = vec![enc.to_owned()];
+        let mut sealed = enc.to_owned();
+        sealed.content = Some(NodeContent::Bytes(self.ciphertext(enc, owner == login.number)));
+        let mut children = vec![sealed];
         for tag in ["device-identity", "meta", "reporting"] {
             children.extend(self.node.get_optional_child(tag).map(NodeRef::to_owned));
         }

@@ -7,6 +7,7 @@ use crate::error::PhoneError;
 use crate::initial_sync;
 use crate::messaging::delivery;
 use crate::messaging::inbox;
+use crate::messaging::placeholder;
 use crate::messaging::queue::StanzaClass;
 use crate::messaging::stanzas;
 use crate::network::Network;
@@ -39,6 +40,8 @@ pub struct PhoneChanges {
     pub number_hidden: Option<bool>,
     /// Whether the phone tells others which messages were read.
     pub read_receipts: Option<bool>,
+    /// Whether the phone gives its devices the content of messages that they cannot decrypt.
+    pub placeholder_resend: Option<bool>,
     /// Whether the account has a salt for tokens to first contacts. A new salt is published as a
     /// setting.
     pub nct_salt: Option<bool>,
@@ -61,6 +64,8 @@ pub struct PhoneState {
     pub number_hidden: bool,
     /// Whether the phone tells others which messages were read.
     pub read_receipts: bool,
+    /// Whether the phone gives its devices the content of messages that they cannot decrypt.
+    pub placeholder_resend: bool,
     /// Whether the account has a salt.
     pub nct_salt: bool,
 }
@@ -73,6 +78,7 @@ impl From<&AccountSettings> for PhoneState {
             lid_migrated: settings.lid_migrated,
             number_hidden: settings.number_hidden,
             read_receipts: settings.read_receipts,
+            placeholder_resend: settings.placeholder_resend,
             nct_salt: settings.nct_salt.is_some(),
         }
     }
@@ -101,6 +107,8 @@ impl Phone {
         settings.lid_migrated = changes.lid_migrated.unwrap_or(settings.lid_migrated);
         settings.number_hidden = changes.number_hidden.unwrap_or(settings.number_hidden);
         settings.read_receipts = changes.read_receipts.unwrap_or(settings.read_receipts);
+        settings.placeholder_resend =
+            changes.placeholder_resend.unwrap_or(settings.placeholder_resend);
         if let Some(props) = &changes.props {
             settings.props.clone_from(props);
         }
@@ -126,7 +134,8 @@ impl Phone {
         if let Ok(account) = state.account(&self.number) {
             account.settings.online = online;
         }
-        inbox::receive(&self.network, &mut state, &self.number);
+        let requests = inbox::receive(&self.network, &mut state, &self.number);
+        placeholder::answer(&self.network, &mut state, &self.number, requests);
         drop(state);
         self.network.changed();
     }

@@ -4,6 +4,7 @@
 use crate::client::{ClientKeys, PATIENCE};
 use crate::connect_unlinked;
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -46,11 +47,13 @@ pub(crate) struct ReceivedText {
 #[derive(Default)]
 struct EventLog {
     events: Mutex<Vec<Arc<Event>>>,
+    text_count: AtomicUsize,
     changed: Notify,
 }
 
 impl EventHandler for EventLog {
     fn handle_event(&self, event: Arc<Event>) {
+        self.text_count.fetch_add(texts(std::slice::from_ref(&event)).len(), Ordering::Release);
         self.events.lock().unwrap().push(event);
         self.changed.notify_waiters();
     }
@@ -168,10 +171,21 @@ impl Engine {
         texts(&self.events.events.lock().unwrap())
     }
 
+    /// Returns the number of texts so far.
+    pub(crate) fn text_count(&self) -> usize {
+        self.events.text_count.load(Ordering::Acquire)
+    }
+
+    /// Waits until the engine has this many texts. Cheaper than to list them.
+    pub(crate) async fn wait_text_count(&self, count: usize) {
+        let enough = |_: &[Arc<Event>]| (self.text_count() >= count).then_some(());
+        self.wait(&format!("{count} texts"), enough).await;
+    }
+
     /// Waits until the engine has this many texts, and returns them.
     pub(crate) async fn wait_texts(&self, count: usize) -> Vec<ReceivedText> {
-        let enough = |events: &[Arc<Event>]| Some(texts(events)).filter(|t| t.len() >= count);
-        self.wait(&format!("{count} texts"), enough).await
+        self.wait_text_count(count).await;
+        self.texts()
     }
 
     /// Returns the receipts so far: the kind in the engine's words, and the ids.

@@ -6,7 +6,7 @@ use crate::{ANN, BOB, jid, received, two_phones};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use whatsapp_sim::{
-    ChatMessage, Fault, FaultRule, FaultTarget, OutgoingMessage, Phone, WireRecord,
+    ChatMessage, Fault, FaultRule, FaultTarget, OutgoingMessage, Phone, PhoneChanges, WireRecord,
 };
 
 fn kinds(message: &ChatMessage) -> Vec<&str> {
@@ -159,6 +159,34 @@ async fn forgotten_sessions_end_in_a_readable_message() {
     let sent = bob.send(ANN, &garbled).unwrap();
     let texts = engine.wait_texts(2).await;
     assert_eq!((&texts[1].id, texts[1].text.as_str()), (&sent.id, "four"));
+}
+
+#[tokio::test]
+async fn message_garbled_on_its_way_is_encrypted_again_for_phone_and_device() {
+    let (simulator, ann, bob) = two_phones().await;
+    let (anns, bobs) = (Engine::link(&simulator, &ann).await, Engine::link(&simulator, &bob).await);
+    for id in ["G1", "G2"] {
+        simulator.faults().next_message(Fault::Garble);
+        anns.send(&jid(BOB), id, id).await;
+        let healed = bob.wait_message(PATIENCE, |m| m.id == id && m.readable).await.unwrap();
+        assert!(healed.retries > 0);
+        assert_eq!(bob.messages_with_id(id).len(), 1);
+        let texts = bobs.wait_texts(if id == "G1" { 1 } else { 2 }).await;
+        assert_eq!(texts.last().unwrap().text, id);
+    }
+}
+
+#[tokio::test]
+async fn phone_gives_its_device_an_undecryptable_message() {
+    let (simulator, ann, bob) = two_phones().await;
+    let bobs = Engine::link(&simulator, &bob).await;
+    bob.configure(&PhoneChanges { placeholder_resend: Some(true), ..PhoneChanges::default() })
+        .unwrap();
+    let garbled = OutgoingMessage { garbled: true, ..OutgoingMessage::text("from my phone") };
+    let sent = ann.send(BOB, &garbled).unwrap();
+    // The sender's second ciphertext and the phone both bring the text.
+    let texts = bobs.wait_texts(2).await;
+    assert!(texts.iter().all(|text| text.id == sent.id && text.text == "from my phone"));
 }
 
 #[tokio::test]

@@ -96,6 +96,29 @@ async fn queues_of_absent_devices_survive_a_kill() {
 }
 
 #[tokio::test]
+async fn kill_between_acknowledgement_and_phone_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (simulator, ann, _) = phones(folder.path()).await;
+    let engine = Engine::link(&simulator, &ann).await;
+    saved(folder.path(), "\"greeted\":true").await;
+    engine.send(&jid(BOB), "between", "B1").await;
+    assert_eq!(engine.wait_ack("B1").await, None);
+    engine.wait_receipt("Delivered", "B1").await;
+    let copy = killed(folder.path(), folder.path().join("killed"));
+    let journal = copy.join("state.json.messages");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    // What was written before the acknowledgement: up to the last message on its way to a phone.
+    let last = whole.rfind("{\"is\":\"parcel\"").unwrap();
+    let end = last + whole[last..].find('\n').unwrap() + 1;
+    assert!(end < whole.len());
+    std::fs::write(&journal, &whole[..end]).unwrap();
+    let (_second, ann, bob) = phones(&copy).await;
+    assert_eq!(received(&bob), ["between"]);
+    let own = ann.messages_with_id("B1");
+    assert_eq!((own.len(), own[0].text.as_deref()), (1, Some("between")));
+}
+
+#[tokio::test]
 async fn torn_last_line_is_ignored_and_a_torn_middle_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (simulator, ann, _) = phones(folder.path()).await;
