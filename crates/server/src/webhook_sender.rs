@@ -169,10 +169,9 @@ fn attempt(request: &WebhookRequest<'_>) -> Result<Attempt, String> {
 }
 
 fn attempt_outcome(outcome: Outcome) -> AttemptOutcome {
-    let class = outcome_class(outcome.class);
-    let excerpt = outcome.excerpt.filter(|_| class != OutcomeClass::Success);
+    let excerpt = outcome.excerpt.filter(|_| outcome.class != OutcomeClass::Success);
     AttemptOutcome {
-        class,
+        class: outcome.class,
         status: outcome.status,
         retry_after: outcome.retry_after,
         excerpt: excerpt.map(|bytes| readable(&bytes)),
@@ -186,34 +185,9 @@ fn readable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
 }
 
-fn outcome_class(class: webhook_client::OutcomeClass) -> OutcomeClass {
-    use webhook_client::OutcomeClass as Class;
-    match class {
-        Class::Success => OutcomeClass::Success,
-        Class::Redirect => OutcomeClass::Redirect,
-        Class::ClientError => OutcomeClass::ClientError,
-        Class::TooManyRequests => OutcomeClass::TooManyRequests,
-        Class::ServerError => OutcomeClass::ServerError,
-        Class::Timeout => OutcomeClass::Timeout,
-        Class::Dns => OutcomeClass::Dns,
-        Class::Blocked => OutcomeClass::Blocked,
-        Class::Connect => OutcomeClass::Connect,
-        Class::Tls => OutcomeClass::Tls,
-        Class::Reset => OutcomeClass::Reset,
-        Class::Malformed => OutcomeClass::Malformed,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outcome_classes_have_one_name_in_both_crates() {
-        for class in webhook_client::OutcomeClass::ALL {
-            assert_eq!(outcome_class(class).as_str(), class.as_str());
-        }
-    }
 
     #[test]
     fn excerpt_has_replacement_characters() {

@@ -1,6 +1,8 @@
 //! Failures before a response head arrived.
 
-use crate::{address::Forbidden, outcome::OutcomeClass};
+use domain::OutcomeClass;
+
+use crate::address::Forbidden;
 
 /// The failure of an exchange.
 #[derive(Debug)]

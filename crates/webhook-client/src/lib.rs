@@ -36,7 +36,7 @@ pub use self::{
     headers::{CustomHeaders, InvalidHeaders, MASK},
     host::{Host, InvalidHost},
     limits::Limits,
-    outcome::{Outcome, OutcomeClass},
+    outcome::Outcome,
     signature::{InvalidSecret, SigningSecret, SigningSecrets},
     url::{InvalidUrl, MAX_URL, WebhookUrl},
 };

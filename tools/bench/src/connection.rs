@@ -84,6 +84,26 @@ pub(crate) fn request_with(
     credential: Option<&Credential>,
     body: Option<&str>,
 ) -> Vec<u8> {
+    accepting("application/json", method, address, path, credential, body)
+}
+
+/// Returns a request for a stream of server-sent events.
+pub(crate) fn stream_request(
+    address: SocketAddr,
+    path: &str,
+    credential: Option<&Credential>,
+) -> Vec<u8> {
+    accepting("text/event-stream", "GET", address, path, credential, None)
+}
+
+fn accepting(
+    media_type: &str,
+    method: &str,
+    address: SocketAddr,
+    path: &str,
+    credential: Option<&Credential>,
+    body: Option<&str>,
+) -> Vec<u8> {
     let header = credential.map(Credential::header);
     let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     let about = match body {
@@ -95,7 +115,7 @@ pub(crate) fn request_with(
     };
     let body = body.unwrap_or_default();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {media_type}\r\n\
          {header}{about}\r\n"
     );
     (head + body).into_bytes()
@@ -140,6 +160,8 @@ mod tests {
             assert!(head.lines().any(|found| found == line), "{line} in {head}");
         }
         assert_eq!(body, "{}");
+        let stream = String::from_utf8(stream_request(address, "/", None)).unwrap();
+        assert!(stream.contains("\r\nAccept: text/event-stream\r\n"), "{stream}");
         assert!(request("POST", address, "/", None).ends_with(b"Content-Length: 0\r\n\r\n"));
     }
 

@@ -94,7 +94,8 @@ fn find(workspace: &Workspace) -> Result<Vec<Mutant>> {
 
 /// Returns the files of the crates that isolate organizations, without tests and test doubles.
 fn sources(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let folders = ["domain", "store-diesel", "http-hyper"].map(|name| format!("crates/{name}/src"));
+    let folders = ["domain", "event-feed", "store-diesel", "http-hyper"]
+        .map(|name| format!("crates/{name}/src"));
     let files: Vec<_> = workspace
         .files()?
         .into_iter()

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use testbed::{process::Process, wait, workspace::Workspace};
 
 /// Upper bound of the tests of one crate. A mutant that makes a test hang counts as rejected.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The outcome of the tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +25,15 @@ pub(crate) enum Verdict {
 pub(crate) type TestSuite = (&'static str, &'static str);
 
 /// Every test of the crates that isolate organizations.
-pub(crate) const ALL: [TestSuite; 3] = [("domain", ""), ("store-diesel", ""), ("http-hyper", "")];
+pub(crate) const ALL: [TestSuite; 4] =
+    [("domain", ""), ("event-feed", ""), ("store-diesel", ""), ("http-hyper", "")];
 
 /// Returns the tests for a change of a file, the fastest first: for the store, the contract of all
 /// stores.
 pub(crate) fn suites(file: &Path) -> &'static [TestSuite] {
     match file.iter().nth(1).and_then(|name| name.to_str()) {
-        Some("domain") => &[("domain", ""), ("http-hyper", "")],
+        Some("domain") => &[("domain", ""), ("event-feed", ""), ("http-hyper", "")],
+        Some("event-feed") => &[("event-feed", ""), ("http-hyper", "")],
         Some("store-diesel") => &[("store-diesel", "contract"), ("store-diesel", "")],
         _ => &[("http-hyper", "")],
     }

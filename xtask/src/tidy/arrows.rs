@@ -79,7 +79,7 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
         (_, to) if TOOLS.contains(&to) => false,
         // The HTTP crates know no crate of ours.
-        ("http-listener" | "http-client" | "webhook-client", _) => false,
+        ("http-listener" | "http-client", _) => false,
         ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
@@ -130,7 +130,8 @@ mod tests {
         assert!(!allowed("store-diesel", "event-feed", "normal"));
         assert!(!allowed("http-listener", "domain", "normal"));
         assert!(!allowed("http-client", "domain", "dev"));
-        assert!(!allowed("webhook-client", "domain", "normal"));
+        assert!(allowed("webhook-client", "domain", "normal"));
+        assert!(!allowed("webhook-client", "event-feed", "normal"));
         assert!(!allowed("worker", "webhook-client", "normal"));
         assert!(allowed("server", "webhook-client", "normal"));
         assert!(!allowed("worker", "http-listener", "normal"));

@@ -5,6 +5,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use domain::OutcomeClass;
 use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -22,7 +23,6 @@ use crate::{
     failure::{CheckError, Failure},
     host::Host,
     limits::Limits,
-    outcome::OutcomeClass,
     url::WebhookUrl,
 };
 

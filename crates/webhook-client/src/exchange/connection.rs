@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
+use domain::OutcomeClass;
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -16,7 +17,6 @@ use crate::{
     address::Verdict,
     connect::{Ends, Established, Fault, Meter},
     failure::Failure,
-    outcome::OutcomeClass,
 };
 
 /// The maximum number of headers of a response.

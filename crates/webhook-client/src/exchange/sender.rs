@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use domain::OutcomeClass;
 use hyper::{
     Response,
     body::Incoming,
@@ -22,7 +23,7 @@ use crate::{
     connect::{Connector, NetworkAccess},
     failure::{CheckError, Failure},
     limits::Limits,
-    outcome::{Outcome, OutcomeClass},
+    outcome::{Outcome, class_of_status},
     url::WebhookUrl,
 };
 
@@ -134,7 +135,7 @@ impl Sender {
         duration: Duration,
     ) -> Outcome {
         let (head, body) = response.into_parts();
-        let class = OutcomeClass::of_status(head.status);
+        let class = class_of_status(head.status);
         let public = connection.verdict() == Verdict::Public;
         let excerpt = if public { self.limits.excerpt_bytes } else { 0 };
         let mut reader = BodyReader::default();

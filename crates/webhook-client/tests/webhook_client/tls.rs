@@ -207,5 +207,5 @@ async fn tls_receiver_of_a_plain_url_is_malformed() {
     let sender = sender();
     assert_eq!(send(&sender, &alert.url()).await.class.as_str(), "malformed");
     let class = send(&sender, &receiver.url()).await.class;
-    assert!(["malformed", "reset"].contains(&class.as_str()), "{class}");
+    assert!(["malformed", "reset"].contains(&class.as_str()), "{class:?}");
 }

@@ -172,8 +172,9 @@ impl<'a> SentMessage<'a> {
             {
                 continue;
             }
-            if !is_first && !(address.device == 0 && is_unreadable(state, &owner, login, &self.id))
-            {
+            // A repeated message goes only to a phone that could not read it.
+            let is_wanted = address.device == 0 && is_unreadable(state, &owner, login, &self.id);
+            if !is_first && !is_wanted {
                 continue;
             }
             if address.device == 0 {

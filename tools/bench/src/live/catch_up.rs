@@ -17,7 +17,7 @@ use super::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,
-    connection::request,
+    connection::stream_request,
     figure::{ComparedFigure, shown},
     seeded,
     spread::{float, number},
@@ -82,7 +82,7 @@ impl Late {
         let key = stack.key(&organization, &["manage"])?;
         let address = http::address(stack.api.base())?;
         let path = "/api/v1/events?after=earliest";
-        let asked = StreamRequest { address, request: request("GET", address, path, Some(&key)) };
+        let asked = StreamRequest { address, request: stream_request(address, path, Some(&key)) };
         // The new key has an event.
         Ok(Self { stack, organization, asked, events: sessions * OF_A_SESSION + 1 })
     }

@@ -11,7 +11,7 @@ use crate::{
     Setup,
     aim::Aim,
     bare_streams::{self, BareStreams},
-    connection::request,
+    connection::stream_request,
     delays::DelayRounds,
     figure::{ComparedFigure, Findings},
     options::Size,
@@ -75,7 +75,7 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
 /// Returns the delays of hyper alone in nanoseconds.
 fn bare_delays(bare: &BareStreams, size: Size) -> Result<Vec<u64>> {
     let frequency = size.delay_rate() / ORGANIZATIONS;
-    let request = request("GET", bare.address, &format!("/timetable?{frequency}"), None);
+    let request = stream_request(bare.address, &format!("/timetable?{frequency}"), None);
     let asked = vec![StreamRequest { address: bare.address, request }; size.delay_streams()];
     let arrivals = follow(&asked, frequency * seconds(), || Ok(()))?.1;
     let delays = arrivals.into_iter().flatten();
@@ -129,7 +129,7 @@ impl Routers {
             let address = addresses[which / ORGANIZATIONS % addresses.len()];
             let key = &self.keys[which % ORGANIZATIONS];
             let path = "/api/v1/events?event=session.created";
-            StreamRequest { address, request: request("GET", address, path, Some(key)) }
+            StreamRequest { address, request: stream_request(address, path, Some(key)) }
         });
         let asked: Vec<_> = asked.collect();
         let credentials = self.keys.clone();

@@ -15,7 +15,7 @@ use crate::{
     Setup,
     aim::Aim,
     bare_streams::{self, BareStreams},
-    connection::request,
+    connection::stream_request,
     figure::{ComparedFigure, shown},
     rounds::ROUNDS,
     session_writer::SessionWriter,
@@ -51,10 +51,10 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
     let (mut of_berth, mut of_bare) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         println!("  fan-out, round {round} of {ROUNDS}");
-        let burst = request("GET", bare.address, "/burst", None);
+        let burst = stream_request(bare.address, "/burst", None);
         let burst = StreamRequest { address: bare.address, request: burst };
         of_bare.push(rate(streams, &burst, || bare.burst())?);
-        let live = request("GET", address, "/api/v1/events", Some(&key));
+        let live = stream_request(address, "/api/v1/events", Some(&key));
         let live = StreamRequest { address, request: live };
         of_berth.push(rate(streams, &live, || writer.write(EVENTS).map(drop))?);
     }
@@ -68,7 +68,7 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
 /// Returns a bookmark and the events of new sessions as blocks.
 fn blocks(stack: &Stack, key: &Credential, writer: &SessionWriter) -> Result<Vec<String>> {
     let address = http::address(stack.api.base())?;
-    let live = request("GET", address, "/api/v1/events", Some(key));
+    let live = stream_request(address, "/api/v1/events", Some(key));
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let asked = StreamRequest { address, request: live };
     let mut followed = runtime.block_on(Followed::open(&asked))?;

@@ -26,7 +26,7 @@ use crate::{
     Setup,
     aim::Aim,
     bare_streams::BareStreams,
-    connection::request,
+    connection::stream_request,
     figure::{ComparedFigure, shown},
     load::Load,
     rounds::{ROUND, ROUNDS},
@@ -102,7 +102,7 @@ fn requests(stack: &Stack, streams: usize) -> Result<(Vec<StreamRequest>, Load)>
     let mut asked = Vec::with_capacity(streams);
     for number in 0..streams.div_ceil(OF_ONE) {
         let key = stack.key(&format!("idle-{number}"), &["manage"])?;
-        let request = request("GET", address, "/api/v1/events", Some(&key));
+        let request = stream_request(address, "/api/v1/events", Some(&key));
         let count = OF_ONE.min(streams - asked.len());
         asked.extend(vec![StreamRequest { address, request }; count]);
     }
@@ -126,7 +126,7 @@ fn bare_memory(setup: &Setup, streams: usize) -> Result<f64> {
 }
 
 fn burst(address: SocketAddr, streams: usize) -> Vec<StreamRequest> {
-    let request = request("GET", address, "/burst", None);
+    let request = stream_request(address, "/burst", None);
     vec![StreamRequest { address, request }; streams]
 }
 

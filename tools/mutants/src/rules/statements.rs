@@ -9,20 +9,22 @@ use rust_tokens::{TokenCursor, Tokens, ident, mentions};
 use super::{Change, Kind, change, literal};
 
 /// The types that carry a caller's scope into a statement.
-const SCOPE_TYPES: [&str; 3] = ["ScopeParams", "ScopedSessionId", "SessionQuery"];
+const SCOPE_TYPES: [&str; 4] = ["ScopeParams", "ScopedSessionId", "SessionQuery", "FeedParams"];
 /// The names of variables of these types.
-const SCOPE_VARIABLES: [&str; 2] = ["scope", "scoped_id"];
+const SCOPE_VARIABLES: [&str; 3] = ["scope", "scoped_id", "feed"];
 /// The check that a row belongs to the scope.
 const OWNERSHIP_CHECK: &str = "belongs_to_scope";
 
 /// The fields of these types with the kind of their conditions. A field that is missing here is an
 /// error.
-const FIELDS: [(&str, Option<Kind>); 6] = [
+const FIELDS: [(&str, Option<Kind>); 8] = [
     ("organization", Some(Kind::Organization)),
     ("everything", Some(Kind::Reach)),
     ("only", Some(Kind::Reach)),
     ("in_reach", Some(Kind::Reach)),
     ("within", Some(Kind::Reach)),
+    ("kinds", Some(Kind::EventKinds)),
+    ("scope", None),
     ("id", None),
 ];
 
@@ -112,11 +114,8 @@ fn ownership(cursor: TokenCursor<'_>) -> Option<Change> {
     Some(change(cursor, Kind::Ownership, cursor.range(1)?, "true"))
 }
 
-/// The condition on the organization in a statement that writes a batch.
-const BATCH_CONDITION: &str = "sessions.organization = asked.organization AND ";
-
-/// Returns the mutants of `push_sql("…")`: the statement without the comparison of the organization,
-/// and without the reach.
+/// Returns the mutants of `push_sql("…")`: the statement without the column of the organization, and
+/// without the reach.
 fn written(cursor: TokenCursor<'_>) -> Option<impl Iterator<Item = Change>> {
     cursor.ident(0).filter(|name| name == "push_sql")?;
     let token = cursor.parentheses(1)?.stream().into_iter().next()?;
@@ -131,8 +130,7 @@ fn written(cursor: TokenCursor<'_>) -> Option<impl Iterator<Item = Change>> {
         reach = reach.replace(&format!(" WHERE a.{name}"), "");
         reach = reach.replace(&format!(" AND asked.{name}"), "");
     }
-    let without =
-        [(Kind::Organization, columns.replace(BATCH_CONDITION, "")), (Kind::Reach, reach)];
+    let without = [(Kind::Organization, columns), (Kind::Reach, reach)];
     let broken = without.into_iter().filter(move |(_, less)| *less != sql);
     Some(broken.map(move |(kind, less): (_, String)| {
         change(cursor, kind, token.span().byte_range(), &format!("\"{less}\""))
@@ -200,13 +198,11 @@ mod tests {
     #[test]
     fn conditions_in_sql_texts_are_dropped() {
         let file = "crates/store-diesel/src/scope/x.rs";
-        let batch = format!("WHERE {BATCH_CONDITION}sessions.id = asked.id");
         let columns = "(sessions.organization, sessions.id) IN";
         for (sql, kind, less) in [
             (columns, Kind::Organization, "sessions.organization, "),
             ("SELECT a.organization, a.id FROM a", Kind::Organization, "a.organization, "),
             (") AS a WHERE a.within)", Kind::Reach, " WHERE a.within"),
-            (&batch, Kind::Organization, BATCH_CONDITION),
             ("WHERE x = asked.id AND asked.in_reach AND x", Kind::Reach, " AND asked.in_reach"),
         ] {
             let sql = format!("fn f() {{ o.push_sql(\"{sql}\"); o.push_sql(\", \"); }}");
