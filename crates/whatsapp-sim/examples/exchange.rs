@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "the modules of tests are used in part"
 )]
 
@@ -22,7 +23,6 @@ use clap::Parser;
 use client::{Client, ClientKeys};
 use engine::Engine;
 use futures_util::future::join_all;
-use std::io::Write;
 use tokio::time::Instant;
 use whatsapp_sim::{Config, Simulator};
 
@@ -54,7 +54,7 @@ async fn main() {
     let total = texts * pairs * 2;
     let rate = f64::from(u32::try_from(total).unwrap_or(u32::MAX)) / seconds;
     let line = serde_json::json!({ "texts": total, "seconds": seconds, "perSecond": rate });
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    println!("{line}");
 }
 
 /// Sends texts both ways within each pair, and waits until all have arrived.

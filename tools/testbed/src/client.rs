@@ -84,6 +84,11 @@ impl Api {
         self.send("POST", path, &[], Some(body.to_string().as_bytes()))
     }
 
+    /// Sends a `PATCH` with this merge patch.
+    pub fn patch(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.send("PATCH", path, &[], Some(body.to_string().as_bytes()))
+    }
+
     /// Sends a `POST` without a body.
     pub fn action(&self, path: &str) -> Result<Reply> {
         self.send("POST", path, &[], None)

@@ -47,6 +47,7 @@ macro_rules! events {
 
         /// Details of an event.
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "most events of a deployment are messages")]
         pub enum EventPayload {
             $($(#[doc = $doc])+ $kind { $($(#[doc = $field_doc])+ $field: $type,)* },)+
             /// A stored payload that this version does not recognize, for example of a newer version.

@@ -16,14 +16,12 @@ impl Draft<'_> {
     /// Returns the chat with these addresses, and creates the chat if no address is known. Two chats
     /// with the addresses become one.
     pub(crate) fn resolve(&mut self, addresses: &AddressPair) -> ChatId {
-        match self.unify(addresses.iter()) {
-            Some(chat) => chat,
-            None => {
-                let chat = self.add_chat();
-                self.learn_all(chat, addresses.iter());
-                chat
-            }
+        if let Some(chat) = self.unify(addresses.iter()) {
+            return chat;
         }
+        let chat = self.add_chat();
+        self.learn_all(chat, addresses.iter());
+        chat
     }
 
     /// Returns the chat with these addresses, if an address is known. Two chats with the addresses
@@ -99,19 +97,15 @@ impl Draft<'_> {
     /// Gives a chat without an address its addresses. A chat that has them already becomes the one of
     /// both.
     pub(crate) fn give_addresses(&mut self, id: ChatId, addresses: &AddressPair) -> ChatId {
-        match self.unify(addresses.iter()) {
-            Some(known) => {
-                if known != id {
-                    self.merge(ChatMerge { from: id, into: known });
-                }
-                known
-            }
-            None => {
-                self.learn_all(id, addresses.iter());
-                self.report_chat(id, None);
-                id
-            }
+        let Some(known) = self.unify(addresses.iter()) else {
+            self.learn_all(id, addresses.iter());
+            self.report_chat(id, None);
+            return id;
+        };
+        if known != id {
+            self.merge(ChatMerge { from: id, into: known });
         }
+        known
     }
 
     fn merge(&mut self, merge: ChatMerge) {

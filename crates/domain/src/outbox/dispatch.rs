@@ -163,9 +163,10 @@ impl Outbox {
                 for header in &state.messages {
                     let is_expired =
                         header.entry.as_ref().is_some_and(|entry| entry.expires_at <= now);
-                    let reason = match is_expired {
-                        true => FailureReason::Expired,
-                        false => FailureReason::SessionUnlinked,
+                    let reason = if is_expired {
+                        FailureReason::Expired
+                    } else {
+                        FailureReason::SessionUnlinked
                     };
                     draft.fail(header.id, MessageFailure::of(reason));
                 }
@@ -183,9 +184,10 @@ impl Outbox {
         let now = self.ports.environment.now();
         let waiting = self.ports.outbox.waiting_messages(session, now, MAX_WAITING).await?;
         let Some(waiting) = waiting else { return Ok(None) };
-        let pace = match waiting.state.messages.is_empty() {
-            true => Pace::FREE,
-            false => self.pace(&waiting.session, now).await?,
+        let pace = if waiting.state.messages.is_empty() {
+            Pace::FREE
+        } else {
+            self.pace(&waiting.session, now).await?
         };
         let is_working = waiting.session.observed.status == Status::Working;
         let gateway = waiting.session.gateway.as_ref().filter(|_| is_working);
@@ -324,9 +326,10 @@ impl Outbox {
                         is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
                     }
                 }
-                Ok(match is_changed {
-                    true => Decision::Write(draft.into_commit(), ()),
-                    false => Decision::Keep(()),
+                Ok(if is_changed {
+                    Decision::Write(draft.into_commit(), ())
+                } else {
+                    Decision::Keep(())
                 })
             },
         );

@@ -83,18 +83,16 @@ impl Outbox {
             wa_ids: head.iter().map(|header| header.wa_id.clone()).collect(),
         };
         let now = self.ports.environment.now();
-        self.settle(&lookup, |draft| match &addresses {
-            Some(addresses) => {
-                let chat = match draft.chat_of_digits(digits) {
-                    Some(chat) => draft.give_addresses(chat, addresses),
-                    None => draft.resolve(addresses),
-                };
-                draft.name_digits(digits, Some(chat), Some(now));
-            }
-            None => {
+        self.settle(&lookup, |draft| {
+            let Some(addresses) = &addresses else {
                 draft.name_digits(digits, None, Some(now));
-                fail_unknown(draft, head);
-            }
+                return fail_unknown(draft, head);
+            };
+            let chat = match draft.chat_of_digits(digits) {
+                Some(chat) => draft.give_addresses(chat, addresses),
+                None => draft.resolve(addresses),
+            };
+            draft.name_digits(digits, Some(chat), Some(now));
         })
         .await
     }

@@ -135,16 +135,12 @@ impl Outbox {
             checked => checked?,
         };
         let now = self.ports.environment.now();
-        match confirmed(&checked) {
-            Some(addresses) => {
-                let digits = Some((digits.clone(), Some(now)));
-                Ok(Recipient { addresses: Some(addresses), digits })
-            }
-            None => {
-                self.remember_no_account(row, digits, now).await?;
-                Err(not_on_whatsapp())
-            }
-        }
+        let Some(addresses) = confirmed(&checked) else {
+            self.remember_no_account(row, digits, now).await?;
+            return Err(not_on_whatsapp());
+        };
+        let digits = Some((digits.clone(), Some(now)));
+        Ok(Recipient { addresses: Some(addresses), digits })
     }
 
     async fn known_digits(

@@ -21,9 +21,10 @@ impl CommitTarget for SessionMessages<'_> {
 
     async fn write(&self, commit: &MessagingCommit) -> Result<Written> {
         let written = self.store.commit_messaging(std::slice::from_ref(commit)).await?;
-        Ok(match written.contains(&commit.change.row.session) {
-            true => Written::Done,
-            false => Written::Raced,
+        Ok(if written.contains(&commit.change.row.session) {
+            Written::Done
+        } else {
+            Written::Raced
         })
     }
 

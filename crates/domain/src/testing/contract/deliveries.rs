@@ -184,22 +184,11 @@ pub async fn flush_writes_all_changes_under_the_lease(
     let untouched = stored(store, &quiet).await;
     let event = || EventId::from_bits(environment.ulid());
     let session = SessionId::from_bits(environment.ulid());
+    let of_session = |stream| OrderingKey::Session(session.clone(), stream);
     let queues = [
         queue(Pass::Live, OrderingKey::Organization, 8, event(), now),
-        queue(
-            Pass::Live,
-            OrderingKey::Session(session.clone(), EventStream::Messages),
-            9,
-            event(),
-            now,
-        ),
-        queue(
-            Pass::Replay,
-            OrderingKey::Session(session.clone(), EventStream::Session),
-            2,
-            event(),
-            now,
-        ),
+        queue(Pass::Live, of_session(EventStream::Messages), 9, event(), now),
+        queue(Pass::Replay, of_session(EventStream::Session), 2, event(), now),
     ];
     let dead = [dead_letter(event(), Some(session), now), dead_letter(event(), None, now)];
     let attempts = [attempt(event(), now, environment), attempt(event(), now, environment)];

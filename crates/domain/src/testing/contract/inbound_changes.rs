@@ -56,14 +56,14 @@ pub async fn chats_of_one_person_become_one(
     let in_chat: Vec<_> = listed.iter().filter(|shown| shown.message.chat.0 == 1).collect();
     let ids: Vec<_> = in_chat.iter().map(|shown| shown.message.wa_id.as_str()).collect();
     assert_eq!(ids, ["B1", "P1", "L1"], "of two copies one remains");
-    let merged = |payload: &EventPayload| match payload {
+    let merge = |payload: &EventPayload| match payload {
         EventPayload::ChatUpdated { chat, merged, chat_phone, .. } => {
             Some((*chat, merged.0, chat_phone.clone()))
         }
         _ => None,
     };
     let payloads = fixture.payloads().await;
-    let merges: Vec<_> = payloads.iter().filter_map(merged).collect();
+    let merges: Vec<_> = payloads.iter().filter_map(merge).collect();
     assert_eq!(merges, [(1, Some(2), Some(PARTNER.to_owned()))]);
     // Every later message of either address is in the chat, and a mapping changes nothing.
     let contact = ContactFact {

@@ -27,11 +27,13 @@ use crate::{
 const PARTNER: &str = "15551230001";
 
 fn bodies(events: &[EventPayload]) -> Vec<Option<&str>> {
-    let body = |payload| match payload {
-        &EventPayload::Message { ref body, .. } => Some(body.as_deref()),
-        _ => None,
-    };
-    events.iter().filter_map(body).collect()
+    events
+        .iter()
+        .filter_map(|payload| match payload {
+            EventPayload::Message { body, .. } => Some(body.as_deref()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A message is stored once and reported once: a known sequence number of the same journal is
@@ -301,15 +303,7 @@ pub async fn concurrent_deliveries_are_all_stored(
         let (journals, file) = (fixture.journals.clone(), format!("journal-{n}"));
         each.push(async move { journals.take(&node(), &file, vec![delivery]).await });
     }
-    let mut waiting = each.into_iter();
-    let (a, b, c, d, e) = (
-        waiting.next().expect("one"),
-        waiting.next().expect("one"),
-        waiting.next().expect("one"),
-        waiting.next().expect("one"),
-        waiting.next().expect("one"),
-    );
-    for taken in join5(a, b, c, d, e).await {
+    for taken in join_all(each).await {
         assert_eq!(taken.expect("taken").through.len(), 1);
     }
     let listed = fixture.newest(100).await;
@@ -321,34 +315,22 @@ pub async fn concurrent_deliveries_are_all_stored(
     assert_eq!(fixture.payloads().await.len(), 20);
 }
 
-/// Polls five futures until all are ready.
-async fn join5<T>(
-    a: impl Future<Output = T>,
-    b: impl Future<Output = T>,
-    c: impl Future<Output = T>,
-    d: impl Future<Output = T>,
-    e: impl Future<Output = T>,
-) -> [T; 5] {
-    use std::{pin::pin, task::Poll};
-    let (mut a, mut b, mut c, mut d, mut e) = (pin!(a), pin!(b), pin!(c), pin!(d), pin!(e));
-    let mut done: [Option<T>; 5] = [None, None, None, None, None];
-    std::future::poll_fn(move |cx| {
-        macro_rules! poll_each {
-            ($($index:literal: $future:ident),+) => {
-                $(
-                    if done[$index].is_none()
-                        && let Poll::Ready(value) = $future.as_mut().poll(cx)
-                    {
-                        done[$index] = Some(value);
-                    }
-                )+
-            };
+/// Polls the futures in turn until all are ready.
+async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    use std::task::Poll;
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(move |context| {
+        for (future, output) in &mut running {
+            if output.is_none()
+                && let Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *output = Some(value);
+            }
         }
-        poll_each!(0: a, 1: b, 2: c, 3: d, 4: e);
-        if done.iter().any(Option::is_none) {
+        if running.iter().any(|(_, output)| output.is_none()) {
             return Poll::Pending;
         }
-        Poll::Ready(std::array::from_fn(|index| done[index].take().expect("ready")))
+        Poll::Ready(running.iter_mut().filter_map(|(_, output)| output.take()).collect())
     })
     .await
 }

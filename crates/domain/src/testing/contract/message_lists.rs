@@ -123,7 +123,7 @@ pub async fn chat_pages_follow_activity(
     };
     for n in 0..20 {
         fixture.deliver_facts([text(n, 0)]).await;
-        fixture.environment.advance(Duration::from_millis(if n % 4 == 0 { 0 } else { 1 }));
+        fixture.environment.advance(Duration::from_millis(u64::from(n % 4 != 0)));
     }
     let page = async |after: Option<Position<crate::chat::model::ChatId>>, filter| {
         let query = ChatQuery { account: None, filter, after, limit: 6 };

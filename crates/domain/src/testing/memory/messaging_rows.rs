@@ -49,7 +49,7 @@ impl MessagingRows {
         let entry = self.entries.get(&message.id).map(|(entry, _)| entry);
         let awaits_ack = entry.is_some_and(|entry| entry.state == OutboxState::Handed);
         let outbox = entry.map(|entry| entry.id.clone());
-        Message { awaits_ack, outbox, ..message.clone() }
+        Message { outbox, awaits_ack, ..message.clone() }
     }
 
     pub(in crate::testing) fn header(&self, message: &Message) -> MessageHeader {
