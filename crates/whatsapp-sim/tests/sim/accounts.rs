@@ -172,13 +172,14 @@ async fn history_brings_names_tokens_and_mappings() {
 async fn presence_and_typing_are_shown_and_passed_on() {
     let (simulator, ann, bob) = two_phones().await;
     let engine = Engine::link(&simulator, &ann).await;
-    ann.send(BOB, &OutgoingMessage::text("a chat")).unwrap();
     let seen = |phone: &Phone, kind: &str| -> Vec<String> {
         let all = phone.observations().into_iter().filter(|o| o.kind == kind && o.from == ANN);
         all.map(|observation| observation.state).collect()
     };
     // The engine announces itself when it connects.
     assert!(ann.wait_for(PATIENCE, |phone| seen(phone, "presence") == ["available"]).await);
+    // Bob's phone shows the presence of the accounts that it has a chat with, from now on.
+    ann.send(BOB, &OutgoingMessage::text("a chat")).unwrap();
     let to_bob: Jid = jid(BOB).parse().unwrap();
     engine.client.chatstate().send_composing(&to_bob).await.unwrap();
     engine.client.chatstate().send_paused(&to_bob).await.unwrap();
