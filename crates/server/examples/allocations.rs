@@ -14,9 +14,13 @@ use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Chats, Deadlines, KeyId, KeySpec, Leases, Messages,
-    Operators, OrganizationId, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
+    Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, Settings,
+    WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
-    testing::{FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment, TestNotifier},
+    testing::{
+        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment,
+        TestNotifier,
+    },
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
@@ -95,10 +99,22 @@ impl Served {
             environment: environment.clone(),
             notifier: TestNotifier::new(environment.clone()),
         });
+        let outbox = OutboxPorts {
+            sessions: store.clone(),
+            nodes: store.clone(),
+            messages: store.clone(),
+            messaging: store.clone(),
+            outbox: store.clone(),
+            control: Arc::new(FakeMessagingControl::default()),
+            environment: environment.clone(),
+            notifier: TestNotifier::new(environment.clone()),
+            leases: leases.clone(),
+        };
         let api = Api::new(ApiDependencies {
             sessions,
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),
+            outbox: Outbox::new(outbox, Deadlines::default(), OutboxLimits::default()),
             keys,
             webhooks,
             audit: Audit::new(store.clone()),

@@ -21,10 +21,10 @@ use crate::{
 
 /// A node that takes messages and answers live requests. Clones share the state.
 #[derive(Clone, Debug, Default)]
-pub struct FakeMessagingControl(Arc<Mutex<FakeState>>);
+pub struct FakeMessagingControl(Arc<Mutex<FakeMessaging>>);
 
 #[derive(Debug, Default)]
-struct FakeState {
+struct FakeMessaging {
     is_down: bool,
     outcome: Option<HandOverOutcome>,
     handed: Vec<(SessionId, OutboundMessage)>,
@@ -35,11 +35,11 @@ struct FakeState {
 }
 
 impl FakeMessagingControl {
-    fn state(&self) -> MutexGuard<'_, FakeState> {
+    fn state(&self) -> MutexGuard<'_, FakeMessaging> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reachable(&self) -> Result<MutexGuard<'_, FakeState>, GatewayError> {
+    fn reachable(&self) -> Result<MutexGuard<'_, FakeMessaging>, GatewayError> {
         let state = self.state();
         if state.is_down {
             return Err(GatewayError::Unavailable("down, as the test requires".into()));

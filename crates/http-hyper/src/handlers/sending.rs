@@ -164,13 +164,12 @@ pub(crate) async fn check(mut cx: OperationContext) -> Result<Reply> {
 fn phone(query: &mut Query) -> Option<String> {
     let text = query.text("phone").unwrap_or_default();
     // A `+` of a query is a space.
-    match ChatReference::parse(text.trim_start_matches([' ', '+'])) {
-        Ok(ChatReference::Digits(digits)) => Some(digits),
-        Ok(_) | Err(_) => {
-            query.fault("phone", "must be a phone number: 7 to 15 digits, also after +");
-            None
-        }
+    let parsed = ChatReference::parse(text.trim_start_matches([' ', '+']));
+    if let Ok(ChatReference::Digits(digits)) = parsed {
+        return Some(digits);
     }
+    query.fault("phone", "must be a phone number: 7 to 15 digits, also after +");
+    None
 }
 
 pub(crate) static UNDELIVERABLE: Failure = Failure::new(

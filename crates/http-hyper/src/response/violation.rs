@@ -52,14 +52,13 @@ fn pointer(field: &FieldPath) -> String {
         FieldPath::Setting(SettingsField::Metadata) => "metadata",
         FieldPath::Message(MessageField::To) => "to",
         FieldPath::Message(MessageField::Text) => "text",
-        FieldPath::Message(MessageField::ExpiresAt) => "expiresAt",
         FieldPath::Message(MessageField::Typing) => "typing",
         FieldPath::Message(MessageField::Reference) => "reference",
         FieldPath::Message(MessageField::UpTo) => "upTo",
         FieldPath::Phone => "phone",
         FieldPath::KeyName => "name",
         FieldPath::KeyCapabilities => "capabilities",
-        FieldPath::KeyExpiry => "expiresAt",
+        FieldPath::KeyExpiry | FieldPath::Message(MessageField::ExpiresAt) => "expiresAt",
         FieldPath::KeySessions => "sessions",
     };
     pointer_to("", name)

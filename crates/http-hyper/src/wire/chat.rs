@@ -1,14 +1,10 @@
 //! Chats in responses.
 
-use domain::{ChatKind, ShownChat};
+use domain::{ChatKind, ShownChat, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    example::example_is_sample,
-    list::ListView,
-    message::{Addresses, millis},
-};
+use super::{example::example_is_sample, list::ListView, message::Addresses};
 use crate::wire::schema;
 
 /// A chat of the account.
@@ -123,7 +119,9 @@ impl<'a> ChatView<'a> {
             pinned: None,
             muted_until: None,
             unread_count: chat.unread,
-            last_message_at: millis(last_at.or(chat.last_message.map(|_| chat.last_at))),
+            last_message_at: last_at
+                .or(chat.last_message.map(|_| chat.last_at))
+                .map(Timestamp::millis),
             ephemeral_seconds: Some(chat.timer.seconds).filter(|seconds| *seconds > 0),
             last_message: last_message.as_ref().map(|message| LastMessageView {
                 id: message.id.0,

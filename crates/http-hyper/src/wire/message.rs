@@ -4,13 +4,10 @@ mod parts;
 mod send;
 mod send_spec;
 
-use domain::{
-    Chat, ChatAddress, MessageDetails, MessageFailure, MessageStatus, ShownMessage, Timestamp,
-};
+use domain::{Chat, ChatAddress, MessageDetails, MessageFailure, MessageStatus, ShownMessage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use self::parts::WAITING_FOR_ACK;
 pub use self::parts::{
     ContactCardView, LocationView, MediaView, MessageErrorView, PollOptionView, PollView,
     QuoteView, ReactionView,
@@ -263,11 +260,6 @@ impl Addresses {
             phone: addresses.iter().find_map(ChatAddress::phone).map(ToOwned::to_owned),
         }
     }
-}
-
-/// Returns a time in epoch milliseconds.
-pub(super) fn millis(at: Option<Timestamp>) -> Option<i64> {
-    at.map(Timestamp::millis)
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use utoipa::openapi::{
     },
 };
 
-use super::{event_payload::ANY_PAYLOAD, message::WAITING_FOR_ACK};
+use super::event_payload::ANY_PAYLOAD;
+
+/// The code of a message that was handed over and that WhatsApp has not acknowledged.
+pub(crate) const WAITING_FOR_ACK: &str = "waiting_for_ack";
 
 /// Text without U+0000, which PostgreSQL cannot hold.
 pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";

@@ -78,8 +78,8 @@ impl Database {
         if let Some(sealer) = &self.sealer {
             let entity = owner.entity();
             let organization = owner.organization;
-            let context = SealContext { organization, entity: &entity, field: part.field() };
-            match sealer.seal(&context, content).await {
+            let place = SealContext { organization, entity: &entity, field: part.field() };
+            match sealer.seal(&place, content).await {
                 Ok(sealed) => return Ok([&[SEALED][..], &sealed.0].concat()),
                 Err(SealError::NoKey(_)) => {}
                 Err(error) => return Err(StoreError::Unavailable(error.into())),
@@ -102,16 +102,16 @@ impl Database {
             };
             skip_unreadable(Err::<Vec<u8>, _>(StoreError::corrupt(column, &owner.entity())))
         };
-        let (sealed, sealer) = match (stored.split_first(), &self.sealer) {
+        let (bytes, sealer) = match (stored.split_first(), &self.sealer) {
             (Some((&PLAIN, content)), _) => return Ok(Some(content.to_vec())),
-            (Some((&SEALED, sealed)), Some(sealer)) => (SealedSecret(sealed.to_vec()), sealer),
+            (Some((&SEALED, bytes)), Some(sealer)) => (bytes, sealer),
             _ => return Ok(corrupt()),
         };
         let entity = owner.entity();
         let organization = owner.organization;
-        let context = SealContext { organization, entity: &entity, field: part.field() };
-        match sealer.open(&context, &sealed).await {
-            Ok(content) => Ok(Some(content)),
+        let place = SealContext { organization, entity: &entity, field: part.field() };
+        match sealer.open(&place, &SealedSecret(bytes.to_vec())).await {
+            Ok(opened) => Ok(Some(opened)),
             Err(SealError::Unavailable(cause)) => Err(StoreError::Unavailable(cause)),
             Err(SealError::NoKey(_) | SealError::Broken(_)) => Ok(corrupt()),
         }

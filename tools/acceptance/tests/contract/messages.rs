@@ -2,7 +2,7 @@
 //! Numbers of rows are those of the design's table of what users of other services suffer.
 
 mod at_rest;
+mod conventions;
 mod inbound;
 mod kills;
-mod manners;
 mod outbound;

@@ -1,14 +1,10 @@
 //! The parts of messages in responses.
 
-use domain::{MediaInfo, MessageFailure, QuotedMessage};
+use domain::{MediaInfo, MessageFailure, QuotedMessage, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::millis;
-use crate::wire::schema;
-
-/// The code of a message that was handed over and that WhatsApp has not acknowledged.
-pub(crate) const WAITING_FOR_ACK: &str = "waiting_for_ack";
+use crate::wire::schema::{self, WAITING_FOR_ACK};
 
 /// A quoted message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -153,7 +149,7 @@ impl MessageErrorView {
             code: failure.reason.as_str(),
             message: failure.reason.message(),
             wa_code: failure.code,
-            retry_at: millis(failure.retry_at),
+            retry_at: failure.retry_at.map(Timestamp::millis),
         }
     }
 

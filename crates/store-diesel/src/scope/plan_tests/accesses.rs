@@ -117,6 +117,7 @@ pub(super) enum Connections {
 
 /// What a statement must access, on which connections.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each allows another plan")]
 pub(super) struct Access {
     connections: Connections,
     /// A text in the names of the indexes of PostgreSQL and of SQLite.

@@ -2,6 +2,7 @@
 //! due.
 
 use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
 
 use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{

@@ -1,6 +1,7 @@
 //! Test: statements of the outbox walk an index within the rows of one session, or of what is due.
 
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel_async::RunQueryDsl;
 
 use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
