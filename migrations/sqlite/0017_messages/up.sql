@@ -30,7 +30,10 @@ CREATE TABLE session_messaging (
 CREATE INDEX session_messaging_outbox_due ON session_messaging (outbox_due, session) WHERE outbox_due IS NOT NULL;
 CREATE INDEX session_messaging_outbox_by_organization
     ON session_messaging ((organization || ''), outbox_due, session) WHERE outbox_due IS NOT NULL;
-CREATE INDEX session_messaging_removals ON session_messaging (removal_due, session) WHERE removal_due IS NOT NULL;
+-- Only the statement that finds the next removal states the second condition, which is always true, so that no other
+-- statement can use the index (ADR 0017).
+CREATE INDEX session_messaging_removals ON session_messaging (removal_due, session)
+    WHERE removal_due IS NOT NULL AND removed >= 0;
 
 CREATE TABLE chats (
     organization text NOT NULL,
@@ -137,6 +140,8 @@ CREATE INDEX outbox_pace ON outbox (organization, session, handed_at) WHERE hand
 -- For the removal, over all organizations. Only its statement states the second condition, which is always true (ADR
 -- 0017).
 CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at IS NOT NULL AND attempts >= 0;
+-- For the age of the oldest message that waits, as above.
+CREATE INDEX outbox_oldest ON outbox (accepted_at) WHERE finished_at IS NULL AND attempts >= 0;
 
 -- The database keeps the rows of counters, whoever inserts and deletes sessions: also an older berth. A session with the
 -- id of a deleted one continues its sequence numbers.

@@ -7,7 +7,7 @@ use crate::scope::messaging::counters_columns;
 
 /// Selects the first deleted session whose messages remain. Parameter: the time.
 pub(crate) const NEXT_REMOVAL: &str = "SELECT organization, session FROM session_messaging
-    WHERE removal_due IS NOT NULL AND removal_due <= $1 ORDER BY removal_due, session LIMIT 1";
+    WHERE removal_due IS NOT NULL AND removed >= 0 AND removal_due <= $1 ORDER BY removal_due, session LIMIT 1";
 
 /// Claims the messages of a deleted session. Parameters: organization, session, time, end of the
 /// claim.

@@ -39,13 +39,9 @@ pub(crate) const EARLIEST: &str = "SELECT organization, session FROM session_mes
 pub(crate) const NEXT_DUE: &str =
     "SELECT min(outbox_due) AS at FROM session_messaging WHERE outbox_due IS NOT NULL";
 
-/// Selects the time of acceptance of the oldest entry that is not done. A session with such an entry
-/// has a due time.
-pub(crate) const OLDEST_WAITING: &str = "SELECT min((
-        SELECT accepted_at FROM outbox WHERE outbox.organization = session_messaging.organization
-            AND outbox.session = session_messaging.session AND outbox.finished_at IS NULL
-            ORDER BY outbox.message LIMIT 1
-    )) AS at FROM session_messaging WHERE outbox_due IS NOT NULL";
+/// Selects the time of acceptance of the oldest entry that is not done.
+pub(crate) const OLDEST_WAITING: &str =
+    "SELECT min(accepted_at) AS at FROM outbox WHERE finished_at IS NULL AND attempts >= 0";
 
 /// Selects the counters of a session with the account, the node and a setting of the session.
 /// Parameter: the session.
@@ -115,6 +111,7 @@ pub(crate) fn unread_statement() -> String {
     format!(
         "SELECT {columns} FROM (
             SELECT * FROM messages WHERE organization = $1 AND session = $2 AND NOT hidden
+                AND ephemeral_seconds >= 0
             ORDER BY at DESC, id DESC LIMIT {UNREAD_WINDOW}
         ) AS messages
         WHERE messages.level = 2 AND messages.source = 'contact' AND messages.flags & $3 = 0

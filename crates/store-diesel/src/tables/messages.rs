@@ -11,8 +11,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use domain::{
-    Chat, ChatId, ChatNameText, Message, MessageDirection, MessageId, MessageStatus, OutboxEntry,
-    Scope, SessionId, SessionMessaging, Timestamp, WaMessageId,
+    Chat, ChatId, ChatNameText, Message, MessageDirection, MessageId, MessageStatus,
+    OrganizationId, OutboxEntry, Scope, SessionId, SessionMessaging, Timestamp, WaMessageId,
     ports::{ChatPage, MessagePage, MessageStore, PortResult, Position},
 };
 
@@ -172,7 +172,9 @@ impl MessageStore for Database {
                 let rows = database.load_message_rows(&params, form, row_limit).await?;
                 let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= row_limit);
                 let last = rows.last().map(|row| (row.columns.at, row.columns.id));
-                page.extend(database.open_messages(&scope, &params.session, rows).await?);
+                page.extend(
+                    database.open_messages(scope.organization(), &params.session, rows).await?,
+                );
                 match last {
                     // Further rows replace unreadable ones, so that a short page is the last one.
                     Some((at, id)) if is_full && page.len() < limit => {
@@ -204,7 +206,7 @@ impl MessageStore for Database {
             let keys = ChatKeyRow::of_session(&scoped_id, &ids);
             let rows: Vec<MessageRow> =
                 load_listed!(database, shown_messages_statement, &scoped_id, keys);
-            database.open_messages(&scope, &scoped_id, rows).await
+            database.open_messages(scope.organization(), &scoped_id, rows).await
         })
         .await
     }
@@ -224,7 +226,7 @@ impl MessageStore for Database {
                     .load(conn)
                     .await
             })?;
-            database.open_messages(&scope, &scoped_id, rows).await
+            database.open_messages(scope.organization(), &scoped_id, rows).await
         })
         .await
     }
@@ -358,7 +360,7 @@ impl Database {
     /// Returns the readable messages of rows, with opened bodies.
     async fn open_messages(
         &self,
-        scope: &Scope,
+        organization: &OrganizationId,
         scoped_id: &ScopedSessionId,
         rows: Vec<MessageRow>,
     ) -> Result<Vec<Message>, StoreError> {
@@ -367,11 +369,7 @@ impl Database {
         let mut entries = self.load_entries(scoped_id, &own).await?;
         let mut opened = Vec::new();
         for MessageRow { columns, body } in rows {
-            let owner = ContentOwner {
-                organization: scope.organization(),
-                session: scoped_id.id(),
-                message: columns.id,
-            };
+            let owner = ContentOwner { organization, session: scoped_id.id(), message: columns.id };
             let body = match body {
                 Some(body) => self.reveal(&owner, ContentPart::Body, &body).await?,
                 None => None,

@@ -79,11 +79,12 @@ async fn statements_of_the_outbox_walk_an_index() {
     for planned in PlannedDatabase::of_each_kind().await {
         faults.extend(session_faults(&planned).await);
         faults.extend(due_faults(&planned).await);
-        for statement in [NEXT_DUE, OLDEST_WAITING] {
+        let first = [(NEXT_DUE, "session_messaging_outbox_due"), (OLDEST_WAITING, "outbox_oldest")];
+        for (statement, index) in first {
             let plan =
                 super::explain::plan!(planned.database, |_conn| diesel::sql_query(statement));
-            if !plan.contains("session_messaging_outbox_due") {
-                faults.push(format!("no index of what is due:\n{plan}"));
+            if !plan.contains(index) {
+                faults.push(format!("no access by {index}:\n{plan}"));
             }
         }
     }
