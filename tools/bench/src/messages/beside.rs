@@ -10,7 +10,7 @@ use testbed::{postgres::Cluster, sessions};
 
 use super::{
     databases,
-    prepared::{self, Batch},
+    prepared::{self, PreparedBatch},
     stand_in::StandIn,
 };
 use crate::{
@@ -95,7 +95,7 @@ fn run_beside(node: &StandIn, get: &Load, duration: Duration, sequence: &mut usi
 }
 
 /// Delivers batches on a schedule.
-fn deliver(node: &StandIn, batches: &[Batch], rate: f64) -> Result<()> {
+fn deliver(node: &StandIn, batches: &[PreparedBatch], rate: f64) -> Result<()> {
     let mut connection = node.connect(true)?;
     let start = Instant::now();
     for (number, batch) in batches.iter().enumerate() {

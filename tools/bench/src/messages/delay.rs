@@ -1,4 +1,5 @@
-//! The time from a phone to the stream, and from the acceptance of a message until it is told as sent.
+//! The time from a phone to the stream, and from the acceptance of a message until the stream says that it
+//! is sent.
 
 use std::{
     thread,
@@ -10,9 +11,9 @@ use serde_json::Value;
 use testbed::parallel::run_on_threads;
 
 use super::{
-    WORDS,
-    lines::{LINES, Lines},
-    told::{self, Expected},
+    TEXT,
+    conversations::{CONVERSATIONS, Conversations},
+    streamed::{self, ExpectedMessages},
 };
 use crate::{
     connection::Connection,
@@ -41,7 +42,7 @@ pub(super) struct MessageDelays {
 
 /// A request of the schedule.
 #[derive(Debug)]
-struct Request {
+struct TimedRequest {
     number: usize,
     began: u64,
     answered: u64,
@@ -50,26 +51,30 @@ struct Request {
 
 /// Returns the number of texts that each session sends in this number of rounds.
 pub(super) const fn texts_of_a_session(rounds: usize) -> usize {
-    rounds * TEXTS / LINES
+    rounds * TEXTS / CONVERSATIONS
 }
 
 /// Measures a round.
-pub(super) fn measure(lines: &Lines, delays: &mut MessageDelays) -> Result<()> {
-    delays.received.add(received(lines)?)?;
-    delays.sent.add(sent(lines)?)
+pub(super) fn measure(conversations: &Conversations, delays: &mut MessageDelays) -> Result<()> {
+    delays.received.add(received(conversations)?)?;
+    delays.sent.add(sent(conversations)?)
 }
 
 /// Returns the nanoseconds from each request to a phone to its event.
-fn received(lines: &Lines) -> Result<Vec<u64>> {
-    let expected = Expected { received: TEXTS, sent: 0 };
+fn received(conversations: &Conversations) -> Result<Vec<u64>> {
+    let expected = ExpectedMessages { received: TEXTS, sent: 0 };
     let write = || {
         on_schedule(|number| {
-            let text = format!("{number} {WORDS}");
-            (lines.control, lines.write_request(lines.line(number), &text), 201)
+            let text = format!("{number} {TEXT}");
+            (
+                conversations.control,
+                conversations.write_request(conversations.conversation(number), &text),
+                201,
+            )
         })
     };
-    let (requests, told) = told::follow(&lines.api, expected, PATIENCE, write)?;
-    let delays = told.received.values().map(|(number, at)| {
+    let (requests, streamed) = streamed::follow(&conversations.api, expected, PATIENCE, write)?;
+    let delays = streamed.received.values().map(|(number, at)| {
         let number = usize::try_from(*number)?;
         let request = requests.iter().find(|request| request.number == number);
         Ok(at.saturating_sub(request.context("a text of nobody")?.began))
@@ -78,18 +83,22 @@ fn received(lines: &Lines) -> Result<Vec<u64>> {
 }
 
 /// Returns the nanoseconds from each answer of berth to the event that tells `sent`.
-fn sent(lines: &Lines) -> Result<Vec<u64>> {
-    let expected = Expected { received: 0, sent: TEXTS };
+fn sent(conversations: &Conversations) -> Result<Vec<u64>> {
+    let expected = ExpectedMessages { received: 0, sent: TEXTS };
     let write = || {
         on_schedule(|number| {
-            let text = format!("{number} {WORDS}");
-            (lines.address, lines.send_request(lines.line(number), &text), 202)
+            let text = format!("{number} {TEXT}");
+            (
+                conversations.address,
+                conversations.send_request(conversations.conversation(number), 0, &text),
+                202,
+            )
         })
     };
-    let (requests, told) = told::follow(&lines.api, expected, PATIENCE, write)?;
+    let (requests, streamed) = streamed::follow(&conversations.api, expected, PATIENCE, write)?;
     let delays = requests.iter().map(|request| {
         let id = request.answer["waMessageId"].as_str().context("no id")?;
-        let at = told.sent.get(id).context("a message is not told")?;
+        let at = streamed.sent.get(id).context("a message is not told")?;
         Ok(at.saturating_sub(request.answered))
     });
     delays.collect()
@@ -98,7 +107,7 @@ fn sent(lines: &Lines) -> Result<Vec<u64>> {
 /// Sends the requests of a round on the schedule, each to its address, and expects their status.
 fn on_schedule(
     request: impl Fn(usize) -> (std::net::SocketAddr, Vec<u8>, u16) + Sync,
-) -> Result<Vec<Request>> {
+) -> Result<Vec<TimedRequest>> {
     let (start, rate) = (Instant::now() + HEAD_START, float(RATE as u64));
     run_on_threads(WRITERS, |which| {
         reduce_timer_slack()?;
@@ -114,7 +123,7 @@ fn on_schedule(
             let text = String::from_utf8_lossy(reply.body);
             ensure!(reply.status == status, "{}: {text}", reply.status);
             let answer = serde_json::from_slice(reply.body).context("not JSON")?;
-            requests.push(Request { number, began, answered, answer });
+            requests.push(TimedRequest { number, began, answered, answer });
             let late = start.elapsed().saturating_sub(after);
             ensure!(late < MAX_DELAY, "{rate:.0} texts a second are too many");
         }

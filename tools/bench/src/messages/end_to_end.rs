@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::{parallel::run_on_threads, postgres::Cluster, sessions::path_of, wait};
 
 use super::{
-    WORDS, databases,
+    TEXT,
+    conversations::{CONTACTS, CONVERSATIONS, Conversations},
+    databases,
     delay::{self, MessageDelays},
     exchange,
-    lines::{LINES, Lines},
-    told::{self, Expected, Told},
+    streamed::{self, ExpectedMessages, StreamedMessages},
 };
 use crate::{
     Setup,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Connections of the callers, a multiple of the number of sessions.
-pub(super) const CONNECTIONS: usize = 2 * LINES;
+pub(super) const CONNECTIONS: usize = 2 * CONVERSATIONS;
 /// Texts of a request to a simulated phone.
 const BULK: usize = 100;
 /// Upper bound of a round.
@@ -31,11 +32,23 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Target of the ratio to the simulator alone.
 const AIM: Aim = Aim::AtLeast(0.5);
 
+/// The texts of each session in a part of a round.
+#[derive(Debug)]
+struct Texts {
+    /// Texts from its first contact.
+    received: usize,
+    sent: usize,
+    /// Number of contacts that it sends to.
+    contacts: usize,
+}
+
 /// The rates of all rounds.
 #[derive(Debug, Default)]
-struct Rates {
+struct TextRates {
     received: Vec<f64>,
     sent: Vec<f64>,
+    /// To several contacts of each session.
+    spread: Vec<f64>,
     both: Vec<f64>,
     alone: Vec<f64>,
 }
@@ -54,70 +67,78 @@ fn measure_on(
     cluster: Option<Cluster>,
     found: &mut Findings,
 ) -> Result<()> {
-    let lines = Lines::start(setup, cluster)?;
-    let (mut rates, mut delays) = (Rates::default(), MessageDelays::default());
-    let mut total = 0;
+    let conversations = Conversations::start(setup, cluster)?;
+    let (mut rates, mut delays) = (TextRates::default(), MessageDelays::default());
+    let mut total = CONTACTS;
     let texts = setup.size.texts;
-    let tail = || lines.stack.tail();
+    let tail = || conversations.stack.tail();
+    let run = |texts: &Texts| run(&conversations, texts).with_context(tail);
     // The first texts of a chat open the encrypted sessions.
-    run(&lines, 1, 0).with_context(tail)?;
-    run(&lines, 0, 1).with_context(tail)?;
+    run(&Texts { received: 1, sent: 0, contacts: 1 })?;
+    run(&Texts { received: 0, sent: CONTACTS, contacts: CONTACTS })?;
     for round in 1..=setup.size.rounds {
         println!("  end to end on {name}, round {round} of {}", setup.size.rounds);
         rates.alone.push(exchange::rate(setup, texts)?);
-        rates.received.push(run(&lines, texts, 0).with_context(tail)?);
-        rates.sent.push(run(&lines, 0, texts).with_context(tail)?);
-        rates.both.push(run(&lines, texts, texts).with_context(tail)?);
-        delay::measure(&lines, &mut delays).with_context(tail)?;
-        total += 2 * texts;
+        rates.received.push(run(&Texts { received: texts, sent: 0, contacts: 1 })?);
+        rates.sent.push(run(&Texts { received: 0, sent: texts, contacts: 1 })?);
+        rates.spread.push(run(&Texts { received: 0, sent: texts, contacts: CONTACTS })?);
+        rates.both.push(run(&Texts { received: texts, sent: texts, contacts: 1 })?);
+        delay::measure(&conversations, &mut delays).with_context(tail)?;
+        total += 3 * texts;
     }
-    check(&lines, 1 + total + delay::texts_of_a_session(setup.size.rounds)).with_context(tail)?;
+    check(&conversations, total + delay::texts_of_a_session(setup.size.rounds))
+        .with_context(tail)?;
     rates.describe(name, found)?;
     delays.describe(name, found)
 }
 
-/// Lets the phones write and the sessions send these numbers of texts of each session, and returns
-/// the texts per second.
-fn run(lines: &Lines, received: usize, sent: usize) -> Result<f64> {
-    let expected = Expected { received: received * LINES, sent: sent * LINES };
+/// Lets the phones write and the sessions send, and returns the texts per second.
+fn run(conversations: &Conversations, texts: &Texts) -> Result<f64> {
+    let Texts { received, sent, .. } = *texts;
+    let expected =
+        ExpectedMessages { received: received * CONVERSATIONS, sent: sent * CONVERSATIONS };
     let began = now();
     let write = || {
-        let (writers, senders) = (LINES, if sent > 0 { CONNECTIONS } else { 0 });
+        let (writers, senders) = (CONVERSATIONS, if sent > 0 { CONNECTIONS } else { 0 });
         run_on_threads(writers + senders, |which| {
             if which < writers {
-                write(lines, which, received)?;
+                write(conversations, which, received)?;
                 return Ok(Vec::<()>::new());
             }
-            send(lines, which - writers, sent)
+            send(conversations, which - writers, texts)
         })
     };
-    let (_, told) = told::follow(&lines.api, expected, PATIENCE, write)?;
-    Ok(rate(&told, began))
+    let (_, streamed) = streamed::follow(&conversations.api, expected, PATIENCE, write)?;
+    Ok(rate(&streamed, began))
 }
 
 /// Returns the messages per second until the last one.
-fn rate(told: &Told, began: u64) -> f64 {
-    let received = told.received.values().map(|(_, at)| *at);
-    let last = received.chain(told.sent.values().copied()).max().unwrap_or(began);
-    let count = told.received.len() + told.sent.len();
+fn rate(streamed: &StreamedMessages, began: u64) -> f64 {
+    let received = streamed.received.values().map(|(_, at)| *at);
+    let last = received.chain(streamed.sent.values().copied()).max().unwrap_or(began);
+    let count = streamed.received.len() + streamed.sent.len();
     float(count as u64) * 1e9 / float(last.saturating_sub(began).max(1))
 }
 
-fn write(lines: &Lines, which: usize, texts: usize) -> Result<()> {
-    let line = lines.line(which);
-    let texts: Vec<_> = (0..texts).map(|number| format!("{number} {WORDS}")).collect();
+fn write(conversations: &Conversations, which: usize, texts: usize) -> Result<()> {
+    let conversation = conversations.conversation(which);
+    let texts: Vec<_> = (0..texts).map(|number| format!("{number} {TEXT}")).collect();
     for part in texts.chunks(BULK) {
-        line.contact.send_texts(&line.number, part)?;
+        conversation.contacts[0].send_texts(&conversation.number, part)?;
     }
     Ok(())
 }
 
 /// Sends the texts of one connection.
-fn send(lines: &Lines, which: usize, texts: usize) -> Result<Vec<()>> {
-    let line = lines.line(which);
-    let mut connection = Connection::open(lines.address)?;
-    for number in (which / LINES..texts).step_by(CONNECTIONS / LINES) {
-        let request = lines.send_request(line, &format!("{number} {WORDS}"));
+fn send(conversations: &Conversations, which: usize, texts: &Texts) -> Result<Vec<()>> {
+    let conversation = conversations.conversation(which);
+    let mut connection = Connection::open(conversations.address)?;
+    for number in (which / CONVERSATIONS..texts.sent).step_by(CONNECTIONS / CONVERSATIONS) {
+        let request = conversations.send_request(
+            conversation,
+            number % texts.contacts,
+            &format!("{number} {TEXT}"),
+        );
         let reply = connection.ask(&request)?;
         let text = String::from_utf8_lossy(reply.body);
         ensure!(reply.status == 202, "send: {}: {text}", reply.status);
@@ -125,15 +146,18 @@ fn send(lines: &Lines, which: usize, texts: usize) -> Result<Vec<()>> {
     Ok(Vec::new())
 }
 
-/// Checks that every phone shows every text that it has to show, and no text twice.
-fn check(lines: &Lines, texts: usize) -> Result<()> {
-    for line in &lines.lines {
-        let path = path_of(&line.session.id, "/messages?status=queued&limit=1");
+/// Checks that the contacts of each session show this number of its texts, and no text twice.
+fn check(conversations: &Conversations, texts: usize) -> Result<()> {
+    for conversation in &conversations.conversations {
+        let path = path_of(&conversation.session.id, "/messages?status=queued&limit=1");
         let mut shown = Vec::new();
-        let all = wait::until_true("the phone shows every text", PATIENCE, || {
-            let queued = lines.api.get(&path)?.expect(200)?.json();
-            let messages = line.contact.messages()?;
-            shown = messages.into_iter().filter(|it| !it.from_me).map(|it| it.id).collect();
+        let all = wait::until_true("the phones show every text", PATIENCE, || {
+            let queued = conversations.api.get(&path)?.expect(200)?.json();
+            shown.clear();
+            for contact in &conversation.contacts {
+                let messages = contact.messages()?.into_iter().filter(|it| !it.from_me);
+                shown.extend(messages.map(|it| it.id));
+            }
             Ok(shown.len() >= texts && queued["data"].as_array().is_some_and(Vec::is_empty))
         });
         all.with_context(|| format!("{} texts of {texts}", shown.len()))?;
@@ -145,14 +169,16 @@ fn check(lines: &Lines, texts: usize) -> Result<()> {
     Ok(())
 }
 
-impl Rates {
+impl TextRates {
     fn describe(&self, name: &str, found: &mut Findings) -> Result<()> {
+        let spread = format!("sent in {CONTACTS} chats");
         for (what, rates) in [
             ("received", &self.received),
-            ("sent", &self.sent),
+            ("sent in one chat", &self.sent),
+            (&spread, &self.spread),
             ("received and sent at once", &self.both),
         ] {
-            let title = format!("texts/s, {what}: {name}");
+            let title = format!("texts/s, {what} of each session: {name}");
             let figure = ComparedFigure::new(title, 0, rates, &self.alone)?;
             let ratio = figure.median_ratio();
             let sentence = format!("{}: {ratio:.2} of the simulator alone", figure.name);

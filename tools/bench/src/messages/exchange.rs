@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{programs::EXCHANGE, workspace};
 
-use super::lines::LINES;
+use super::conversations::CONVERSATIONS;
 use crate::Setup;
 
 /// Lets pairs exchange texts and returns the texts per second.
@@ -14,7 +14,7 @@ pub(super) fn rate(setup: &Setup, texts: usize) -> Result<f64> {
     let program = setup.programs.program(EXCHANGE);
     ensure!(program.is_file(), "there is no {EXCHANGE} beside the programs");
     let mut exchange = Command::new(program);
-    exchange.args(["--texts", &texts.to_string(), "--pairs", &LINES.to_string()]);
+    exchange.args(["--texts", &texts.to_string(), "--pairs", &CONVERSATIONS.to_string()]);
     rate_in(&workspace::answer(&mut exchange)?)
 }
 

@@ -8,8 +8,8 @@ use testbed::{
 };
 
 use super::{
-    WORDS,
-    told::{self, Expected},
+    TEXT,
+    streamed::{self, ExpectedMessages},
 };
 use crate::{
     Setup,
@@ -74,8 +74,9 @@ fn measure_in(stack: &Stack, sessions: usize, found: &mut Findings) -> Result<()
 
 /// Lets each contact write to every session, and waits until the stream has told all texts.
 fn write(api: &Api, sessions: &LinkedSessions, contacts: &[Phone]) -> Result<()> {
-    let expected = Expected { received: sessions.count() * contacts.len() * TEXTS, sent: 0 };
-    let texts: Vec<_> = (0..TEXTS).map(|number| format!("{number} {WORDS}")).collect();
+    let expected =
+        ExpectedMessages { received: sessions.count() * contacts.len() * TEXTS, sent: 0 };
+    let texts: Vec<_> = (0..TEXTS).map(|number| format!("{number} {TEXT}")).collect();
     let write = || {
         run_on_threads(SIDE_BY_SIDE, |which| {
             for contact in contacts.iter().skip(which).step_by(SIDE_BY_SIDE) {
@@ -86,5 +87,5 @@ fn write(api: &Api, sessions: &LinkedSessions, contacts: &[Phone]) -> Result<()>
             Ok(Vec::<()>::new())
         })
     };
-    told::follow(api, expected, PATIENCE, write).map(drop)
+    streamed::follow(api, expected, PATIENCE, write).map(drop)
 }

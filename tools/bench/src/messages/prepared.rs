@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    WORDS,
+    TEXT,
     stand_in::{StandIn, millis},
 };
 
@@ -23,7 +23,7 @@ const DIGITS: usize = 8;
 #[derive(Debug)]
 pub(super) struct PreparedRound {
     /// The requests of each lane, in order.
-    pub(super) lanes: Vec<Vec<Batch>>,
+    pub(super) lanes: Vec<Vec<PreparedBatch>>,
     /// Number of the first batch of the round and of the next round.
     pub(super) first: usize,
     pub(super) end: usize,
@@ -31,7 +31,7 @@ pub(super) struct PreparedRound {
 
 /// A request.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct PreparedBatch {
     pub(super) number: usize,
     pub(super) body: String,
     /// Number of the last item of every session.
@@ -67,7 +67,7 @@ pub(super) fn batch(
     number: usize,
     sequence: usize,
     items: usize,
-) -> Batch {
+) -> PreparedBatch {
     let deliveries = sessions.iter().enumerate().map(|(which, session)| {
         let entries = (1..=items).map(|item| entry(number, which, sequence + item));
         let entries: Vec<_> = entries.collect();
@@ -75,7 +75,7 @@ pub(super) fn batch(
     });
     let deliveries: Vec<_> = deliveries.collect();
     let through = u64::try_from(sequence + items).unwrap_or(u64::MAX);
-    Batch { number, body: node.body(&deliveries), through }
+    PreparedBatch { number, body: node.body(&deliveries), through }
 }
 
 /// Returns the beginning of WhatsApp's ids of the messages in a batch.
@@ -98,7 +98,7 @@ fn entry(batch: usize, session: usize, sequence: usize) -> Value {
         "waId": format!("{}{session:04}{sequence:06}", id_prefix(batch)),
         "chat": lid, "chatAlt": phone, "sender": lid, "senderAlt": phone, "senderName": "Ada",
         "source": "contact", "sentAt": now / 1000 * 1000, "type": "text",
-        "body": format!("{sequence} {WORDS}"), "replyTo": null, "mentions": [],
+        "body": format!("{sequence} {TEXT}"), "replyTo": null, "mentions": [],
         "ephemeralSeconds": null, "media": null, "target": null, "content": null, "flags": [],
     })
 }

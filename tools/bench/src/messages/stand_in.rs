@@ -124,8 +124,9 @@ impl NodeConnection<'_> {
 
     fn send_heartbeat(&mut self) -> Result<()> {
         if self.heartbeat.is_some_and(|last| last.elapsed() > HEARTBEAT) {
-            let beat = json!({ "incarnation": self.node.incarnation, "held": [], "heardAgoMs": 0 });
-            self.call("beat", &beat.to_string())?;
+            let heartbeat =
+                json!({ "incarnation": self.node.incarnation, "held": [], "heardAgoMs": 0 });
+            self.call("beat", &heartbeat.to_string())?;
             self.heartbeat = Some(Instant::now());
         }
         Ok(())

@@ -1,30 +1,32 @@
 //! The database alone: a bare client that writes the rows of a round into a copy of berth's database.
 
-mod file;
-mod server;
+mod postgres;
+mod sqlite;
 
 use anyhow::{Context as _, Result};
 
-use self::{file::File, server::Server};
+use self::{postgres::CopiedDatabase, sqlite::CopiedFile};
 use super::{prepared::PreparedRound, stand_in::StandIn};
 use crate::Setup;
 
 /// The copied database.
-pub(super) enum Alone {
-    Sqlite(Box<File>),
-    Postgres(Box<Server>),
+pub(super) enum BareClient {
+    Sqlite(Box<CopiedFile>),
+    Postgres(Box<CopiedDatabase>),
 }
 
-impl Alone {
+impl BareClient {
     /// Copies the database of a node's router, which is stopped in the meantime.
     pub(super) fn copy(setup: &Setup, node: &mut StandIn) -> Result<Self> {
         node.stack.stop_berth()?;
         let copied = match &node.cluster {
             None => {
                 let copy = setup.scratch.path().join("messages-alone.db");
-                Self::Sqlite(Box::new(File::copy(&node.database_file()?, &copy)?))
+                Self::Sqlite(Box::new(CopiedFile::copy(&node.database_file()?, &copy)?))
             }
-            Some(cluster) => Self::Postgres(Box::new(Server::copy(cluster, "road", "alone")?)),
+            Some(cluster) => {
+                Self::Postgres(Box::new(CopiedDatabase::copy(cluster, "store", "alone")?))
+            }
         };
         node.stack.start_berth()?;
         Ok(copied)

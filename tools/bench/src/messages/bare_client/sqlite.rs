@@ -33,7 +33,7 @@ const SELECT_EVENTS: &str = "SELECT id, organization, session, stream, sequence,
 const EVENT_COLUMNS: usize = 10;
 
 /// berth's file and its copy.
-pub(in crate::messages) struct File {
+pub(in crate::messages) struct CopiedFile {
     of_berth: Connection,
     copy: Connection,
     /// Number of each session's newest event that is in the copy.
@@ -42,14 +42,14 @@ pub(in crate::messages) struct File {
 
 /// The rows of a transaction.
 #[derive(Debug, Default)]
-struct BatchRows {
+struct FileRows {
     messages: Rows,
     events: Rows,
     chats: Rows,
     counters: Rows,
 }
 
-impl File {
+impl CopiedFile {
     pub(super) fn copy(file: &Path, copy: &Path) -> Result<Self> {
         let _ = std::fs::remove_file(copy); // of an earlier run
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -112,7 +112,7 @@ impl File {
     }
 
     /// Reads the rows of a round, batch by batch. A session's events are spread evenly.
-    fn read(&self, node: &StandIn, round: &PreparedRound) -> Result<Vec<BatchRows>> {
+    fn read(&self, node: &StandIn, round: &PreparedRound) -> Result<Vec<FileRows>> {
         let mut messages = self.messages(round)?;
         let mut batches = Vec::new();
         let of_lane = round.lanes[0].len();
@@ -120,7 +120,7 @@ impl File {
             for lane in 0..LANES {
                 let number = round.lanes[lane][turn].number;
                 let messages = messages.remove(&id_prefix(number)).context("no messages")?;
-                batches.push(BatchRows { messages, ..BatchRows::default() });
+                batches.push(FileRows { messages, ..FileRows::default() });
             }
         }
         for (lane, sessions) in node.sessions.chunks(SESSIONS_OF_LANE).enumerate() {

@@ -47,31 +47,31 @@ const EVENTS: &str = "SELECT array_agg(part.e ORDER BY part.position)::text FROM
      ) AS part GROUP BY part.turn ORDER BY part.turn";
 
 /// berth's database and its copy.
-pub(in crate::messages) struct Server {
+pub(in crate::messages) struct CopiedDatabase {
     runtime: Runtime,
     of_berth: Client,
-    copies: Vec<Copied>,
+    copies: Vec<CopyConnection>,
     /// Position of the newest event that is in the copy.
     copied: i64,
 }
 
 /// A connection to the copy with its statements.
-struct Copied {
+struct CopyConnection {
     client: Client,
     writes: Vec<Statement>,
 }
 
 /// The rows of a transaction, in the order of [`WRITES`].
-type BatchRows = [String; 4];
+type DatabaseRows = [String; 4];
 
-impl Server {
+impl CopiedDatabase {
     pub(super) fn copy(cluster: &Cluster, database: &str, copy: &str) -> Result<Self> {
         cluster.query("postgres", &format!("CREATE DATABASE {copy} TEMPLATE {database}"))?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let of_berth = runtime.block_on(connect(&cluster.url(database)))?;
         let mut copies = Vec::new();
         for _ in 0..LANES {
-            copies.push(runtime.block_on(Copied::open(&cluster.url(copy)))?);
+            copies.push(runtime.block_on(CopyConnection::open(&cluster.url(copy)))?);
         }
         let mut server = Self { runtime, of_berth, copies, copied: 0 };
         server.copied = server.newest()?;
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Reads the rows of a round, batch by batch for each lane.
-    async fn read(&self, node: &StandIn, round: &PreparedRound) -> Result<Vec<Vec<BatchRows>>> {
+    async fn read(&self, node: &StandIn, round: &PreparedRound) -> Result<Vec<Vec<DatabaseRows>>> {
         let prefix = i32::try_from(prefix_length())?;
         let range = [id_prefix(round.first), id_prefix(round.end)];
         let rows = self.of_berth.query(MESSAGES, &[&range[0], &range[1], &prefix]).await?;
@@ -135,7 +135,7 @@ impl Server {
     }
 }
 
-impl Copied {
+impl CopyConnection {
     async fn open(url: &str) -> Result<Self> {
         let client = connect(url).await?;
         let mut writes = Vec::new();
@@ -145,7 +145,7 @@ impl Copied {
         Ok(Self { client, writes })
     }
 
-    async fn write(&self, batch: &BatchRows) -> Result<()> {
+    async fn write(&self, batch: &DatabaseRows) -> Result<()> {
         self.client.batch_execute("BEGIN").await?;
         for (statement, rows) in self.writes.iter().zip(batch) {
             self.client.execute(statement, &[rows]).await?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use testbed::{parallel::run_on_threads, postgres::Cluster};
 
 use super::{
-    alone::Alone,
+    bare_client::BareClient,
     databases,
     prepared::{ITEMS, LANES, PreparedRound, SESSIONS},
     stand_in::StandIn,
@@ -36,11 +36,11 @@ pub(super) fn measure(setup: &Setup, found: &mut Findings) -> Result<()> {
 
 fn measure_on(setup: &Setup, name: &str, cluster: Option<Cluster>) -> Result<ComparedFigure> {
     let of_lane = (setup.size.items / ITEMS / LANES).max(1);
-    let mut node = StandIn::start(setup, "road", cluster, SESSIONS)?;
+    let mut node = StandIn::start(setup, "store", cluster, SESSIONS)?;
     // Creates the chats.
     let first = PreparedRound::new(&node, 0, 1);
     deliver(&node, &first).with_context(|| node.stack.tail())?;
-    let mut alone = Alone::copy(setup, &mut node)?;
+    let mut alone = BareClient::copy(setup, &mut node)?;
     let (mut next, mut delivered) = (first.end, first.items());
     let (mut of_berth, mut of_client) = (Vec::new(), Vec::new());
     // The first round warms up.

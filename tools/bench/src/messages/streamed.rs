@@ -15,14 +15,14 @@ use crate::{
 
 /// Number of messages that the stream has to tell.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Expected {
+pub(super) struct ExpectedMessages {
     pub(super) received: usize,
     pub(super) sent: usize,
 }
 
-/// The messages that the stream told. Times are nanoseconds since 1970.
+/// The messages of which the stream has told. Times are nanoseconds since 1970.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct StreamedMessages {
     /// Received messages by id, with the number at the beginning of the text.
     pub(super) received: BTreeMap<String, (u64, u64)>,
     /// Messages of berth that WhatsApp has, by id.
@@ -31,39 +31,44 @@ pub(super) struct Told {
     failed: Option<String>,
 }
 
-/// Runs `write` while a client follows the stream until all expected messages are told. Returns the
-/// result of `write` too.
+/// Runs `write` while a client follows the stream until all expected messages are told. Returns
+/// the result of `write` too.
 pub(super) fn follow<T: Send>(
     api: &Api,
-    expected: Expected,
+    expected: ExpectedMessages,
     patience: Duration,
     write: impl FnOnce() -> Result<T> + Send,
-) -> Result<(T, Told)> {
+) -> Result<(T, StreamedMessages)> {
     let address = http::address(api.base())?;
     let request = stream_request(address, "/api/v1/events?event=message.*", api.credential());
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let mut followed = runtime.block_on(Followed::open(&StreamRequest { address, request }))?;
-    let mut told = Told::default();
+    let mut streamed = StreamedMessages::default();
     let written = thread::scope(|scope| {
         let writing = scope.spawn(write);
         let reading = followed.read_while(|event| {
-            told.take(event);
-            told.failed.is_none()
-                && (told.received.len() < expected.received || told.sent.len() < expected.sent)
+            streamed.take(event);
+            streamed.failed.is_none()
+                && (streamed.received.len() < expected.received
+                    || streamed.sent.len() < expected.sent)
         });
         let read = runtime.block_on(async { timeout(patience, reading).await });
         let written = writing.join().map_err(|_| anyhow!("the writer panicked"))??;
         read.context("messages are missing").and_then(|read| read).with_context(|| {
-            format!("{} received and {} sent are told", told.received.len(), told.sent.len())
+            format!(
+                "{} received and {} sent are told",
+                streamed.received.len(),
+                streamed.sent.len()
+            )
         })?;
         Ok::<_, anyhow::Error>(written)
     })?;
-    ensure!(told.failed.is_none(), "a message failed: {:?}", told.failed);
-    ensure!(told.repeated == 0, "{} messages are told twice", told.repeated);
-    Ok((written, told))
+    ensure!(streamed.failed.is_none(), "a message failed: {:?}", streamed.failed);
+    ensure!(streamed.repeated == 0, "{} messages are told twice", streamed.repeated);
+    Ok((written, streamed))
 }
 
-impl Told {
+impl StreamedMessages {
     fn take(&mut self, event: &[u8]) {
         let at = now();
         let Ok(event) = serde_json::from_slice::<Value>(event) else { return };
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn events_of_messages_are_counted_by_id() {
-        let mut told = Told::default();
+        let mut streamed = StreamedMessages::default();
         let status = |status: &str| {
             format!(
                 r#"{{"event":"message.status","payload":{{"waMessageId":"B","status":"{status}"}}}}"#
@@ -103,12 +108,15 @@ mod tests {
         let received =
             r#"{"event":"message","payload":{"waMessageId":"A","direction":"in","body":"17 x"}}"#;
         for event in [received, &status("sent"), &status("delivered")] {
-            told.take(event.as_bytes());
+            streamed.take(event.as_bytes());
         }
-        assert_eq!(told.received["A"].0, 17);
-        assert_eq!((told.sent.len(), told.repeated, told.failed.is_none()), (1, 0, true));
-        told.take(received.as_bytes());
-        told.take(status("failed").as_bytes());
-        assert_eq!((told.repeated, told.failed.is_some()), (1, true));
+        assert_eq!(streamed.received["A"].0, 17);
+        assert_eq!(
+            (streamed.sent.len(), streamed.repeated, streamed.failed.is_none()),
+            (1, 0, true)
+        );
+        streamed.take(received.as_bytes());
+        streamed.take(status("failed").as_bytes());
+        assert_eq!((streamed.repeated, streamed.failed.is_some()), (1, true));
     }
 }
