@@ -26,7 +26,7 @@ pub(super) const CONTACTS: usize = 10;
 pub(super) struct Conversations {
     pub(super) stack: Stack,
     pub(super) api: Api,
-    pub(super) conversations: Vec<Conversation>,
+    pub(super) all: Vec<Conversation>,
     pub(super) key: Credential,
     /// Address of berth.
     pub(super) address: SocketAddr,
@@ -61,16 +61,16 @@ impl Conversations {
         let stack = Stack::start(&setup.programs, &name, logs, url, &settings)?;
         let key = stack.key("bench", &["read", "send", "manage"])?;
         let api = stack.api.with_credential(Some(key.clone()));
-        let conversations = (0..CONVERSATIONS).map(|_| Conversation::start(&stack, &api));
-        let conversations = conversations.collect::<Result<_>>().with_context(|| stack.tail())?;
+        let all = (0..CONVERSATIONS).map(|_| Conversation::start(&stack, &api));
+        let all = all.collect::<Result<_>>().with_context(|| stack.tail())?;
         let address = http::address(api.base())?;
         let control = http::address(stack.phones.control().base())?;
-        Ok(Self { stack, api, conversations, key, address, control, _cluster: cluster })
+        Ok(Self { stack, api, all, key, address, control, _cluster: cluster })
     }
 
     /// Returns the session of a number in turn.
     pub(super) fn conversation(&self, number: usize) -> &Conversation {
-        &self.conversations[number % self.conversations.len()]
+        &self.all[number % self.all.len()]
     }
 
     /// Returns the request that lets a session send a text to a contact.

@@ -148,7 +148,7 @@ fn send(conversations: &Conversations, which: usize, texts: &Texts) -> Result<Ve
 
 /// Checks that the contacts of each session show this number of its texts, and no text twice.
 fn check(conversations: &Conversations, texts: usize) -> Result<()> {
-    for conversation in &conversations.conversations {
+    for conversation in &conversations.all {
         let path = path_of(&conversation.session.id, "/messages?status=queued&limit=1");
         let mut shown = Vec::new();
         let all = wait::until_true("the phones show every text", PATIENCE, || {
