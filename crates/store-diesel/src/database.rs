@@ -7,7 +7,7 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use domain::{
     Quotas, Timestamp,
@@ -25,7 +25,8 @@ use crate::{
         postgres::{self, server::PostgresServer},
         sqlite::{self, connect},
     },
-    schema::marks,
+    scope::round_robin::bound_query,
+    tables::marks::SET_MARK,
 };
 
 pub(crate) mod pools;
@@ -92,13 +93,8 @@ impl Database {
     /// *Unavailable* when the database does not answer, is read-only, or has a full disk.
     pub async fn ping(&self, now: Timestamp) -> PortResult<()> {
         self.run(move |database| async move {
-            let mark = (marks::name.eq("ping"), marks::at.eq(now.millis()), marks::id.eq(""));
             with_conn!(database, write, |conn| {
-                diesel::insert_into(marks::table)
-                    .values(mark)
-                    .on_conflict(marks::name)
-                    .do_update()
-                    .set(marks::at.eq(now.millis()))
+                bound_query!(SET_MARK, Text: "ping", BigInt: now.millis(), Text: "")
                     .execute(conn)
                     .await
             })?;

@@ -15,7 +15,7 @@ use crate::{
     Database, StoreError,
     database::statements::{with_conn, with_transaction},
     rows::column::to_bigint,
-    schema::{events, marks},
+    schema::events,
     scope::{
         feed::{
             DELETE_FROM_AUDIT, MOVE_FLOORS, NEXT_ORGANIZATION, PositionRange, feed_of_all,
@@ -90,7 +90,7 @@ impl Database {
             bound_query!(NEXT_ORGANIZATION, Text: &after).get_result(conn).await.optional()
         })?;
         let Some(RowId { id: organization }) = next else {
-            self.set_audit_mark(String::new()).await?;
+            self.set_mark(AUDIT_MARK, String::new()).await?;
             return Ok(None);
         };
         let (id, most) = (organization.clone(), i64::from(limit));
@@ -101,37 +101,8 @@ impl Database {
         })?;
         let removed = u32::try_from(removed).unwrap_or(u32::MAX);
         if removed < limit {
-            self.set_audit_mark(organization).await?;
+            self.set_mark(AUDIT_MARK, organization).await?;
         }
         Ok(Some(removed))
-    }
-
-    fn mark(&self, name: &'static str) -> BoxFuture<'_, Result<Option<(i64, String)>, StoreError>> {
-        Box::pin(async move {
-            with_conn!(self, read, |conn| {
-                marks::table
-                    .find(name)
-                    .select((marks::at, marks::id))
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })
-        })
-    }
-
-    fn set_audit_mark(&self, id: String) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            with_conn!(self, write, |conn| {
-                let mark = (marks::name.eq(AUDIT_MARK), marks::at.eq(0), marks::id.eq(&id));
-                diesel::insert_into(marks::table)
-                    .values(mark)
-                    .on_conflict(marks::name)
-                    .do_update()
-                    .set(marks::id.eq(&id))
-                    .execute(conn)
-                    .await
-            })?;
-            Ok(())
-        })
     }
 }

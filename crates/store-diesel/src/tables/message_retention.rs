@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use diesel::{
     OptionalExtension, QueryableByName,
-    prelude::*,
     sql_types::{BigInt, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
@@ -22,7 +21,6 @@ use crate::{
         readable::skip_unreadable,
         session_messaging::SessionMessagingRow,
     },
-    schema::marks,
     scope::{
         message_retention::{
             AgedPart, COUNT_REMOVED, NEXT_REMOVAL, NEXT_SESSIONS, NTH_FINISHED, RELEASE,
@@ -235,7 +233,7 @@ impl MessageRetentionStore for Database {
                 .await?;
         }
         let mark = if is_complete { String::new() } else { last.unwrap_or_default() };
-        self.run(|database| async move { database.set_message_mark(mark).await }).await?;
+        self.run(|database| async move { database.set_mark(MARK, mark).await }).await?;
         Ok(is_complete)
     }
 }
@@ -271,10 +269,7 @@ impl Database {
     /// Returns the next sessions whose messages are examined.
     fn aged_sessions(&self) -> BoxFuture<'_, Result<Vec<AgedSessionRow>, StoreError>> {
         Box::pin(async move {
-            let after: Option<String> = with_conn!(self, read, |conn| {
-                marks::table.find(MARK).select(marks::id).get_result(conn).await.optional()
-            })?;
-            let after = after.unwrap_or_default();
+            let after = self.mark(MARK).await?.map_or_else(String::new, |(_, id)| id);
             with_conn!(self, messages, |conn| {
                 bound_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
             })
@@ -355,22 +350,6 @@ impl Database {
                     .await?;
                 Ok(())
             })
-        })
-    }
-
-    fn set_message_mark(&self, id: String) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            with_conn!(self, write, |conn| {
-                let mark = (marks::name.eq(MARK), marks::at.eq(0), marks::id.eq(&id));
-                diesel::insert_into(marks::table)
-                    .values(mark)
-                    .on_conflict(marks::name)
-                    .do_update()
-                    .set(marks::id.eq(&id))
-                    .execute(conn)
-                    .await
-            })?;
-            Ok(())
         })
     }
 }

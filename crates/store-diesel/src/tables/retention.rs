@@ -16,8 +16,9 @@ use crate::{
         event::{payload_of, payload_text},
         readable::skip_unreadable,
     },
-    schema::{api_keys, events, marks, receipts},
+    schema::{api_keys, events, receipts},
     scope::{self, EVENTS_WITH_CODES, round_robin::bound_query},
+    tables::marks::SET_MARK,
 };
 
 /// Name of the mark that stores the position up to which codes are blanked.
@@ -135,15 +136,7 @@ impl Database {
         limit: i64,
     ) -> BoxFuture<'_, Result<Vec<EventWithCode>, StoreError>> {
         Box::pin(async move {
-            let mark: Option<(i64, String)> = with_conn!(self, read, |conn| {
-                marks::table
-                    .find(CODES_MARK)
-                    .select((marks::at, marks::id))
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            let (at, id) = mark.unwrap_or((i64::MIN, String::new()));
+            let (at, id) = self.mark(CODES_MARK).await?.unwrap_or((i64::MIN, String::new()));
             with_conn!(self, read, |conn| {
                 bound_query!(EVENTS_WITH_CODES, BigInt: at, Text: &id, BigInt: before, BigInt: limit)
                     .load(conn)
@@ -167,12 +160,7 @@ impl Database {
                         .execute(conn)
                         .await?;
                 }
-                let mark = (marks::name.eq(CODES_MARK), marks::at.eq(at), marks::id.eq(&id));
-                diesel::insert_into(marks::table)
-                    .values(mark)
-                    .on_conflict(marks::name)
-                    .do_update()
-                    .set((marks::at.eq(at), marks::id.eq(&id)))
+                bound_query!(SET_MARK, Text: CODES_MARK, BigInt: at, Text: &id)
                     .execute(conn)
                     .await?;
                 Ok(())
