@@ -151,18 +151,7 @@ impl Draft<'_> {
     fn insert_message(&mut self, message: Message) {
         let identity = (message.wa_id.clone(), message.chat, message.sender.clone());
         self.identities.insert(identity, message.id);
-        let header = MessageHeader {
-            id: message.id,
-            wa_id: message.wa_id.clone(),
-            chat: message.chat,
-            sender: message.sender.clone(),
-            source: message.source,
-            flags: message.flags,
-            state: message.state,
-            reference: message.reference.clone(),
-            entry: None,
-        };
-        self.headers.insert(message.id, header);
+        self.headers.insert(message.id, MessageHeader::of(&message, None));
         self.new_messages.insert(message.id, message);
     }
 

@@ -9,7 +9,7 @@ use crate::{
         address::ChatAddress,
         kind::MessageSource,
         message_id::MessageId,
-        model::{MessageFlags, MessageSender},
+        model::{Message, MessageFlags, MessageSender},
         state::MessageState,
     },
     messaging::journal::JournalName,
@@ -144,6 +144,21 @@ pub struct MessageHeader {
 }
 
 impl MessageHeader {
+    /// Returns the header of a message. `entry` is the one in the outbox, if there is one.
+    pub fn of(message: &Message, entry: Option<OutboxEntry>) -> Self {
+        Self {
+            id: message.id,
+            wa_id: message.wa_id.clone(),
+            chat: message.chat,
+            sender: message.sender.clone(),
+            source: message.source,
+            flags: message.flags,
+            state: message.state,
+            reference: message.reference.clone(),
+            entry,
+        }
+    }
+
     /// Returns the id of the entry in the outbox.
     pub fn outbox(&self) -> Option<&OutboxId> {
         self.entry.as_ref().map(|entry| &entry.id)

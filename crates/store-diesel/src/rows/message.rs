@@ -127,17 +127,7 @@ impl MessageColumns {
     /// Returns the message as decisions need it.
     pub(crate) fn header(&self, entry: Option<OutboxEntry>) -> Result<MessageHeader, StoreError> {
         let message = self.message().map_err(|column| self.corrupt(column))?;
-        Ok(MessageHeader {
-            id: message.id,
-            wa_id: message.wa_id,
-            chat: message.chat,
-            sender: message.sender,
-            source: message.source,
-            flags: message.flags,
-            state: message.state,
-            reference: message.reference,
-            entry,
-        })
+        Ok(MessageHeader::of(&message, entry))
     }
 
     /// Returns the message without its content.

@@ -53,17 +53,8 @@ impl MessagingRows {
     }
 
     pub(in crate::testing) fn header(&self, message: &Message) -> MessageHeader {
-        MessageHeader {
-            id: message.id,
-            wa_id: message.wa_id.clone(),
-            chat: message.chat,
-            sender: message.sender.clone(),
-            source: message.source,
-            flags: message.flags,
-            state: message.state,
-            reference: message.reference.clone(),
-            entry: self.entries.get(&message.id).map(|(entry, _)| entry.clone()),
-        }
+        let entry = self.entries.get(&message.id).map(|(entry, _)| entry.clone());
+        MessageHeader::of(message, entry)
     }
 
     pub(in crate::testing) fn state(&self, lookup: &MessagingLookup) -> MessagingState {
