@@ -5,10 +5,10 @@ use std::{error::Error, sync::Arc, time::Duration};
 use domain::{MessageRetention, Result, Timestamp, ports::Environment};
 use tokio_util::sync::CancellationToken;
 
+use crate::retention::is_sweep_due;
+
 /// The time between two rounds without work.
 const REST: Duration = Duration::from_secs(1);
-/// The minimum time between two examinations of all sessions, and of the outbox.
-const INTERVAL: Duration = Duration::from_secs(60);
 /// The maximum number of rows that one statement removes, so that other statements wait shortly.
 const MAX_ROWS: u32 = 1_000;
 
@@ -63,19 +63,15 @@ impl MessageRemover {
     pub async fn round(&mut self) -> Result<bool> {
         let mut has_work = self.retention.remove_deleted(MAX_ROWS).await?;
         let now = self.environment.now();
-        if is_due(self.swept_at, now) {
+        if is_sweep_due(self.swept_at, now) {
             let removed = self.retention.remove_entries(MAX_ROWS).await?;
             self.swept_at = (removed < MAX_ROWS).then_some(now);
             has_work |= removed >= MAX_ROWS;
         }
-        if is_due(self.examined_at, now) {
+        if is_sweep_due(self.examined_at, now) {
             let is_complete = self.retention.remove_old(MAX_ROWS).await?;
             self.examined_at = is_complete.then_some(now);
         }
         Ok(has_work)
     }
-}
-
-fn is_due(last: Option<Timestamp>, now: Timestamp) -> bool {
-    last.is_none_or(|last| last > now || last.until(now) >= INTERVAL)
 }

@@ -20,13 +20,18 @@ const MAX_STATEMENTS: u32 = 40;
 /// router's clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
+/// Returns whether the minimum time since the last complete sweep is over. `None` for no complete one.
+pub(crate) fn is_sweep_due(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| last > now || last.until(now) >= SWEEP_INTERVAL)
+}
+
 impl Worker {
     /// Removes expired rows, if a sweep is due.
     pub(crate) async fn sweep(&self) -> PortResult<()> {
         let now = self.ports.environment.now();
         {
             let mut last = self.swept_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|last| last <= now && last.until(now) < SWEEP_INTERVAL) {
+            if !is_sweep_due(*last, now) {
                 return Ok(());
             }
             *last = Some(now);

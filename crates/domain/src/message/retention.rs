@@ -12,7 +12,6 @@ use crate::{
     },
 };
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time for which a router works on the removal of one session's messages before another router
 /// may.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -20,7 +19,7 @@ const CLAIM: Duration = Duration::from_secs(30);
 const MAX_SLICES: u32 = 20;
 /// Time for which the entry of a finished message stays in the outbox, for repeated requests with its
 /// idempotency key. Longer than the windows of the pace.
-const ENTRIES: Duration = DAY;
+const ENTRIES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes messages: those of deleted sessions, and those that are older than their session asks
 /// for.
