@@ -137,15 +137,23 @@ impl Messenger {
     /// # Errors
     /// When a page is not answered.
     pub fn all(&self, what: &str) -> Result<Vec<Value>> {
-        let (mut all, mut cursor) = (Vec::new(), String::new());
         let separator = if what.contains('?') { '&' } else { '?' };
+        self.pages(&format!("{what}{separator}limit=200"), || Ok(()))
+    }
+
+    /// Returns all entries of a list page by page, newest first, and calls `between` between the pages.
+    /// The path has a query.
+    ///
+    /// # Errors
+    /// When a page is not answered, and those of `between`.
+    pub fn pages(&self, what: &str, mut between: impl FnMut() -> Result<()>) -> Result<Vec<Value>> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = self.get(&format!("{what}{separator}limit=200{cursor}"))?;
+            let page = self.get(&format!("{what}{cursor}"))?;
             all.extend(page["data"].as_array().context("a list has data")?.iter().cloned());
-            match page["nextCursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return Ok(all),
-            }
+            let Some(next) = page["nextCursor"].as_str() else { return Ok(all) };
+            cursor = format!("&cursor={next}");
+            between()?;
         }
     }
 
@@ -167,6 +175,37 @@ impl Messenger {
             }
             page["nextCursor"].as_str().context("a page has a cursor")?.clone_into(&mut after);
         }
+    }
+
+    /// Returns the payloads of [`events`](Self::events).
+    ///
+    /// # Errors
+    /// As [`events`](Self::events).
+    pub fn payloads(&self, kinds: &str) -> Result<Vec<Value>> {
+        Ok(self.events(kinds)?.iter().map(|event| event["payload"].clone()).collect())
+    }
+
+    /// Waits until `count` messages are listed, and checks that those with `ids` are among them, once
+    /// and in this order.
+    ///
+    /// # Errors
+    /// As [`until_messages`](Self::until_messages), and when the ids differ.
+    pub fn must_list(&self, count: usize, ids: &[String], patience: Duration) -> Result<()> {
+        let all = texts(&self.until_messages(count, patience)?, "waMessageId")?;
+        let listed: Vec<_> = all.into_iter().filter(|id| ids.contains(id)).collect();
+        each_once(&listed, ids)?;
+        ensure!(listed == ids, "the list has another order");
+        Ok(())
+    }
+
+    /// Waits until a phone shows these messages of the session, each once and in this order.
+    ///
+    /// # Errors
+    /// When the phone does not show them in time.
+    pub fn until_shown(&self, phone: &Phone, ids: &[String]) -> Result<()> {
+        wait::until("the phone shows every text", PROMPT, || {
+            must_show(phone, &self.phone, ids).map(Some)
+        })
     }
 
     /// Waits until the list of all messages has this number of entries; returns them oldest first.

@@ -49,8 +49,7 @@ pub(super) fn run(plan: &Plan, deployment: &mut Deployment, checks: &mut Checks)
     }
     let name = format!("{}: inbound: each once and in the order of its chat", plan.database.name());
     checks.check(&name, || {
-        let events = messenger.events("message")?;
-        let told: Vec<_> = events.iter().map(|event| event["payload"].clone()).collect();
+        let told = messenger.payloads("message")?;
         let ids = written.concat();
         // The organization has one session so far, and only received messages have this event.
         each_once(&texts(&told, "waMessageId")?, &ids)?;

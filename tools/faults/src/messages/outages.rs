@@ -4,11 +4,7 @@ use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::process::Signal;
-use testbed::{
-    checks::Checks,
-    messenger::{each_once, must_show, texts},
-    process, wait,
-};
+use testbed::{checks::Checks, process};
 
 use super::MessengerWithContacts;
 use crate::{Plan, deployment::Deployment};
@@ -68,14 +64,9 @@ fn outage(deployment: &mut Deployment, away: Away, length: Duration) -> Result<(
     }
     end(deployment, away)?;
     let total = before + received.len() + sent.len();
-    let listed = texts(&messenger.until_messages(total, PATIENCE)?, "waMessageId")?;
-    let arrived: Vec<_> = listed.into_iter().filter(|id| received.contains(id)).collect();
-    each_once(&arrived, &received)?;
-    ensure!(arrived == received, "another order");
+    messenger.must_list(total, &received, PATIENCE)?;
     messenger.until_sent(PATIENCE)?;
-    wait::until("the phone shows every text", testbed::messenger::PROMPT, || {
-        must_show(contact, &messenger.phone, &sent).map(Some)
-    })?;
+    messenger.until_shown(contact, &sent)?;
     let failed = messenger.all("/messages?status=failed")?;
     ensure!(failed.is_empty(), "{failed:?}");
     Ok(())

@@ -8,10 +8,9 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use testbed::{
     checks::Checks,
-    messenger::{Messenger, id_of, must_show, text},
+    messenger::{Messenger, id_of, text},
     phones::Phone,
     random::Random,
-    wait,
 };
 
 use super::{CONTACTS, MessengerWithContacts, kill};
@@ -100,9 +99,7 @@ fn send_one(messenger: &Messenger, contact: &Phone, number: usize) -> Result<Str
 
 /// Checks that the phone shows each text once and in order, and that each is sent for the caller.
 fn must_be_sent_once(messenger: &Messenger, contact: &Phone, ids: &[String]) -> Result<()> {
-    wait::until("the phone shows every text", testbed::messenger::PROMPT, || {
-        must_show(contact, &messenger.phone, ids).map(Some)
-    })?;
+    messenger.until_shown(contact, ids)?;
     let listed = messenger.all(&format!("/chats/{}/messages?direction=out", contact.number))?;
     for id in ids {
         let message = listed.iter().find(|it| it["waMessageId"] == id.as_str());

@@ -6,7 +6,7 @@ use acceptance::{
     webhook::Webhook,
 };
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use testbed::{event_stream::EventStream, receiver::Receiver, sessions::path_of};
 
 use crate::each_database;
@@ -120,14 +120,8 @@ fn pages_of_a_long_chat_have_no_gap(deployment: &Deployment) -> Result<()> {
     let ids = contact.send_texts(&messenger.phone.number, &bodies)?;
     messenger.until_messages(120, PROMPT)?;
     let path = format!("/chats/{}/messages?limit=7", contact.number);
-    let (mut paged, mut cursor) = (Vec::<Value>::new(), String::new());
-    loop {
-        let page = messenger.get(&format!("{path}{cursor}"))?;
-        paged.extend(page["data"].as_array().context("a list")?.iter().cloned());
-        let Some(next) = page["nextCursor"].as_str() else { break };
-        cursor = format!("&cursor={next}");
-        messenger.write(&contact, "while the pages are read")?;
-    }
+    let mut paged = messenger
+        .pages(&path, || messenger.write(&contact, "while the pages are read").map(drop))?;
     paged.reverse();
     let shown = texts(&paged, "waMessageId")?;
     ensure!(shown == ids, "the pages show {shown:?}");

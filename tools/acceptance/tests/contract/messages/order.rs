@@ -7,7 +7,7 @@ use acceptance::{
     messenger::{Messenger, PROMPT, each_once, texts},
 };
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use testbed::{parallel::run_on_threads, sessions::PATIENCE};
 
 use crate::each_database;
@@ -83,24 +83,8 @@ fn messages_of_one_second_have_one_order(deployment: &Deployment) -> Result<()> 
 
 /// Reads a chat in pages of seven; returns the ids, newest first.
 fn pages(messenger: &Messenger, chat: &str) -> Result<Vec<String>> {
-    let read = read_pages(messenger, &format!("/chats/{chat}/messages?limit=7"), || Ok(()))?;
+    let read = messenger.pages(&format!("/chats/{chat}/messages?limit=7"), || Ok(()))?;
     texts(&read, "waMessageId")
-}
-
-/// Reads a list page by page and does something between the pages.
-fn read_pages(
-    messenger: &Messenger,
-    path: &str,
-    mut between: impl FnMut() -> Result<()>,
-) -> Result<Vec<Value>> {
-    let (mut read, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = messenger.get(&format!("{path}{cursor}"))?;
-        read.extend(page["data"].as_array().context("a list")?.iter().cloned());
-        let Some(next) = page["nextCursor"].as_str() else { return Ok(read) };
-        cursor = format!("&cursor={next}");
-        between()?;
-    }
 }
 
 /// Row 25: a list of many chats is read page by page while messages arrive in one of them.
@@ -116,8 +100,7 @@ fn pages_of_many_chats_have_no_gap(deployment: &Deployment) -> Result<()> {
     let listed = messenger.all("/chats")?;
     let lively = listed[0]["phone"].as_str().context("a phone")?.to_owned();
     let lively = contacts.iter().find(|it| it.number == lively).context("a contact")?;
-    let read =
-        read_pages(&messenger, "/chats?limit=7", || messenger.write(lively, "again").map(drop))?;
+    let read = messenger.pages("/chats?limit=7", || messenger.write(lively, "again").map(drop))?;
     let numbers: Vec<_> = contacts.iter().map(|it| it.number.clone()).collect();
     each_once(&texts(&read, "phone")?, &numbers)?;
     let times: Vec<_> = read.iter().map(|it| it["lastMessageAt"].as_u64()).collect();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use acceptance::{
     deployment::{Deployment, fresh_with_stored_whatsapp},
-    messenger::{Messenger, PROMPT, each_once, must_show, texts},
+    messenger::{Messenger, each_once, texts},
 };
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use serde_json::json;
-use testbed::{options::DatabaseKind, process, sessions::PATIENCE, stack::Victim, wait};
+use testbed::{options::DatabaseKind, process, sessions::PATIENCE, stack::Victim};
 
 use crate::each_database;
 
@@ -51,8 +51,7 @@ fn texts_of_an_outage_arrive_once_and_in_order(deployment: &mut Deployment) -> R
     deployment.stack.recover()?;
     let listed = messenger.until_messages(300, PATIENCE)?;
     ensure!(texts(&listed, "waMessageId")? == ids, "another order");
-    let told: Vec<_> =
-        messenger.events("message")?.iter().map(|event| event["payload"].clone()).collect();
+    let told = messenger.payloads("message")?;
     ensure!(texts(&told, "waMessageId")? == ids, "events in another order");
     Ok(())
 }
@@ -83,8 +82,7 @@ fn texts_typed_on_the_own_phone_during_an_outage_are_messages(
             ensure!(message[name] == value, "{name}: {message}");
         }
     }
-    let told: Vec<_> =
-        messenger.events("message")?.iter().map(|event| event["payload"].clone()).collect();
+    let told = messenger.payloads("message")?;
     each_once(&texts(&told, "waMessageId")?, &ids)
 }
 
@@ -118,12 +116,8 @@ fn frozen_node_costs_no_message(deployment: &mut Deployment) -> Result<()> {
     process::signal(node, Signal::CONT);
     let (received, sent) = exchanged?;
     messenger.until_sent(PATIENCE)?;
-    wait::until("the texts are shown", PROMPT, || {
-        must_show(&contact, &messenger.phone, &sent).map(Some)
-    })?;
-    let all = texts(&messenger.until_messages(31, PATIENCE)?, "waMessageId")?;
-    let inbound: Vec<_> = all.into_iter().filter(|id| received.contains(id)).collect();
-    ensure!(inbound == received, "another order");
+    messenger.until_shown(&contact, &sent)?;
+    messenger.must_list(31, &received, PATIENCE)?;
     for id in &sent {
         messenger.until_status(id, &["sent", "delivered"])?;
     }
@@ -180,12 +174,8 @@ fn outage_of_whatsapp(deployment: &mut Deployment) -> Result<()> {
     ensure!(failed.is_empty(), "an outage is no failure: {failed:?}");
     deployment.stack.restart_whatsapp()?;
     messenger.until_sent(PATIENCE)?;
-    wait::until("the texts are shown", PROMPT, || {
-        must_show(&contact, &messenger.phone, &sent).map(Some)
-    })?;
-    let all = texts(&messenger.until_messages(31, PATIENCE)?, "waMessageId")?;
-    let inbound: Vec<_> = all.into_iter().filter(|id| received.contains(id)).collect();
-    ensure!(inbound == received, "another order");
+    messenger.until_shown(&contact, &sent)?;
+    messenger.must_list(31, &received, PATIENCE)?;
     let failed = messenger.all("/messages?status=failed")?;
     ensure!(failed.is_empty(), "{failed:?}");
     Ok(())
