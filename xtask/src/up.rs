@@ -86,7 +86,8 @@ impl Settings {
         println!(
             "\nberth listens on {base}. Ctrl-C ends it.\n\n\
              Make a first key (it is shown once), from this folder, and use it:\n\n  \
-             KEY=$({config}{program} key create --org acme --name first --capability manage)\n  \
+             KEY=$({config}{program} key create --org acme --name first \
+             --capability manage --capability read --capability send)\n  \
              curl -X POST {base}/api/v1/sessions -H \"X-Api-Key: $KEY\"\n  \
              SESSION=   # the id in the answer\n  \
              curl {base}/api/v1/sessions/$SESSION/qr -H \"X-Api-Key: $KEY\" \
