@@ -62,6 +62,11 @@ impl LinkedSessions {
         })
     }
 
+    /// Returns the phones of the sessions.
+    pub(crate) fn phones(&self) -> &[Phone] {
+        &self.phones
+    }
+
     /// Returns the number of sessions.
     pub(crate) fn count(&self) -> usize {
         self.phones.len()

@@ -4,7 +4,6 @@
 mod catch_up;
 mod delay;
 mod fan_out;
-mod followed;
 mod idle;
 
 use anyhow::Result;

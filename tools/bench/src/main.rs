@@ -15,6 +15,7 @@ mod fairness;
 mod figure;
 mod fleet;
 mod flood;
+mod followed;
 mod forged;
 mod get;
 mod hooks;
@@ -27,6 +28,7 @@ mod live;
 mod load;
 mod loaded_memory;
 mod memory;
+mod messages;
 mod mixed;
 mod options;
 mod page;
@@ -78,7 +80,7 @@ struct Setup {
 type Measurement = fn(&Setup) -> Result<Chapter>;
 
 /// Every measurement in the order of the page.
-const ALL: [(Measure, Measurement); 13] = [
+const ALL: [(Measure, Measurement); 14] = [
     (Measure::Start, start::measure),
     (Measure::Memory, memory::measure),
     (Measure::Fleet, fleet::measure),
@@ -92,6 +94,7 @@ const ALL: [(Measure, Measurement); 13] = [
     (Measure::Lists, lists::measure),
     (Measure::Live, live::measure),
     (Measure::Hooks, hooks::measure),
+    (Measure::Messages, messages::measure),
 ];
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ pub(crate) struct Bench {
     pub(crate) dry: bool,
     /// Use the release builds of berth, berth-gateway (with feature `sim`) and whatsapp-sim in this
     /// folder, and write nothing; `start`, `lists`, `live` and `hooks` also need store-diesel's
-    /// example `seed`.
+    /// example `seed`, and `messages` needs whatsapp-sim's example `exchange`.
     #[arg(long)]
     pub(crate) programs: Option<PathBuf>,
     /// For `mixed` and `writes`: compare with the release builds in this folder in the same run, and
@@ -66,7 +66,7 @@ pub(crate) struct Size {
     /// one node, by default a thousand.
     #[arg(long)]
     pub(crate) sessions: Option<usize>,
-    /// For `mixed` and `hooks`: rounds of each server.
+    /// For `mixed`, `hooks` and `messages`: rounds of each server.
     #[arg(long, default_value_t = ROUNDS, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) rounds: usize,
     /// For `live`: idle streams. A tenth of this number gets the events of one organization, and a
@@ -79,6 +79,15 @@ pub(crate) struct Size {
     /// For `hooks`: deliveries of a round to receivers that work, a multiple of 64.
     #[arg(long, default_value_t = 64_000)]
     pub(crate) deliveries: usize,
+    /// For `messages`: items of a round that a stand-in node delivers, a multiple of 2,000.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) items: usize,
+    /// For `messages`: texts of a round, of each session and in each direction.
+    #[arg(long, default_value_t = 500, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) texts: usize,
+    /// For `messages`: sessions of the node whose memory is measured.
+    #[arg(long, default_value_t = 200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) node_sessions: usize,
 }
 
 impl Size {
@@ -130,6 +139,9 @@ pub(crate) enum Measure {
     /// Deliveries to webhooks: rate, delay, receivers that hang and receivers that come back, beside
     /// hyper alone.
     Hooks,
+    /// Messages: the way into the store, texts in both directions, delay, memory of active chats, and
+    /// `GET` beside messages; beside the database and the simulator alone.
+    Messages,
 }
 
 impl Measure {
@@ -149,6 +161,7 @@ impl Measure {
             Self::Lists => "lists",
             Self::Live => "live",
             Self::Hooks => "hooks",
+            Self::Messages => "messages",
         }
     }
 }

@@ -14,6 +14,8 @@ pub const SIM: &str = "gateway/sim";
 const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
 /// The program that fills a database for measurements: an example of `store-diesel`, not shipped.
 pub const SEED: &str = "seed";
+/// The program in which simulated accounts exchange texts without berth: an example of `whatsapp-sim`.
+pub const EXCHANGE: &str = "exchange";
 
 /// A folder with `berth`, `berth-gateway` and `whatsapp-sim`.
 #[derive(Clone, Debug)]
@@ -34,7 +36,8 @@ impl Programs {
         Ok(Self { folder: fs::canonicalize(folder)? })
     }
 
-    /// Builds the programs as they are shipped, this tool, and the program that fills databases.
+    /// Builds the programs as they are shipped, this tool, and the programs that only
+    /// measurements need.
     pub fn for_release(workspace: &Workspace, tool: &str) -> Result<Self> {
         println!("building everything for release (the first time takes some minutes)");
         let packages = ["server", "gateway", "whatsapp-sim", tool];
@@ -44,8 +47,10 @@ impl Programs {
         let names = [&NAMES[..], &[tool]].concat();
         let folder = copied(workspace, "release", &names, "release-bin")?;
         // In a build of its own: examples enable features that shipped programs must not have.
-        cargo(workspace, &["build", "--release", "-p", "store-diesel", "--example", SEED])?;
-        copied(workspace, "release/examples", &[SEED], "release-bin")?;
+        for (package, example) in [("store-diesel", SEED), ("whatsapp-sim", EXCHANGE)] {
+            cargo(workspace, &["build", "--release", "-p", package, "--example", example])?;
+            copied(workspace, "release/examples", &[example], "release-bin")?;
+        }
         Ok(Self { folder })
     }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection as File, OpenFlags};
 use testbed::{http, postgres::Cluster, stack::Stack};
 use tokio::{runtime, time::timeout};
 
-use super::followed::{Followed, StreamRequest};
+use crate::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,

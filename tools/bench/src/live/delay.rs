@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use testbed::{client::Credential, folder::random_hex, http, postgres::Cluster, stack::Stack};
 use tokio::{runtime, task::JoinSet, time::timeout};
 
-use super::followed::{Followed, StreamRequest};
+use crate::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::followed::{Followed, StreamRequest};
+use crate::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,

@@ -21,7 +21,7 @@ use testbed::{
 };
 use tokio::{runtime, sync::oneshot, task::JoinSet};
 
-use super::followed::{Followed, StreamRequest};
+use crate::followed::{Followed, StreamRequest};
 use crate::{
     Setup,
     aim::Aim,

@@ -16,14 +16,14 @@ const DATA: &[u8] = b"data: ";
 
 /// The request for a stream.
 #[derive(Clone, Debug)]
-pub(super) struct StreamRequest {
-    pub(super) address: SocketAddr,
-    pub(super) request: Vec<u8>,
+pub(crate) struct StreamRequest {
+    pub(crate) address: SocketAddr,
+    pub(crate) request: Vec<u8>,
 }
 
 /// An open stream.
 #[derive(Debug)]
-pub(super) struct Followed {
+pub(crate) struct Followed {
     socket: TcpStream,
     lines: Lines,
     /// Bytes behind the first block that came with it.
@@ -40,7 +40,7 @@ struct Lines {
 
 impl Followed {
     /// Opens a stream and reads its first block, the bookmark.
-    pub(super) async fn open(asked: &StreamRequest) -> Result<Self> {
+    pub(crate) async fn open(asked: &StreamRequest) -> Result<Self> {
         let mut socket = TcpStream::connect(asked.address).await.context("no connection")?;
         socket.set_nodelay(true)?;
         socket.write_all(&asked.request).await?;
@@ -58,7 +58,7 @@ impl Followed {
     }
 
     /// Calls `event` with the JSON of each event until it returns false.
-    pub(super) async fn read_while(&mut self, mut event: impl FnMut(&[u8]) -> bool) -> Result<()> {
+    pub(crate) async fn read_while(&mut self, mut event: impl FnMut(&[u8]) -> bool) -> Result<()> {
         let early = std::mem::take(&mut self.early);
         let mut goes_on = self.lines.read(&early, &mut event);
         let mut buffer = vec![0; BUFFER];
@@ -71,7 +71,7 @@ impl Followed {
     }
 
     /// Reads until the server closes the connection, and returns that as an error.
-    pub(super) async fn hold(mut self) -> Result<()> {
+    pub(crate) async fn hold(mut self) -> Result<()> {
         self.read_while(|_| true).await
     }
 }
