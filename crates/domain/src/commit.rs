@@ -51,6 +51,16 @@ pub enum Decision<C, R> {
     Keep(R),
 }
 
+impl<C, R> Decision<C, R> {
+    /// Converts the result.
+    pub fn map<T>(self, convert: impl FnOnce(R) -> T) -> Decision<C, T> {
+        match self {
+            Self::Write(commit, result) => Decision::Write(commit, convert(result)),
+            Self::Keep(result) => Decision::Keep(convert(result)),
+        }
+    }
+}
+
 /// The destination of commits: the store that writes them, and the waiters of its rows.
 pub trait CommitTarget: Sync {
     /// The commits that the store takes.

@@ -147,6 +147,7 @@ pub use messaging::{
     state::{
         ChatName, ChatNameText, MessageHeader, MessagingLookup, MessagingState, SessionMessaging,
     },
+    turns::MessagingTurns,
 };
 pub use operators::Operators;
 pub use orphan::{model::Orphan, service::Orphans};

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Chats, Deadlines, KeyId, KeySpec, Leases, Messages,
-    Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, Settings,
-    WebhookPorts, Webhooks,
+    MessagingTurns, Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
+    Sessions, Settings, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
     testing::{
         FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment,
@@ -109,6 +109,7 @@ impl Served {
             environment: environment.clone(),
             notifier: TestNotifier::new(environment.clone()),
             leases: leases.clone(),
+            turns: MessagingTurns::default(),
         };
         let api = Api::new(ApiDependencies {
             sessions,

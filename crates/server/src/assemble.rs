@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
-    Messages, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions,
-    WebhookPorts, Webhooks,
+    Messages, MessagingTurns, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
+    Sessions, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -109,6 +109,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         webhook_sender,
         deadlines,
         outbox_limits,
+        turns: MessagingTurns::default(),
     };
     let authenticator =
         Arc::new(Chain::new(login.clone(), adapters.key_cache.clone(), environment.clone()));
@@ -182,6 +183,7 @@ struct Adapters {
     webhook_sender: Arc<RouterWebhookSender>,
     deadlines: Deadlines,
     outbox_limits: OutboxLimits,
+    turns: MessagingTurns,
 }
 
 impl Adapters {
@@ -246,6 +248,7 @@ impl Adapters {
             store: self.messaging(),
             environment: self.environment.clone(),
             notifier: self.notifier.clone(),
+            turns: self.turns.clone(),
         })
     }
 
@@ -266,6 +269,7 @@ impl Adapters {
             environment: self.environment.clone(),
             notifier: self.notifier.clone(),
             leases: self.leases.clone(),
+            turns: self.turns.clone(),
         };
         Outbox::new(ports, self.deadlines.clone(), self.outbox_limits.clone())
     }

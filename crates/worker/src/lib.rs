@@ -15,6 +15,7 @@ mod nodes;
 mod outbox;
 mod retention;
 mod rounds;
+mod running_jobs;
 mod sessions;
 
 use std::{

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     job_counts::JobCounts,
     rounds::{MAX_REST, Rounds, report, run_rounds},
+    running_jobs::RunningJobs,
 };
 
 /// Maximum number of sessions whose messages are handed over at a time.
@@ -21,6 +22,9 @@ const MAX_JOBS: usize = 64;
 const MAX_JOBS_PER_ORGANIZATION: u32 = 32;
 /// The duration of a claim; longer than all calls of one job together.
 const CLAIM: Duration = Duration::from_secs(60);
+/// The first and the last rest before a dispatch is repeated that failed; it doubles each time.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LAST_REST: Duration = Duration::from_secs(8);
 
 /// Hands messages that wait to nodes. Clones share their state.
 #[derive(Clone)]
@@ -30,6 +34,7 @@ pub struct OutboxDispatcher {
     notifier: Arc<dyn Notifier>,
     job_permits: Arc<Semaphore>,
     job_counts: JobCounts,
+    running: RunningJobs,
 }
 
 impl OutboxDispatcher {
@@ -40,7 +45,14 @@ impl OutboxDispatcher {
         notifier: Arc<dyn Notifier>,
     ) -> Self {
         let job_permits = Arc::new(Semaphore::new(MAX_JOBS));
-        Self { outbox, environment, notifier, job_permits, job_counts: JobCounts::default() }
+        Self {
+            outbox,
+            environment,
+            notifier,
+            job_permits,
+            job_counts: JobCounts::default(),
+            running: RunningJobs::default(),
+        }
     }
 
     /// Runs until `stop` is cancelled, then waits up to 3 s for the jobs in flight.
@@ -66,10 +78,15 @@ impl OutboxDispatcher {
         let claimed_none = due.is_empty();
         for due in due {
             let Ok(permit) = Arc::clone(&self.job_permits).acquire_owned().await else { break };
+            let Some(job) = self.running.start(&due.session) else { continue };
             let counted = self.job_counts.start(&due.organization);
             let this = self.clone();
             tasks.spawn(async move {
-                this.perform(&due).await;
+                let mut job = Some(job);
+                while let Some(running) = job {
+                    this.perform(&due).await;
+                    job = running.end();
+                }
                 drop((permit, counted));
                 // More sessions may be due than there were permits.
                 this.notifier.notify(Notification::OutboxDue);
@@ -99,8 +116,19 @@ impl OutboxDispatcher {
         self.outbox.claim(&claim).await
     }
 
+    /// Dispatches, and again after a failure of the store: the claim ends much later.
     async fn perform(&self, due: &DueOutbox) {
-        report("outbox", due.session.as_str(), self.outbox.dispatch(&due.session).await);
+        let mut rest = FIRST_REST;
+        loop {
+            let result = self.outbox.dispatch(&due.session).await;
+            let is_repeated = matches!(result, Err(Error::Unavailable { .. })) && rest <= LAST_REST;
+            report("outbox", due.session.as_str(), result);
+            if !is_repeated {
+                return;
+            }
+            tokio::time::sleep(rest).await;
+            rest *= 2;
+        }
     }
 }
 

@@ -15,3 +15,4 @@ pub(crate) mod payloads;
 pub(crate) mod service;
 pub(crate) mod session_lookup;
 pub(crate) mod state;
+pub(crate) mod turns;

@@ -16,6 +16,7 @@ use crate::{
         draft::Draft,
         journal::{JournalDelivery, JournalFact, JournalItem, JournalName},
         state::{ChatNameText, MessagingLookup, MessagingState},
+        turns::{MessagingTurns, Turn},
     },
     ports::{
         environment::Environment,
@@ -34,6 +35,8 @@ pub struct JournalPorts {
     pub environment: Arc<dyn Environment>,
     /// Wakes streams, webhooks and the requests that wait for a message.
     pub notifier: Arc<dyn Notifier>,
+    /// Turns of the changes of this process.
+    pub turns: MessagingTurns,
 }
 
 /// Use cases of the journals of nodes.
@@ -84,13 +87,20 @@ impl Journals {
         deliveries: Vec<JournalDelivery>,
     ) -> Result<TakenJournal> {
         let journal = JournalName::new(node, file);
-        let pending = deliveries.into_iter().map(|it| (it.session.clone(), it.items)).collect();
+        let pending: BTreeMap<_, _> =
+            deliveries.into_iter().map(|it| (it.session.clone(), it.items)).collect();
+        let turns = self.ports.turns.wait_for_all(pending.keys().cloned().collect()).await;
         let transfer = Transfer {
             journal: &journal,
             ports: &self.ports,
             progress: Mutex::new(Progress { pending, taken: TakenJournal::default() }),
         };
-        match execute(&transfer, || transfer.find(), |states| Ok(transfer.decide(&states))).await {
+        let taken =
+            execute(&transfer, || transfer.find(), |states| Ok(transfer.decide(&states))).await;
+        if taken.is_err() {
+            turns.iter().for_each(Turn::fail);
+        }
+        match taken {
             Ok(()) => Ok(transfer.into_taken()),
             // The rest of the sessions is delivered again.
             Err(error) if transfer.has_taken() => {

@@ -2,7 +2,7 @@
 
 use crate::{
     access::Scope,
-    commit::{Decision, execute},
+    commit::Decision,
     error::{Error, Result},
     id::{OutboxId, WaMessageId},
     message::{
@@ -64,19 +64,14 @@ impl Outbox {
         };
         let recipient = self.recipient(scope, &row, &message.to, live.as_ref(), mode).await?;
         let lookup = MessagingLookup { session: id, names: recipient.names(), wa_ids: [].into() };
-        execute(
-            &self.session_messages(),
-            || self.state(&lookup),
-            |state| {
-                self.require_room(state.row.queued)?;
-                if state.phone.is_none() {
-                    return Err(Error::NotPaired);
-                }
-                let (accepted, draft) =
-                    self.accepted(scope, &state, &recipient, message, key.clone());
-                Ok(Decision::Write(draft.into_commit(), accepted))
-            },
-        )
+        self.change(&lookup, |state| {
+            self.require_room(state.row.queued)?;
+            if state.phone.is_none() {
+                return Err(Error::NotPaired);
+            }
+            let (accepted, draft) = self.accepted(scope, &state, &recipient, message, key.clone());
+            Ok(Decision::Write(draft.into_commit(), accepted))
+        })
         .await
     }
 
@@ -185,16 +180,12 @@ impl Outbox {
     ) -> Result<()> {
         let names = [crate::messaging::state::ChatNameText::Digits(digits.to_owned())].into();
         let lookup = MessagingLookup { session: row.session.clone(), names, wa_ids: [].into() };
-        execute(
-            &self.session_messages(),
-            || self.state(&lookup),
-            |state| {
-                let system = crate::caller::Actor::System;
-                let mut draft = Draft::new(&state, &system, &*self.ports.environment);
-                draft.name_digits(digits, None, Some(now));
-                Ok(Decision::Write(draft.into_commit(), ()))
-            },
-        )
+        self.change(&lookup, |state| {
+            let system = crate::caller::Actor::System;
+            let mut draft = Draft::new(&state, &system, &*self.ports.environment);
+            draft.name_digits(digits, None, Some(now));
+            Ok(Decision::Write(draft.into_commit(), ()))
+        })
         .await
     }
 }

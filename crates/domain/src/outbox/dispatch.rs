@@ -5,15 +5,11 @@
 //!
 //! Decision: ADR 0049.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     caller::Actor,
-    commit::{Decision, execute},
+    commit::Decision,
     error::{Error, Result},
     gateway::node::Node,
     id::{SessionId, WaMessageId},
@@ -22,13 +18,14 @@ use crate::{
         state::{AckLevel, FailureReason, MessageFailure},
     },
     messaging::{
+        change::MessagingCommit,
         draft::Draft,
         state::{MessageHeader, MessagingLookup, MessagingState},
     },
     outbox::{
         model::{OutboxEntry, OutboxState},
         pace::Pace,
-        plan::{Circumstances, Plan, REPEAT, RETRY, not_after, plan},
+        plan::{Circumstances, MAX_OF_CHAT, Plan, REPEAT, RETRY, not_after, plan},
         service::Outbox,
     },
     ports::{
@@ -47,7 +44,7 @@ use crate::{
 };
 
 /// Maximum number of waiting messages that one dispatch reads.
-const MAX_WAITING: u32 = 200;
+const MAX_WAITING: u32 = 400;
 /// Maximum number of messages that one commit ends.
 const MAX_ENDED: u32 = 500;
 /// Time until the next dispatch if the node sends no messages.
@@ -69,6 +66,22 @@ pub(super) struct Situation {
     texts: BTreeMap<MessageId, String>,
     /// Time of the next dispatch if the stored status promises a connection.
     retry: Option<Duration>,
+}
+
+impl Situation {
+    /// Returns whether steps outside of the store precede the decision.
+    fn needs_preparation(&self) -> bool {
+        let asks_node = !self.plan.unaddressed.is_empty() || self.waiting.state.auto_read;
+        !self.plan.ended.is_empty() || (self.node.is_some() && asks_node)
+    }
+}
+
+/// The result of the first look at the messages that wait.
+enum Step {
+    /// Steps outside of the store come first.
+    Prepare(Box<Situation>),
+    /// The decision is committed.
+    Decided(Option<Batch>),
 }
 
 /// Messages for a node, decided and committed.
@@ -102,42 +115,51 @@ impl Outbox {
     /// # Errors
     /// Errors of the store. The outbox becomes due again.
     pub async fn dispatch(&self, session: &SessionId) -> Result<()> {
-        let Some(mut situation) = self.situation(session).await? else { return Ok(()) };
+        let messages = self.messages_of(session);
+        let find = || self.situation(session);
+        let step = messages.change(find, |situation| {
+            Ok(match situation {
+                None => Decision::Keep(Step::Decided(None)),
+                Some(situation) if situation.needs_preparation() => {
+                    Decision::Keep(Step::Prepare(Box::new(situation)))
+                }
+                Some(situation) => self.decide(&situation).map(Step::Decided),
+            })
+        });
+        let batch = match step.await? {
+            Step::Decided(batch) => batch,
+            Step::Prepare(situation) => {
+                self.prepare(session, *situation).await?;
+                let decide = |situation: Option<Situation>| {
+                    Ok(match situation {
+                        None => Decision::Keep(None),
+                        Some(situation) => self.decide(&situation),
+                    })
+                };
+                messages.change(find, decide).await?
+            }
+        };
+        match batch {
+            Some(batch) => self.hand_over(session, batch).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Performs the steps that a decision of a dispatch needs. They ask the node, so that other
+    /// changes of the session do not wait for them.
+    async fn prepare(&self, session: &SessionId, mut situation: Situation) -> Result<()> {
         if !situation.plan.ended.is_empty() {
             self.end_messages(session).await?;
             let Some(next) = self.situation(session).await? else { return Ok(()) };
             situation = next;
         }
         if situation.node.is_some() {
-            let is_changed = self.confirm_digits(&situation).await?;
-            let is_read =
-                situation.waiting.state.auto_read && self.read_received(&situation).await?;
-            if is_changed || is_read {
-                let Some(next) = self.situation(session).await? else { return Ok(()) };
-                situation = next;
+            self.confirm_digits(&situation).await?;
+            if situation.waiting.state.auto_read {
+                self.read_received(&situation).await?;
             }
         }
-        let target = self.session_messages();
-        // The first attempt decides about the state that is known, and a further one reads again.
-        let known = Mutex::new(Some(situation));
-        let find = || async {
-            let known = known.lock().unwrap_or_else(PoisonError::into_inner).take();
-            match known {
-                Some(known) => Ok(Some(known)),
-                None => self.situation(session).await,
-            }
-        };
-        let batch = execute(&target, find, |situation| {
-            Ok(match situation {
-                Some(situation) => self.decide(&situation),
-                None => Decision::Keep(None),
-            })
-        })
-        .await?;
-        match batch {
-            Some(batch) => self.hand_over(session, batch).await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Ends messages that have expired or belong to another account, wherever they are in the queue.
@@ -155,7 +177,8 @@ impl Outbox {
                 let outbox = &self.ports.outbox;
                 Ok(outbox.ended_messages(session, &account, now, MAX_ENDED).await?)
             };
-            let ended = execute(&self.session_messages(), find, |state| {
+            let messages = self.messages_of(session);
+            let ended = messages.change(find, |state: Option<MessagingState>| {
                 let Some(state) = state.filter(|state| !state.messages.is_empty()) else {
                     return Ok(Decision::Keep(0));
                 };
@@ -171,9 +194,8 @@ impl Outbox {
                     draft.fail(header.id, MessageFailure::of(reason));
                 }
                 Ok(Decision::Write(draft.into_commit(), state.messages.len()))
-            })
-            .await?;
-            if ended < MAX_ENDED as usize {
+            });
+            if ended.await? < MAX_ENDED as usize {
                 return Ok(());
             }
         }
@@ -182,7 +204,8 @@ impl Outbox {
     /// Returns the messages that wait, the node, and the pace of the session.
     async fn situation(&self, session: &SessionId) -> Result<Option<Situation>> {
         let now = self.ports.environment.now();
-        let waiting = self.ports.outbox.waiting_messages(session, now, MAX_WAITING).await?;
+        let waiting =
+            self.ports.outbox.waiting_messages(session, now, MAX_OF_CHAT, MAX_WAITING).await?;
         let Some(waiting) = waiting else { return Ok(None) };
         let pace = if waiting.state.messages.is_empty() {
             Pace::FREE
@@ -207,6 +230,7 @@ impl Outbox {
             is_connected: node.is_some(),
             pace,
             next_expiry: waiting.next_expiry,
+            imitates_typing: waiting.session.settings.presence_typing,
         };
         let plan = plan(&waiting.state, &circumstances);
         let texts = match plan.handed.as_slice() {
@@ -220,10 +244,7 @@ impl Outbox {
     }
 
     /// Decides about the messages that wait. Every dispatch stores the time of the next one.
-    fn decide(
-        &self,
-        situation: &Situation,
-    ) -> Decision<crate::messaging::change::MessagingCommit, Option<Batch>> {
+    fn decide(&self, situation: &Situation) -> Decision<MessagingCommit, Option<Batch>> {
         let WaitingMessages { state, .. } = &situation.waiting;
         let now = self.ports.environment.now();
         let plan = &situation.plan;
@@ -305,39 +326,45 @@ impl Outbox {
             }
             Err(_) => return Ok(()),
         };
+        if answers.iter().all(|answer| is_told_by_journal(&answer.outcome)) {
+            return Ok(());
+        }
         let lookup = MessagingLookup {
             session: session.clone(),
             names: [].into(),
             wa_ids: wa_ids.into_iter().collect(),
         };
-        let target = self.session_messages();
-        let written = execute(
-            &target,
-            || self.state(&lookup),
-            |state| {
-                let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
-                let mut is_changed = false;
-                for answer in &answers {
-                    let of_answer = |header: &&MessageHeader| {
-                        header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
-                    };
-                    if let Some(header) = state.messages.iter().find(of_answer) {
-                        let now = self.ports.environment.now();
-                        is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
-                    }
+        let written = self.change(&lookup, |state| {
+            let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
+            let mut is_changed = false;
+            for answer in &answers {
+                let of_answer = |header: &&MessageHeader| {
+                    header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
+                };
+                if let Some(header) = state.messages.iter().find(of_answer) {
+                    let now = self.ports.environment.now();
+                    is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
                 }
-                Ok(if is_changed {
-                    Decision::Write(draft.into_commit(), ())
-                } else {
-                    Decision::Keep(())
-                })
-            },
-        );
+            }
+            Ok(if is_changed {
+                Decision::Write(draft.into_commit(), ())
+            } else {
+                Decision::Keep(())
+            })
+        });
         match written.await {
             // A deleted session has no messages.
             Err(Error::NotFound { .. }) => Ok(()),
             written => written,
         }
+    }
+}
+
+/// Returns whether the journal of the node tells the rest about a message.
+fn is_told_by_journal(outcome: &HandOverOutcome) -> bool {
+    match outcome {
+        HandOverOutcome::Taken(state) => *state != NodeMessageState::Sent,
+        HandOverOutcome::Refused(_) => false,
     }
 }
 
@@ -357,7 +384,6 @@ fn apply_answer(
             draft.raise(header.id, AckLevel::Sent);
             true
         }
-        // The journal of the node tells the rest.
         HandOverOutcome::Taken(_) => false,
         HandOverOutcome::Refused(refusal) => match refusal {
             HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {

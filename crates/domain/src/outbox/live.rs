@@ -9,7 +9,7 @@ use crate::{
         model::Chat,
         service::{ShownChat, find_chat},
     },
-    commit::{Decision, execute},
+    commit::Decision,
     error::{Error, Result},
     gateway::node::Node,
     id::SessionId,
@@ -21,7 +21,7 @@ use crate::{
         state::{AckLevel, MessageStatus},
     },
     messaging::{draft::Draft, session_lookup::find_session, state::MessagingLookup},
-    outbox::{message_field::MessageField, service::Outbox, session_messages::SessionMessages},
+    outbox::{message_field::MessageField, service::Outbox},
     ports::{
         messaging_control::{ChatActivity, ContactCheck, ReadMessages},
         store::messages::MessagePage,
@@ -205,10 +205,7 @@ impl Outbox {
             names: [].into(),
             wa_ids: unread.iter().map(|message| message.wa_id.clone()).collect(),
         };
-        let target =
-            SessionMessages { store: &*self.ports.messaging, notifier: &*self.ports.notifier };
-        let find = || self.state(&lookup);
-        execute(&target, find, |state| {
+        self.change(&lookup, |state| {
             let mut draft = Draft::new(&state, scope.actor(), &*self.ports.environment);
             draft.read_all(&ids, AckLevel::Read);
             Ok(Decision::Write(draft.into_commit(), ()))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     caller::Actor,
     chat::model::{Chat, ChatId},
-    commit::{Decision, execute},
+    commit::Decision,
     error::{Error, Result},
     message::{
         message_id::MessageId,
@@ -29,11 +29,11 @@ const MAX_READ: u32 = 256;
 
 impl Outbox {
     /// Asks WhatsApp for the accounts of chats without an address. Without an answer, their messages
-    /// wait for the next dispatch. Returns whether something was stored.
-    pub(super) async fn confirm_digits(&self, situation: &Situation) -> Result<bool> {
+    /// wait for the next dispatch.
+    pub(super) async fn confirm_digits(&self, situation: &Situation) -> Result<()> {
         let unaddressed = &situation.plan.unaddressed;
         if unaddressed.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let state = &situation.waiting.state;
         let digits_of = |chat: &ChatId| (*chat, digits_of(state, *chat));
@@ -41,13 +41,13 @@ impl Outbox {
         let known: Vec<_> = asked.iter().filter_map(|(_, digits)| digits.clone()).collect();
         let checks = match (&situation.node, known.is_empty()) {
             (_, true) => Vec::new(),
-            (None, _) => return Ok(false),
+            (None, _) => return Ok(()),
             (Some(node), false) => {
                 let session = &situation.waiting.session;
                 let (control, epoch) = (&self.ports.control, session.spec.epoch);
                 match control.check_contacts(node, &session.id, epoch, &known).await {
                     Ok(checks) => checks,
-                    Err(_) => return Ok(false),
+                    Err(_) => return Ok(()),
                 }
             }
         };
@@ -64,7 +64,7 @@ impl Outbox {
                 (None, _) => self.confirm_none(state, head).await?,
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Stores WhatsApp's answer for digits: the chat gets its addresses, or the message fails.
@@ -110,12 +110,12 @@ impl Outbox {
         self.settle(&lookup, |draft| fail_unknown(draft, head)).await
     }
 
-    /// Marks received messages as read, at WhatsApp and in the store. Returns whether there were some.
-    pub(super) async fn read_received(&self, situation: &Situation) -> Result<bool> {
-        let Some(node) = &situation.node else { return Ok(false) };
+    /// Marks received messages as read, at WhatsApp and in the store.
+    pub(super) async fn read_received(&self, situation: &Situation) -> Result<()> {
+        let Some(node) = &situation.node else { return Ok(()) };
         let session = &situation.waiting.session;
         let Some(unread) = self.ports.outbox.unread_messages(&session.id, MAX_READ).await? else {
-            return Ok(false);
+            return Ok(());
         };
         let mut read: BTreeMap<(ChatId, Option<String>), Vec<&MessageHeader>> = BTreeMap::new();
         for header in &unread.messages {
@@ -135,15 +135,14 @@ impl Outbox {
             ids.extend(headers.iter().map(|header| header.id));
         }
         if ids.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let lookup = MessagingLookup {
             session: session.id.clone(),
             names: [].into(),
             wa_ids: unread.messages.iter().map(|header| header.wa_id.clone()).collect(),
         };
-        self.settle(&lookup, |draft| draft.read_all(&ids, AckLevel::Read)).await?;
-        Ok(true)
+        self.settle(&lookup, |draft| draft.read_all(&ids, AckLevel::Read)).await
     }
 
     /// Commits a change of a session. A deleted session has no messages.
@@ -152,16 +151,11 @@ impl Outbox {
         lookup: &MessagingLookup,
         change: impl Fn(&mut Draft<'_>),
     ) -> Result<()> {
-        let target = self.session_messages();
-        let written = execute(
-            &target,
-            || self.state(lookup),
-            |state| {
-                let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
-                change(&mut draft);
-                Ok(Decision::Write(draft.into_commit(), ()))
-            },
-        );
+        let written = self.change(lookup, |state| {
+            let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
+            change(&mut draft);
+            Ok(Decision::Write(draft.into_commit(), ()))
+        });
         match written.await {
             Err(Error::NotFound { .. }) => Ok(()),
             written => written,

@@ -6,7 +6,7 @@ use crate::{
     access::{Scope, or_not_found},
     caller::{Caller, Capability},
     chat::service::Chats,
-    commit::{Decision, execute},
+    commit::Decision,
     deadlines::Deadlines,
     error::{Error, Result},
     gateway::leases::Leases,
@@ -18,10 +18,11 @@ use crate::{
         state::{FailureReason, MessageFailure, MessageStatus},
     },
     messaging::{
-        change::AcceptanceKey,
+        change::{AcceptanceKey, MessagingCommit},
         draft::Draft,
         session_lookup::find_session,
         state::{MessageHeader, MessagingLookup, MessagingState},
+        turns::MessagingTurns,
     },
     outbox::{
         model::OutboxState,
@@ -61,6 +62,8 @@ pub struct OutboxPorts {
     pub notifier: Arc<dyn Notifier>,
     /// Leases of the nodes, as the worker last read them.
     pub leases: Arc<Leases>,
+    /// Turns of the changes of this process.
+    pub turns: MessagingTurns,
 }
 
 /// Use cases of messages to send and of live requests.
@@ -171,11 +174,8 @@ impl Outbox {
             names: [].into(),
             wa_ids: [wa_id].into(),
         };
-        let target = self.session_messages();
-        let id = execute(
-            &target,
-            || self.state(&lookup),
-            |state| {
+        let id = self
+            .change(&lookup, |state| {
                 let own = state.messages.iter().find(|header| header.entry.is_some());
                 let header = or_not_found("message", own)?;
                 if header.state.status() == MessageStatus::Cancelled {
@@ -187,9 +187,8 @@ impl Outbox {
                 let mut draft = Draft::new(&state, scope.actor(), &*self.ports.environment);
                 draft.fail(header.id, MessageFailure::of(FailureReason::Cancelled));
                 Ok(Decision::Write(draft.into_commit(), header.id))
-            },
-        )
-        .await?;
+            })
+            .await?;
         self.show(&scope, &row.session, id).await
     }
 
@@ -250,8 +249,22 @@ impl Outbox {
         or_not_found("session", found.pop())
     }
 
-    pub(super) fn session_messages(&self) -> SessionMessages<'_> {
-        SessionMessages { store: &*self.ports.messaging, notifier: &*self.ports.notifier }
+    /// Changes the messages of a session by a decision about the stored state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a session that was deleted in the meantime, errors of the decision, and
+    /// errors of the store.
+    pub(super) async fn change<R>(
+        &self,
+        lookup: &MessagingLookup,
+        decide: impl Fn(MessagingState) -> Result<Decision<MessagingCommit, R>>,
+    ) -> Result<R> {
+        self.messages_of(&lookup.session).change(|| self.state(lookup), decide).await
+    }
+
+    pub(super) fn messages_of<'a>(&'a self, session: &'a SessionId) -> SessionMessages<'a> {
+        let OutboxPorts { messaging, notifier, turns, .. } = &self.ports;
+        SessionMessages { session, store: &**messaging, notifier: &**notifier, turns }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Commits of the messages of one session.
 
 use crate::{
-    commit::CommitTarget,
-    error::Result,
-    messaging::change::MessagingCommit,
+    commit::{CommitTarget, Decision, execute},
+    error::{Error, Result},
+    id::SessionId,
+    messaging::{change::MessagingCommit, turns::MessagingTurns},
     ports::{
         notify::{Notification, Notifier},
         store::{messaging::MessagingStore, written::Written},
@@ -12,8 +13,32 @@ use crate::{
 
 /// The messages of one session, as the destination of commits.
 pub(crate) struct SessionMessages<'a> {
+    pub(crate) session: &'a SessionId,
     pub(crate) store: &'a dyn MessagingStore,
     pub(crate) notifier: &'a dyn Notifier,
+    pub(crate) turns: &'a MessagingTurns,
+}
+
+impl SessionMessages<'_> {
+    /// Finds, decides, commits and notifies, after the changes of this process that began before.
+    ///
+    /// # Errors
+    /// As [`execute`].
+    pub(crate) async fn change<S, R, F>(
+        &self,
+        find: impl Fn() -> F,
+        decide: impl Fn(S) -> Result<Decision<MessagingCommit, R>>,
+    ) -> Result<R>
+    where
+        F: Future<Output = Result<S>>,
+    {
+        let turn = self.turns.wait(self.session).await;
+        let result = execute(self, find, decide).await;
+        if let Err(Error::Unavailable { .. }) = &result {
+            turn.fail();
+        }
+        result
+    }
 }
 
 impl CommitTarget for SessionMessages<'_> {

@@ -23,6 +23,7 @@ use crate::{
             MessageOrigin, ReceiptLevel, ServerAck, UndecryptableMessage,
         },
         service::{JournalPorts, Journals, TakenJournal},
+        turns::MessagingTurns,
     },
     ports::{
         environment::Environment,
@@ -124,6 +125,7 @@ impl<S: MessagingTestStore> MessagingFixture<S> {
             store: store.clone(),
             environment: environment.clone(),
             notifier: TestNotifier::new(environment.clone()),
+            turns: MessagingTurns::default(),
         };
         Self {
             journals: Journals::new(ports),

@@ -11,7 +11,7 @@ use crate::{
     },
     id::SessionId,
     message::{reference::ChatReference, service::ShownMessage},
-    messaging::change::AcceptanceKey,
+    messaging::{change::AcceptanceKey, turns::MessagingTurns},
     outbox::{
         request::NewMessage,
         sent::{OutboxLimits, SendMode, SentMessage},
@@ -82,6 +82,7 @@ impl<S: OutboxTestStore> OutboxFixture<S> {
             environment: environment.clone(),
             notifier,
             leases: Arc::<Leases>::default(),
+            turns: MessagingTurns::default(),
         };
         let deadlines = Deadlines::default();
         let fixture = Self { inbound, outbox: Outbox::new(ports, deadlines, limits), control };

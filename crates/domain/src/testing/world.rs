@@ -14,7 +14,10 @@ use crate::{
     },
     id::{GatewayId, OrganizationId, UserId},
     message::service::Messages,
-    messaging::service::{JournalPorts, Journals},
+    messaging::{
+        service::{JournalPorts, Journals},
+        turns::MessagingTurns,
+    },
     outbox::{
         sent::OutboxLimits,
         service::{Outbox, OutboxPorts},
@@ -129,10 +132,12 @@ impl World {
             notifier.clone(),
             deadlines.clone(),
         );
+        let turns = MessagingTurns::default();
         let journals = JournalPorts {
             store: store.clone(),
             environment: environment.clone(),
             notifier: notifier.clone(),
+            turns: turns.clone(),
         };
         let messaging = FakeMessagingControl::default();
         let outbox = OutboxPorts {
@@ -145,6 +150,7 @@ impl World {
             environment: environment.clone(),
             notifier: notifier.clone(),
             leases: leases.clone(),
+            turns,
         };
         let world = Self {
             outbox: Outbox::new(outbox, deadlines.clone(), OutboxLimits::default()),

@@ -57,25 +57,39 @@ pub(crate) fn session_statement() -> String {
     )
 }
 
-/// Selects the entries that were handed over, and of each chat the first entry that is not done,
-/// oldest first. Parameters: organization, session, whether first contacts are selected, number of
-/// rows.
-pub(crate) fn waiting_statement() -> String {
-    format!(
-        "SELECT {columns} FROM outbox
-        WHERE outbox.organization = $1 AND outbox.session = $2 AND outbox.finished_at IS NULL
-            AND (outbox.state = 'handed' OR outbox.message = (
-                SELECT min(first.message) FROM outbox AS first
-                WHERE first.organization = outbox.organization AND first.session = outbox.session
-                    AND first.chat = outbox.chat AND first.finished_at IS NULL
-            ))
-            AND (outbox.state = 'handed' OR $3 OR EXISTS (
-                SELECT 1 FROM chats WHERE chats.organization = outbox.organization
-                    AND chats.session = outbox.session AND chats.id = outbox.chat
-                    AND chats.has_inbound
-            ))
-        ORDER BY outbox.message LIMIT $4",
-        columns = entry_columns(),
+/// Selects the entries that were handed over, and of each chat the first entries that are not done,
+/// oldest first. Parameters: organization, session, the number of entries of a chat less one, whether
+/// first contacts are selected, number of rows.
+pub(crate) fn waiting_statement(kind: DatabaseKind) -> Numbered {
+    numbered(
+        kind,
+        &format!(
+            "WITH RECURSIVE waiting (chat) AS (
+                SELECT min(chat) FROM outbox
+                WHERE organization = $1 AND session = $2 AND finished_at IS NULL
+                UNION ALL
+                SELECT (SELECT min(next.chat) FROM outbox AS next
+                    WHERE next.organization = $1 AND next.session = $2 AND next.finished_at IS NULL
+                        AND next.chat > waiting.chat)
+                FROM waiting WHERE waiting.chat IS NOT NULL
+            ), firsts (chat, last) AS MATERIALIZED (
+                SELECT waiting.chat, coalesce((SELECT first.message FROM outbox AS first
+                    WHERE first.organization = $1 AND first.session = $2 AND first.finished_at IS NULL
+                        AND first.chat = waiting.chat
+                    ORDER BY first.message LIMIT 1 OFFSET $3), {max})
+                FROM waiting WHERE waiting.chat IS NOT NULL
+                    AND ($4 OR EXISTS (
+                        SELECT 1 FROM chats WHERE chats.organization = $1 AND chats.session = $2
+                            AND chats.id = waiting.chat AND chats.has_inbound
+                    ))
+            )
+            SELECT {columns} FROM outbox LEFT JOIN firsts ON firsts.chat = outbox.chat
+            WHERE outbox.organization = $1 AND outbox.session = $2 AND outbox.finished_at IS NULL
+                AND (outbox.state = 'handed' OR outbox.message <= firsts.last)
+            ORDER BY outbox.message LIMIT $5",
+            max = i64::MAX,
+            columns = entry_columns(),
+        ),
     )
 }
 

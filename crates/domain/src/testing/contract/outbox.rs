@@ -105,6 +105,36 @@ pub async fn messages_of_a_chat_leave_in_order(
     assert_eq!(refused, MessageState::Failed(failure));
 }
 
+/// The first messages of a chat whose partner has written leave together, and the next ones when all
+/// of them have ended.
+pub async fn messages_of_a_known_chat_leave_together(
+    store: Arc<impl OutboxTestStore>,
+    environment: Arc<TestEnvironment>,
+) {
+    let fixture = OutboxFixture::new(store, environment.clone()).await;
+    fixture
+        .inbound
+        .deliver_facts([fixture.inbound.text(alone(phone(ADA)), "HELLO", "hello")])
+        .await;
+    let all: Vec<_> = (1..=10).map(|number| number.to_string()).collect();
+    for text in &all {
+        fixture.accept(ADA, text).await;
+    }
+    fixture.accept(BOB, "other").await;
+    let handed = fixture.dispatch().await;
+    let first: Vec<_> = all[..8].iter().map(String::as_str).chain(["other"]).collect();
+    assert_eq!(texts(&handed), first);
+    for message in &handed[..7] {
+        fixture.answer(message, None).await;
+    }
+    assert_eq!(fixture.dispatch().await, []);
+    environment.advance(15 * SECOND);
+    fixture.renew_lease().await;
+    assert_eq!(texts(&fixture.dispatch().await), ["8", "other"], "the hand-over is repeated");
+    fixture.answer(&handed[7], None).await;
+    assert_eq!(texts(&fixture.dispatch().await), ["9", "10"]);
+}
+
 /// Messages that expired, or were accepted for another account, end wherever they are in the queue;
 /// a message that was handed over for too long is uncertain.
 pub async fn messages_end_in_time(

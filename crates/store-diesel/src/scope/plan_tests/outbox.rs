@@ -25,9 +25,10 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
     plan_faults!(
         planned,
         of_session("outbox_") => bound_query!(
-            waiting_statement().as_str(),
+            waiting_statement(planned.database.kind()),
             Text: "org-1",
             Text: "sess_1",
+            BigInt: 7,
             Bool: true,
             BigInt: 200
         ),
