@@ -25,7 +25,7 @@ use crate::{
         postgres::{self, server::PostgresServer},
         sqlite::{self, connect},
     },
-    scope::round_robin::bound_query,
+    scope::bound_query::bound_query,
     tables::marks::SET_MARK,
 };
 

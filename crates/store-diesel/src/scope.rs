@@ -23,6 +23,7 @@ use crate::{
     },
 };
 
+pub(crate) mod bound_query;
 pub(crate) mod counts;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
@@ -33,7 +34,6 @@ pub(crate) mod message_retention;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod number_keyset;
-pub(crate) mod numbered;
 pub(crate) mod outbox;
 pub(crate) mod parameters;
 #[cfg(test)]

@@ -14,10 +14,7 @@ use crate::{
     DatabaseKind,
     rows::json_rows::{JsonColumn, json_rows, names},
     schema::{events, webhook_dead_letters, webhooks},
-    scope::{
-        feed::{IN_FEED, POSITION},
-        numbered::{Numbered, numbered},
-    },
+    scope::feed::{IN_FEED, POSITION},
 };
 
 /// A condition that is always true, and of the index over all organizations (ADR 0017).
@@ -183,11 +180,7 @@ pub(crate) fn live_webhooks_of(organization: &str) -> _ {
 
 /// Disables a webhook of a version, if the lease is still held. Parameters: the organization, the
 /// webhook, the version, the epoch, the reason, the time.
-pub(crate) fn disable_statement(kind: DatabaseKind) -> Numbered {
-    numbered(kind, DISABLE)
-}
-
-const DISABLE: &str =
+pub(crate) const DISABLE: &str =
     "UPDATE webhooks SET disabled_reason = $5, updated_at = $6, version = version + 1
     WHERE organization = $1 AND id = $2 AND version = $3 AND disabled_reason IS NULL
         AND EXISTS (SELECT 1 FROM webhook_cursors
@@ -226,11 +219,7 @@ pub(crate) fn live_webhooks(after: &str) -> _ {
 /// events of its organization. Parameters: the organization and the webhook after which the page
 /// begins, the time, the number of webhooks. The webhook is a value and not `EXISTS`, for which
 /// PostgreSQL may collect all live webhooks.
-pub(crate) fn behind_statement(kind: DatabaseKind) -> Numbered {
-    numbered(kind, BEHIND)
-}
-
-const BEHIND: &str = "SELECT organization, webhook, leased_until <= $3
+pub(crate) const BEHIND: &str = "SELECT organization, webhook, leased_until <= $3
         AND coalesce((SELECT active AND NOT paused AND disabled_reason IS NULL FROM webhooks
             WHERE webhooks.organization = page.organization AND id = webhook), false)
         AND EXISTS (SELECT 1 FROM events WHERE events.organization = page.organization
@@ -256,14 +245,13 @@ fn assignments(columns: &[JsonColumn], source: &str) -> String {
 
 /// Claims the leases of listed webhooks; returns those that were free. Parameters: the list, the
 /// holder, the end of the leases, the time.
-pub(crate) fn claim_statement(kind: DatabaseKind) -> Numbered {
-    let statement = format!(
+pub(crate) fn claim_statement(kind: DatabaseKind) -> String {
+    format!(
         "UPDATE webhook_cursors SET holder = $2, epoch = epoch + 1, leased_until = $3, due = $3
         FROM {rows} WHERE {OWN_CURSOR} AND (leased_until <= $4 OR holder = $2)
         RETURNING webhook_cursors.organization AS organization, webhook_cursors.webhook AS webhook",
         rows = json_rows(kind, &KEY),
-    );
-    numbered(kind, &statement)
+    )
 }
 
 /// Writes the listed progress of webhooks whose leases are still held; returns these webhooks.

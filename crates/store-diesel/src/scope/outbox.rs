@@ -5,10 +5,7 @@
 
 use crate::{
     DatabaseKind,
-    scope::{
-        messaging::{counters_columns, entry_columns, message_columns},
-        numbered::{Numbered, numbered},
-    },
+    scope::messaging::{counters_columns, entry_columns, message_columns},
 };
 
 /// Number of the newest messages of a session among which unread ones are found.
@@ -16,18 +13,15 @@ const UNREAD_WINDOW: u32 = 2_000;
 
 /// Claims listed sessions whose outbox is due. Parameters: the ids as a JSON list, the time, the new
 /// due time.
-pub(crate) fn claim_statement(kind: DatabaseKind) -> Numbered {
+pub(crate) fn claim_statement(kind: DatabaseKind) -> String {
     let ids = match kind {
         DatabaseKind::Postgres => "SELECT jsonb_array_elements_text($1::jsonb)",
         DatabaseKind::Sqlite => "SELECT value FROM json_each($1)",
     };
-    numbered(
-        kind,
-        &format!(
-            "UPDATE session_messaging SET outbox_due = $3
+    format!(
+        "UPDATE session_messaging SET outbox_due = $3
             WHERE session IN ({ids}) AND outbox_due IS NOT NULL AND outbox_due <= $2
             RETURNING organization, session"
-        ),
     )
 }
 
@@ -60,36 +54,23 @@ pub(crate) fn session_statement() -> String {
 /// Selects the entries that were handed over, and of each chat the first entries that are not done,
 /// oldest first. Parameters: organization, session, the number of entries of a chat less one, whether
 /// first contacts are selected, number of rows.
-pub(crate) fn waiting_statement(kind: DatabaseKind) -> Numbered {
-    numbered(
-        kind,
-        &format!(
-            "WITH RECURSIVE waiting (chat) AS (
-                SELECT min(chat) FROM outbox
-                WHERE organization = $1 AND session = $2 AND finished_at IS NULL
-                UNION ALL
-                SELECT (SELECT min(next.chat) FROM outbox AS next
-                    WHERE next.organization = $1 AND next.session = $2 AND next.finished_at IS NULL
-                        AND next.chat > waiting.chat)
-                FROM waiting WHERE waiting.chat IS NOT NULL
-            ), firsts (chat, last) AS MATERIALIZED (
-                SELECT waiting.chat, coalesce((SELECT first.message FROM outbox AS first
-                    WHERE first.organization = $1 AND first.session = $2 AND first.finished_at IS NULL
-                        AND first.chat = waiting.chat
-                    ORDER BY first.message LIMIT 1 OFFSET $3), {max})
-                FROM waiting WHERE waiting.chat IS NOT NULL
-                    AND ($4 OR EXISTS (
-                        SELECT 1 FROM chats WHERE chats.organization = $1 AND chats.session = $2
-                            AND chats.id = waiting.chat AND chats.has_inbound
-                    ))
-            )
-            SELECT {columns} FROM outbox LEFT JOIN firsts ON firsts.chat = outbox.chat
-            WHERE outbox.organization = $1 AND outbox.session = $2 AND outbox.finished_at IS NULL
-                AND (outbox.state = 'handed' OR outbox.message <= firsts.last)
-            ORDER BY outbox.message LIMIT $5",
-            max = i64::MAX,
-            columns = entry_columns(),
-        ),
+pub(crate) fn waiting_statement() -> String {
+    format!(
+        "SELECT {columns} FROM outbox
+        WHERE outbox.organization = $1 AND outbox.session = $2 AND outbox.finished_at IS NULL
+            AND (outbox.state = 'handed' OR outbox.message <= coalesce((
+                SELECT first.message FROM outbox AS first
+                WHERE first.organization = outbox.organization AND first.session = outbox.session
+                    AND first.chat = outbox.chat AND first.finished_at IS NULL
+                ORDER BY first.message LIMIT 1 OFFSET $3
+            ), outbox.message))
+            AND (outbox.state = 'handed' OR $4 OR EXISTS (
+                SELECT 1 FROM chats WHERE chats.organization = outbox.organization
+                    AND chats.session = outbox.session AND chats.id = outbox.chat
+                    AND chats.has_inbound
+            ))
+        ORDER BY outbox.message LIMIT $5",
+        columns = entry_columns(),
     )
 }
 

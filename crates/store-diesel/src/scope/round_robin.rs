@@ -129,16 +129,6 @@ pub(crate) fn rows_statement(queue: DueQueue) -> String {
     )
 }
 
-/// Binds the parameters of a statement.
-macro_rules! bound_query {
-    ($statement:expr, $($kind:ty: $value:expr),+) => {
-        {
-            use $crate::scope::numbered::ParameterizedStatement as _;
-            diesel::sql_query($statement.text())
-        }$(.bind::<$kind, _>($value))+
-    };
-}
-
 /// Takes one id of each organization, then a second of each, and so on, up to `limit` ids.
 pub(crate) fn interleave(mut queues: Vec<std::vec::IntoIter<String>>, limit: usize) -> Vec<String> {
     let mut taken = Vec::new();
@@ -154,8 +144,6 @@ pub(crate) fn interleave(mut queues: Vec<std::vec::IntoIter<String>>, limit: usi
     taken.truncate(limit);
     taken
 }
-
-pub(crate) use bound_query;
 
 #[cfg(test)]
 mod tests {

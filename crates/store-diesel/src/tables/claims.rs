@@ -17,9 +17,10 @@ use crate::{
     schema::{retirements, sessions},
     scope::{
         self,
+        bound_query::bound_query,
         outbox::EARLIEST,
         round_robin::{
-            DueQueue, MAX_ORGANIZATIONS, QueuedOrganization, RowId, bound_query, interleave,
+            DueQueue, MAX_ORGANIZATIONS, QueuedOrganization, RowId, interleave,
             organizations_statement, rows_statement,
         },
     },

@@ -20,7 +20,7 @@ use crate::{
     Database, StoreError,
     database::statements::with_conn,
     rows::{column::to_json, message_json::decode_details, readable::skip_unreadable},
-    scope::{messaging::bodies_statement, round_robin::bound_query},
+    scope::{bound_query::bound_query, messaging::bodies_statement},
 };
 
 /// First byte of plain content.

@@ -31,7 +31,11 @@ use crate::{
         webhook_progress::ProgressColumns,
     },
     schema::{events, webhook_cursors, webhook_dead_letters},
-    scope::{ScopeParams, deliveries as scope, round_robin::bound_query, webhooks as owned},
+    scope::{
+        ScopeParams,
+        bound_query::{bound_query, kept_query},
+        deliveries as scope, webhooks as owned,
+    },
 };
 
 /// The key of a webhook.
@@ -115,8 +119,8 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
             let rows: Vec<ExaminedKey> = with_conn!(database, feed, |conn| {
-                bound_query!(
-                    scope::behind_statement(database.kind()),
+                kept_query!(
+                    scope::BEHIND,
                     Text: &organization,
                     Text: &webhook,
                     BigInt: now,
@@ -138,7 +142,7 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
             let found: Vec<WebhookKeyRow> = with_conn!(database, feed, |conn| {
-                bound_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
+                kept_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
             })?;
             Ok(WebhookKeyRow::keys(&found))
         })

@@ -19,12 +19,12 @@ use crate::{
         event::EventRow,
     },
     scope::{
+        bound_query::bound_query,
         deliveries::{
-            PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, disable_statement, end_replays_statement,
-            flush_statement, mark_replayed_statement, remove_retries_statement,
-            store_attempts_statement, store_dead_letters_statement, store_retries_statement,
+            DISABLE, PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, end_replays_statement, flush_statement,
+            mark_replayed_statement, remove_retries_statement, store_attempts_statement,
+            store_dead_letters_statement, store_retries_statement,
         },
-        round_robin::bound_query,
     },
     tables::deliveries::WebhookKeyRow,
 };
@@ -48,7 +48,7 @@ macro_rules! disable {
         let mut events = Vec::new();
         for one in &$disabled {
             let query = bound_query!(
-                disable_statement($kind),
+                DISABLE,
                 Text: one.key.organization.as_str(),
                 Text: one.key.webhook.as_str(),
                 BigInt: one.version,

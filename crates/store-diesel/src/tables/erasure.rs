@@ -15,8 +15,8 @@ use crate::{
     Database,
     database::statements::with_conn,
     scope::{
+        bound_query::bound_query,
         erasure::{UNFINISHED, erase_statement},
-        round_robin::bound_query,
     },
 };
 

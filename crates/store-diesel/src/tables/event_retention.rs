@@ -17,11 +17,12 @@ use crate::{
     rows::column::to_bigint,
     schema::events,
     scope::{
+        bound_query::bound_query,
         feed::{
             DELETE_FROM_AUDIT, MOVE_FLOORS, NEXT_ORGANIZATION, PositionRange, feed_of_all,
             feed_only_events,
         },
-        round_robin::{RowId, bound_query},
+        round_robin::RowId,
     },
 };
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Database, StoreError, database::statements::with_conn, schema::marks,
-    scope::round_robin::bound_query,
+    scope::bound_query::bound_query,
 };
 
 /// Writes a mark. Parameters: name, number, id.

@@ -22,14 +22,13 @@ use crate::{
         session_messaging::SessionMessagingRow,
     },
     scope::{
+        bound_query::{bound_query, kept_query},
         message_retention::{
             AgedPart, COUNT_REMOVED, NEXT_REMOVAL, NEXT_SESSIONS, NTH_FINISHED, RELEASE,
             REMOVE_COUNTERS, REMOVE_ENTRIES, REMOVE_MESSAGES, REMOVE_OTHERS, RENEW_COUNTERS,
             aged_statement, blank_statement, claim_statement, mark_statement, remove_old_statement,
         },
         messaging::insert_events_statement,
-        numbered::numbered,
-        round_robin::bound_query,
     },
     tables::outbox::MessagingKeyRow,
 };
@@ -121,7 +120,7 @@ impl MessageRetentionStore for Database {
                 bound_query!(NEXT_REMOVAL, BigInt: now).get_result(conn).await.optional()
             })?;
             let Some(MessagingKeyRow { organization, session }) = next else { return Ok(None) };
-            let statement = numbered(database.kind(), &claim_statement());
+            let statement = claim_statement();
             let rows: Vec<RemovalRow> = with_conn!(database, write, |conn| {
                 bound_query!(
                     statement,
@@ -167,7 +166,7 @@ impl MessageRetentionStore for Database {
     async fn release_removal(&self, row: &SessionMessaging, now: Timestamp) -> PortResult<()> {
         let ((organization, session), now) = (owner_of(row), now.millis());
         self.run(|database| async move {
-            let statement = numbered(database.kind(), RELEASE);
+            let statement = RELEASE;
             with_conn!(database, write, |conn| {
                 bound_query!(statement, Text: &organization, Text: &session, BigInt: now)
                     .execute(conn)
@@ -185,7 +184,7 @@ impl MessageRetentionStore for Database {
             let kind = database.kind();
             let sequence = to_bigint("events.sequence", event.sequence)?;
             let list = to_json("events", &EventRow::all(std::slice::from_ref(&event))?)?;
-            let (insert, renew) = (insert_events_statement(kind), numbered(kind, RENEW_COUNTERS));
+            let (insert, renew) = (insert_events_statement(kind), RENEW_COUNTERS);
             with_transaction!(database, |conn| {
                 let removed = bound_query!(REMOVE_COUNTERS, Text: &organization, Text: &session)
                     .execute(conn)
@@ -247,7 +246,7 @@ impl Database {
         limit: i64,
     ) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let count_removed = numbered(self.kind(), COUNT_REMOVED);
+            let count_removed = COUNT_REMOVED;
             with_transaction!(self, |conn| {
                 let removed = bound_query!(
                     REMOVE_MESSAGES,
@@ -271,7 +270,7 @@ impl Database {
         Box::pin(async move {
             let after = self.mark(MARK).await?.map_or_else(String::new, |(_, id)| id);
             with_conn!(self, messages, |conn| {
-                bound_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
+                kept_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
             })
         })
     }
@@ -339,8 +338,7 @@ impl Database {
             })?;
             let old = rows.iter().take_while(|row| row.created_at < cutoff.millis());
             let Some(last) = old.last().map(|row| row.id) else { return Ok(()) };
-            let (blank, mark) =
-                (blank_statement(part), numbered(self.kind(), &mark_statement(part)));
+            let (blank, mark) = (blank_statement(part), mark_statement(part));
             with_transaction!(self, |conn| {
                 bound_query!(&blank, Text: &organization, Text: &session, BigInt: last)
                     .execute(conn)

@@ -29,14 +29,14 @@ use crate::{
         session_messaging::SessionMessagingRow,
     },
     scope::{
+        bound_query::kept_query,
         messaging::{
             MERGE, chats_statement, entries_statement, guard_statement, insert_entries_statement,
             insert_events_statement, insert_messages_statement, messages_statement,
             names_statement, recover_statement, sessions_statement, store_chats_statement,
             store_names_statement, update_entries_statement, update_states_statement,
         },
-        numbered::numbered,
-        round_robin::{RowId, bound_query},
+        round_robin::RowId,
     },
 };
 
@@ -85,7 +85,7 @@ macro_rules! select_listed {
         } else {
             let (statement, list) = ($statement($database.kind()), to_json("messages", &$keys)?);
             with_conn!($database, messages, |conn| {
-                bound_query!(&statement, Text: &list).load(conn).await
+                kept_query!(&statement, Text: &list).load(conn).await
             })?
         };
         rows
@@ -102,18 +102,18 @@ macro_rules! write_list {
             0
         } else {
             let (statement, list) = ($statement($kind), to_json("messages", &$rows)?);
-            bound_query!(&statement, Text: &list).execute($conn).await?
+            kept_query!(&statement, Text: &list).execute($conn).await?
         }
     };
 }
 
 /// Makes chats parts of other ones.
 macro_rules! merge_chats {
-    ($conn:expr, $kind:expr, $merges:expr) => {
+    ($conn:expr, $merges:expr) => {
         for merge in &$merges {
             for statement in MERGE {
-                bound_query!(
-                    numbered($kind, statement),
+                kept_query!(
+                    statement,
                     Text: &merge.organization,
                     Text: &merge.session,
                     BigInt: merge.from,
@@ -203,7 +203,7 @@ impl Database {
             commits.iter().map(|commit| EventRow::all(&commit.events)).collect::<Result<_, _>>()?;
         let (kind, guard) = (self.kind(), guard_statement(self.kind()));
         with_transaction!(self, messages, |conn| {
-            let guarded: Vec<RowId> = bound_query!(&guard, Text: &guards).load(conn).await?;
+            let guarded: Vec<RowId> = kept_query!(&guard, Text: &guards).load(conn).await?;
             let guarded: BTreeSet<_> = guarded.into_iter().map(|row| row.id).collect();
             let (mut rows, mut new_events, mut written) =
                 (ChangedRows::default(), Vec::new(), BTreeSet::new());
@@ -215,7 +215,7 @@ impl Database {
                 }
             }
             write_list!(conn, kind, store_chats_statement, rows.chats);
-            merge_chats!(conn, kind, rows.merges);
+            merge_chats!(conn, rows.merges);
             write_list!(conn, kind, store_names_statement, rows.names);
             write_list!(conn, kind, insert_messages_statement, rows.messages);
             write_list!(conn, kind, update_states_statement, rows.states);

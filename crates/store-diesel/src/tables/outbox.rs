@@ -28,10 +28,10 @@ use crate::{
     },
     scope::{
         ScopedSessionId,
+        bound_query::{bound_query, kept_query},
         messaging::bodies_statement,
-        numbered::numbered,
         outbox as scope,
-        round_robin::{DueQueue, bound_query},
+        round_robin::DueQueue,
     },
     tables::{
         content::{BodyRow, ContentOwner, ContentPart},
@@ -128,12 +128,11 @@ impl OutboxStore for Database {
         let read = self.run(|database| async move {
             let Some(state) = database.session_state(&id).await? else { return Ok(None) };
             let organization = state.row.organization.to_string();
-            let (statement, row_limit) =
-                (scope::waiting_statement(database.kind()), i64::from(limit));
+            let (statement, row_limit) = (scope::waiting_statement(), i64::from(limit));
             let last_of_chat = i64::try_from(of_chat.saturating_sub(1)).unwrap_or(i64::MAX);
             let with_first_contacts = state.row.paused_until.is_none_or(|until| until <= now);
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
-                bound_query!(
+                kept_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
@@ -145,7 +144,7 @@ impl OutboxStore for Database {
                 .await
             })?;
             let expiry: TimeRow = with_conn!(database, messages, |conn| {
-                bound_query!(scope::NEXT_EXPIRY, Text: &organization, Text: &id)
+                kept_query!(scope::NEXT_EXPIRY, Text: &organization, Text: &id)
                     .get_result(conn)
                     .await
             })?;
@@ -173,7 +172,7 @@ impl OutboxStore for Database {
             let (statement, row_limit) = (scope::ended_statement(), i64::from(limit));
             let now = now.millis();
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
-                bound_query!(
+                kept_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
@@ -233,9 +232,9 @@ impl OutboxStore for Database {
         let (organization, session) = (organization.to_string(), session.to_string());
         let (since, back) = (since.millis(), i64::from(nth.saturating_sub(1)));
         self.run(|database| async move {
-            let statement = numbered(database.kind(), scope::HAND_OVERS);
+            let statement = scope::HAND_OVERS;
             let row: HandOverRow = with_conn!(database, messages, |conn| {
-                bound_query!(
+                kept_query!(
                     statement,
                     Text: &organization,
                     Text: &session,
@@ -265,7 +264,7 @@ impl OutboxStore for Database {
             let (statement, row_limit) = (scope::unread_statement(), i64::from(limit));
             let unreadable = MessageFlags { undecryptable: true, ..MessageFlags::default() }.bits();
             let rows: Vec<MessageColumns> = with_conn!(database, messages, |conn| {
-                bound_query!(
+                kept_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,

@@ -17,9 +17,9 @@ use crate::{
         outbox::OutboxRow,
     },
     scope::{
+        bound_query::kept_query,
         messaging::{chat_names_statement, chats_statement, messages_by_number_statement},
         outbox as scope,
-        round_robin::bound_query,
     },
     tables::messaging::{SessionStateRow, fill_states, select_listed},
 };
@@ -32,7 +32,7 @@ impl Database {
     ) -> Result<Option<MessagingState>, StoreError> {
         let statement = scope::session_statement();
         let rows: Vec<SessionStateRow> = with_conn!(self, messages, |conn| {
-            bound_query!(&statement, Text: session).load(conn).await
+            kept_query!(&statement, Text: session).load(conn).await
         })?;
         rows.into_iter().next().map(MessagingState::try_from).transpose()
     }

@@ -17,7 +17,7 @@ use crate::{
         readable::skip_unreadable,
     },
     schema::{api_keys, events, receipts},
-    scope::{self, EVENTS_WITH_CODES, round_robin::bound_query},
+    scope::{self, EVENTS_WITH_CODES, bound_query::bound_query},
     tables::marks::SET_MARK,
 };
 

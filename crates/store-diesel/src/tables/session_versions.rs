@@ -22,7 +22,7 @@ use crate::{
         messaging_keys::SessionKeyRow,
     },
     schema::sessions,
-    scope::{self, messaging::versions_statement, round_robin::bound_query},
+    scope::{self, bound_query::kept_query, messaging::versions_statement},
     tables::id_chunks::id_chunks,
 };
 
@@ -75,7 +75,7 @@ impl VersionLookup for MessagingVersions {
             .run(|database| async move {
                 let statement = versions_statement(database.kind());
                 with_conn!(database, messages, |conn| {
-                    bound_query!(&statement, Text: &list).load(conn).await
+                    kept_query!(&statement, Text: &list).load(conn).await
                 })
             })
             .await?;

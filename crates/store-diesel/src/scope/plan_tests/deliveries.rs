@@ -12,14 +12,14 @@ use crate::{
     rows::webhook::WebhookRow,
     schema::{events, webhook_dead_letters},
     scope::{
+        bound_query::bound_query,
         deliveries::{
-            DUE, PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, behind_statement, claim_statement,
-            dead_in_order, disable_statement, end_replays_statement, event_at, events_at,
-            flush_statement, live_webhooks, live_webhooks_of, mark_replayed_statement,
-            organization_events, remove_retries_statement, session_events,
-            store_attempts_statement, store_dead_letters_statement, store_retries_statement,
+            BEHIND, DISABLE, DUE, PRUNE_ATTEMPTS, PRUNE_DEAD_LETTERS, claim_statement,
+            dead_in_order, end_replays_statement, event_at, events_at, flush_statement,
+            live_webhooks, live_webhooks_of, mark_replayed_statement, organization_events,
+            remove_retries_statement, session_events, store_attempts_statement,
+            store_dead_letters_statement, store_retries_statement,
         },
-        round_robin::bound_query,
     },
 };
 
@@ -54,7 +54,6 @@ async fn read_faults(planned: &PlannedDatabase) -> Vec<String> {
 
 /// Returns the faults of the plans of writes of one webhook.
 async fn write_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let kind = planned.database.kind();
     let disabled = by(["webhooks_", "PRIMARY KEY"], &["organization"]).on(Connections::Lookups);
     let attempts = by(["webhook_attempts_pkey", "PRIMARY KEY"], &["organization", "webhook"])
         .on(Connections::Lookups);
@@ -66,7 +65,7 @@ async fn write_faults(planned: &PlannedDatabase) -> Vec<String> {
     plan_faults!(
         planned,
         disabled => bound_query!(
-            disable_statement(kind),
+            DISABLE,
             Text: "org-1",
             Text: "wh_1",
             BigInt: 1,
@@ -118,7 +117,6 @@ async fn list_faults(planned: &PlannedDatabase) -> Vec<String> {
 
 /// Returns the faults of the plans of pages of all organizations.
 async fn page_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let kind = planned.database.kind();
     let live = in_order("webhooks_of_all", &["id"]);
     let due = in_order("webhook_cursors_due", &["due"]);
     // The page, and the webhook and the events of each of its rows.
@@ -129,7 +127,7 @@ async fn page_faults(planned: &PlannedDatabase) -> Vec<String> {
         live => live_webhooks("wh_7").select(WebhookRow::as_select()).limit(500),
         due => bound_query!(DUE, BigInt: 300, BigInt: 32),
         behind => bound_query!(
-            behind_statement(kind),
+            BEHIND,
             Text: "org-1",
             Text: "wh_1",
             BigInt: 300,

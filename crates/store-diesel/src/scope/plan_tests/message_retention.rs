@@ -6,13 +6,12 @@ use diesel_async::RunQueryDsl;
 
 use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
+    bound_query::bound_query,
     message_retention::{
         AgedPart, COUNT_REMOVED, NEXT_REMOVAL, NEXT_SESSIONS, NTH_FINISHED, RELEASE,
         REMOVE_COUNTERS, REMOVE_ENTRIES, REMOVE_MESSAGES, REMOVE_OTHERS, RENEW_COUNTERS,
         aged_statement, blank_statement, claim_statement, mark_statement, remove_old_statement,
     },
-    numbered::numbered,
-    round_robin::bound_query,
 };
 
 const SESSION: [&str; 2] = ["organization", "session"];
@@ -24,8 +23,7 @@ const fn of_session() -> Access {
 
 /// Returns the faults of the plans of statements about a deleted session.
 async fn deletion_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let kind = planned.database.kind();
-    let claim = || numbered(kind, &claim_statement());
+    let claim = || claim_statement();
     let mut faults = plan_faults!(
         planned,
         by(["session_messaging_removals"; 2], &["removal_due"]).of_few_each() =>
@@ -37,12 +35,12 @@ async fn deletion_faults(planned: &PlannedDatabase) -> Vec<String> {
             BigInt: 5,
             BigInt: 6
         ),
-        of_session() => bound_query!(numbered(kind, RELEASE), Text: "org-1", Text: "sess_1", BigInt: 5),
+        of_session() => bound_query!(RELEASE, Text: "org-1", Text: "sess_1", BigInt: 5),
         of_session() => bound_query!(REMOVE_MESSAGES, Text: "org-1", Text: "sess_1", BigInt: 1000),
-        of_session() => bound_query!(numbered(kind, COUNT_REMOVED), Text: "org-1", Text: "sess_1", BigInt: 5),
+        of_session() => bound_query!(COUNT_REMOVED, Text: "org-1", Text: "sess_1", BigInt: 5),
         of_session() => bound_query!(REMOVE_COUNTERS, Text: "org-1", Text: "sess_1"),
         by(["sessions", "sessions"], &["organization", "id"]) =>
-            bound_query!(numbered(kind, RENEW_COUNTERS), Text: "org-1", Text: "sess_1", BigInt: 5),
+            bound_query!(RENEW_COUNTERS, Text: "org-1", Text: "sess_1", BigInt: 5),
     );
     // Events have an index over the session alone, whose ids are unique.
     let [events, others @ ..] = REMOVE_OTHERS;
@@ -62,13 +60,12 @@ async fn deletion_faults(planned: &PlannedDatabase) -> Vec<String> {
 
 /// Returns the faults of the plans of statements about old messages.
 async fn age_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let kind = planned.database.kind();
     let mut faults = plan_faults!(
         planned,
         by(["sessions_by_id"; 2], &[]).on(Connections::Lookups).of_list().with_any_bounds() =>
             bound_query!(NEXT_SESSIONS, Text: "sess_1", BigInt: 100),
         of_session() => bound_query!(
-            remove_old_statement().as_str(),
+            remove_old_statement(),
             Text: "org-1",
             Text: "sess_1",
             BigInt: 1000,
@@ -82,19 +79,19 @@ async fn age_faults(planned: &PlannedDatabase) -> Vec<String> {
         faults.extend(plan_faults!(
             planned,
             of_session() => bound_query!(
-                aged_statement(part).as_str(),
+                aged_statement(part),
                 Text: "org-1",
                 Text: "sess_1",
                 BigInt: 1000
             ),
             of_session() => bound_query!(
-                blank_statement(part).as_str(),
+                blank_statement(part),
                 Text: "org-1",
                 Text: "sess_1",
                 BigInt: 5
             ),
             of_session() => bound_query!(
-                numbered(kind, &mark_statement(part)),
+                &mark_statement(part),
                 Text: "org-1",
                 Text: "sess_1",
                 BigInt: 5

@@ -17,6 +17,7 @@ use crate::{
     schema::{chat_names, chats, messages},
     scope::{
         ScopedSessionId,
+        bound_query::bound_query,
         messages::{
             MessageParams, chat_name, chat_page, message_page, messages_by_wa_id, of_all_chats,
             session_messages, unsent,
@@ -30,8 +31,6 @@ use crate::{
             versions_statement,
         },
         number_keyset::NumberPosition,
-        numbered::numbered,
-        round_robin::bound_query,
     },
 };
 
@@ -160,12 +159,11 @@ async fn list_faults(planned: &PlannedDatabase) -> Vec<String> {
 
 /// Returns the faults of the plans of a merge, which reads rows of one session alone.
 async fn merge_faults(planned: &PlannedDatabase) -> Vec<String> {
-    let kind = planned.database.kind();
     let mut faults = Vec::new();
     for statement in MERGE {
         let query = || {
             bound_query!(
-                numbered(kind, statement),
+                statement,
                 Text: "org-1",
                 Text: "sess_1",
                 BigInt: 7,

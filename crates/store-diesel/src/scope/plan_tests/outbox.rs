@@ -5,12 +5,11 @@ use diesel_async::RunQueryDsl;
 
 use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
-    numbered::numbered,
+    bound_query::bound_query,
     outbox::{
         BY_KEY, EARLIEST, HAND_OVERS, NEXT_DUE, NEXT_EXPIRY, OLDEST_WAITING, WAITING_BEFORE,
         ended_statement, session_statement, unread_statement, waiting_statement,
     },
-    round_robin::bound_query,
 };
 
 const SESSION: [&str; 2] = ["organization", "session"];
@@ -25,7 +24,7 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
     plan_faults!(
         planned,
         of_session("outbox_") => bound_query!(
-            waiting_statement(planned.database.kind()),
+            waiting_statement(),
             Text: "org-1",
             Text: "sess_1",
             BigInt: 7,
@@ -34,7 +33,7 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
         ),
         of_session("outbox_") => bound_query!(NEXT_EXPIRY, Text: "org-1", Text: "sess_1"),
         of_session("outbox_") => bound_query!(
-            ended_statement().as_str(),
+            ended_statement(),
             Text: "org-1",
             Text: "sess_1",
             BigInt: 5,
@@ -42,14 +41,14 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
             BigInt: 500
         ),
         of_session("outbox_pace") => bound_query!(
-            numbered(planned.database.kind(), HAND_OVERS),
+            HAND_OVERS,
             Text: "org-1",
             Text: "sess_1",
             BigInt: 5,
             BigInt: 19
         ),
         of_session("messages_newest_first").of_few_each() => bound_query!(
-            unread_statement().as_str(),
+            unread_statement(),
             Text: "org-1",
             Text: "sess_1",
             BigInt: 4,
@@ -59,7 +58,7 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
             bound_query!(WAITING_BEFORE, Text: "org-1", Text: "sess_1", BigInt: 7),
         by(["session_messaging_pkey", "session_messaging"], &[])
             .on(Connections::Lookups)
-            .with_any_bounds() => bound_query!(session_statement().as_str(), Text: "sess_1"),
+            .with_any_bounds() => bound_query!(session_statement(), Text: "sess_1"),
         by(["outbox_by_key", "outbox_by_key"], &["organization", "key_hash"]) =>
             bound_query!(BY_KEY, Text: "org-1", Binary: &[7_u8; 32][..]),
     )
