@@ -123,6 +123,11 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Returns a copy of a chat of the draft.
+    pub(crate) fn chat(&self, id: ChatId) -> Option<Chat> {
+        self.chats.get(&id).cloned()
+    }
+
     /// Returns a chat for a change. Every chat of the draft was loaded or created.
     pub(super) fn change_chat(&mut self, id: ChatId) -> Option<&mut Chat> {
         let chat = self.chats.get_mut(&id)?;

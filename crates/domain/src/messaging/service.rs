@@ -56,6 +56,13 @@ pub struct TakenJournal {
     pub refused: Vec<RefusedDelivery>,
 }
 
+impl TakenJournal {
+    /// Returns whether no session was stored or is gone.
+    fn is_empty(&self) -> bool {
+        self.through.is_empty() && self.gone.is_empty()
+    }
+}
+
 /// A delivery that cannot be stored: a row of the session is unreadable, or the store rejects a
 /// value.
 #[derive(Debug)]
@@ -87,28 +94,35 @@ impl Journals {
         deliveries: Vec<JournalDelivery>,
     ) -> Result<TakenJournal> {
         let journal = JournalName::new(node, file);
-        let pending: BTreeMap<_, _> =
+        let mut pending: BTreeMap<_, _> =
             deliveries.into_iter().map(|it| (it.session.clone(), it.items)).collect();
-        let turns = self.ports.turns.wait_for_all(pending.keys().cloned().collect()).await;
-        let transfer = Transfer {
-            journal: &journal,
-            ports: &self.ports,
-            progress: Mutex::new(Progress { pending, taken: TakenJournal::default() }),
-        };
-        let taken =
-            execute(&transfer, || transfer.find(), |states| Ok(transfer.decide(&states))).await;
-        if taken.is_err() {
-            turns.iter().for_each(Turn::fail);
-        }
-        match taken {
-            Ok(()) => Ok(transfer.into_taken()),
-            // The rest of the sessions is delivered again.
-            Err(error) if transfer.has_taken() => {
-                drop(error);
-                Ok(transfer.into_taken())
+        let mut taken = TakenJournal::default();
+        while !pending.is_empty() {
+            let turns = self.ports.turns.wait_for_some(pending.keys()).await;
+            let of_turn = |turn: &Turn| pending.remove_entry(turn.session());
+            let part = turns.iter().filter_map(of_turn).collect();
+            if let Err(error) = self.take_part(&journal, part, &mut taken).await {
+                turns.iter().for_each(Turn::fail);
+                // The rest of the sessions is delivered again.
+                return if taken.is_empty() { Err(error) } else { Ok(taken) };
             }
-            Err(error) => Err(error),
         }
+        Ok(taken)
+    }
+
+    /// Stores the items of some sessions.
+    async fn take_part(
+        &self,
+        journal: &JournalName,
+        pending: BTreeMap<SessionId, Vec<JournalItem>>,
+        taken: &mut TakenJournal,
+    ) -> Result<()> {
+        let progress = Progress { pending, taken: std::mem::take(taken) };
+        let transfer = Transfer { journal, ports: &self.ports, progress: Mutex::new(progress) };
+        let result =
+            execute(&transfer, || transfer.find(), |states| Ok(transfer.decide(&states))).await;
+        *taken = transfer.into_taken();
+        result
     }
 }
 
@@ -127,11 +141,6 @@ struct Progress {
 impl Transfer<'_> {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_taken(&self) -> bool {
-        let progress = self.progress();
-        !progress.taken.through.is_empty() || !progress.taken.gone.is_empty()
     }
 
     fn into_taken(self) -> TakenJournal {

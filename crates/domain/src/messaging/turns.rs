@@ -7,7 +7,7 @@
 //! Decision: ADR 0053.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -50,21 +50,34 @@ struct Place {
 impl MessagingTurns {
     /// Waits for the turn of a change of the session's messages.
     pub(crate) async fn wait(&self, session: &SessionId) -> Turn {
-        let queue = self.lock().entry(session.clone()).or_default().clone();
-        let place = Place { turns: self.clone(), session: session.clone(), queue };
+        let place = self.place(session);
         let running = place.queue.running.lock_arc().await;
-        let has_failed = place.queue.has_failed.load(Ordering::SeqCst);
-        Turn { _running: (!has_failed).then_some(running), place }
+        Turn::new(place, running)
     }
 
-    /// Waits for the turns of a change of several sessions. The order of the sessions is the same for
-    /// all changes, so that none waits for another in a circle.
-    pub(crate) async fn wait_for_all(&self, sessions: BTreeSet<SessionId>) -> Vec<Turn> {
-        let mut turns = Vec::new();
-        for session in sessions {
-            turns.push(self.wait(&session).await);
-        }
+    /// Returns the turns of those of the sessions that have no change under way; if each has one, waits
+    /// for the turn of one of them. A change of several sessions never waits while it keeps others from
+    /// changing.
+    pub(crate) async fn wait_for_some<'a>(
+        &self,
+        sessions: impl Iterator<Item = &'a SessionId> + Clone,
+    ) -> Vec<Turn> {
+        let free: Vec<_> = sessions.clone().filter_map(|session| self.try_turn(session)).collect();
+        let (true, Some(first)) = (free.is_empty(), sessions.clone().next()) else { return free };
+        let mut turns = vec![self.wait(first).await];
+        turns.extend(sessions.skip(1).filter_map(|session| self.try_turn(session)));
         turns
+    }
+
+    fn try_turn(&self, session: &SessionId) -> Option<Turn> {
+        let place = self.place(session);
+        let running = place.queue.running.try_lock_arc()?;
+        Some(Turn::new(place, running))
+    }
+
+    fn place(&self, session: &SessionId) -> Place {
+        let queue = self.lock().entry(session.clone()).or_default().clone();
+        Place { turns: self.clone(), session: session.clone(), queue }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Queue>>> {
@@ -73,6 +86,16 @@ impl MessagingTurns {
 }
 
 impl Turn {
+    fn new(place: Place, running: MutexGuardArc<()>) -> Self {
+        let has_failed = place.queue.has_failed.load(Ordering::SeqCst);
+        Self { _running: (!has_failed).then_some(running), place }
+    }
+
+    /// Returns the session.
+    pub(crate) fn session(&self) -> &SessionId {
+        &self.place.session
+    }
+
     /// Lets the changes that wait behind this one run at once, and later changes form a new queue.
     pub(crate) fn fail(&self) {
         let Place { turns, session, queue } = &self.place;
@@ -131,6 +154,28 @@ mod tests {
         drop(second);
         drop(poll(&mut (third.as_mut() as _)).unwrap());
         assert!(turns.lock().is_empty());
+    }
+
+    #[test]
+    fn change_of_several_sessions_waits_only_if_all_are_busy() {
+        let turns = MessagingTurns::default();
+        let all = [1, 2, 3].map(SessionId::from_bits);
+        let taken = |waiting: Pin<&mut dyn Future<Output = Vec<Turn>>>| match waiting
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(turns) => {
+                Some(turns.iter().map(|turn| turn.session().clone()).collect::<Vec<_>>())
+            }
+            Poll::Pending => None,
+        };
+        let mut first = pin!(turns.wait(&all[0]));
+        let first = poll(&mut (first.as_mut() as _)).unwrap();
+        assert_eq!(taken(pin!(turns.wait_for_some(all.iter()))), Some(all[1..].to_vec()));
+        let mut waiting = pin!(turns.wait_for_some(all[..1].iter()));
+        assert_eq!(taken(waiting.as_mut()), None);
+        drop(first);
+        assert_eq!(taken(waiting.as_mut()), Some(all[..1].to_vec()));
+        assert_eq!(taken(pin!(turns.wait_for_some([].iter()))), Some(Vec::new()));
     }
 
     #[test]

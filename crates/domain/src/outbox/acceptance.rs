@@ -8,8 +8,8 @@ use crate::{
     message::{
         details::MessageDetails,
         kind::{MessageKind, MessageSource},
-        message_id::MessageId,
         model::{Message, MessageFlags, MessageSender},
+        service::ShownMessage,
         state::{AckLevel, MessageState},
     },
     messaging::{
@@ -23,7 +23,7 @@ use crate::{
         pace::{Pace, PaceQuotas},
         recipient::Recipient,
         request::{DEFAULT_EXPIRY, NewMessage},
-        sent::SendMode,
+        sent::{SendMode, SentMessage},
         service::Outbox,
     },
     ports::environment::Environment,
@@ -38,7 +38,7 @@ use std::time::Duration;
 const QUEUE_RETRY: Duration = Duration::from_secs(60);
 
 impl Outbox {
-    /// Accepts a message; returns its number.
+    /// Accepts a message.
     pub(super) async fn accept(
         &self,
         scope: &Scope,
@@ -46,7 +46,7 @@ impl Outbox {
         message: &NewMessage,
         mode: SendMode,
         key: Option<AcceptanceKey>,
-    ) -> Result<MessageId> {
+    ) -> Result<SentMessage> {
         if !session.is_paired() {
             return Err(Error::NotPaired);
         }
@@ -69,13 +69,16 @@ impl Outbox {
             if state.phone.is_none() {
                 return Err(Error::NotPaired);
             }
-            let (accepted, draft) = self.accepted(scope, &state, &recipient, message, key.clone());
-            Ok(Decision::Write(draft.into_commit(), accepted))
+            let (shown, draft) = self.accepted(scope, &state, &recipient, message, key.clone());
+            // All messages that wait were accepted before.
+            let queue_position = Some(state.row.queued);
+            let sent = SentMessage { shown, mode, replayed: false, queue_position };
+            Ok(Decision::Write(draft.into_commit(), sent))
         })
         .await
     }
 
-    /// Returns the draft with the message in the queue.
+    /// Returns the message, and the draft with the message in the queue.
     fn accepted<'a>(
         &'a self,
         scope: &Scope,
@@ -83,7 +86,7 @@ impl Outbox {
         recipient: &Recipient,
         message: &NewMessage,
         key: Option<AcceptanceKey>,
-    ) -> (MessageId, Draft<'a>) {
+    ) -> (ShownMessage, Draft<'a>) {
         let environment: &dyn Environment = &*self.ports.environment;
         let mut draft = Draft::new(state, scope.actor(), environment);
         let now = environment.now();
@@ -91,7 +94,7 @@ impl Outbox {
         let id = draft.next_message_id();
         let wa_id = WaMessageId::mint(environment.ulid());
         let outbox = OutboxId::from_bits(environment.ulid());
-        draft.insert_own(Message {
+        let accepted = Message {
             id,
             wa_id: wa_id.clone(),
             chat,
@@ -115,13 +118,15 @@ impl Outbox {
                 ..MessageDetails::default()
             }),
             content: None,
-        });
+        };
+        draft.insert_own(accepted.clone());
+        let account = state.phone.clone().unwrap_or_default();
         let entry = OutboxEntry {
             id: outbox,
             message: id,
             wa_id,
             chat,
-            account: state.phone.clone().unwrap_or_default(),
+            account: account.clone(),
             state: OutboxState::Queued,
             typing_millis: message.typing_millis,
             accepted_at: now,
@@ -134,7 +139,7 @@ impl Outbox {
         draft.add_entry(NewOutboxEntry { entry, key });
         draft.row.account = state.phone.clone().or(draft.row.account.take());
         draft.row.outbox_due = Some(now);
-        (id, draft)
+        (ShownMessage { message: accepted, chat: draft.chat(chat), account }, draft)
     }
 
     /// Checks that the queue of a session has room.

@@ -115,7 +115,7 @@ impl Outbox {
         }
         let id = session.id.clone();
         match self.accept(&scope, session, message, mode, key.clone()).await {
-            Ok(message) => self.sent(&scope, &id, message, mode, false).await,
+            Ok(sent) => Ok(sent),
             // A request with the same key may have been accepted in between.
             Err(error) => match &key {
                 Some(key) => self.find_accepted(&scope, &id, key, mode).await?.ok_or(error),

@@ -2,11 +2,13 @@
 
 use acceptance::{
     deployment::Deployment,
-    messenger::{Messenger, PROMPT, text as text_to},
+    messenger::{Messenger, PROMPT, text as text_to, texts},
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use testbed::{event_stream::EventStream, phones::Phone, wait};
+use testbed::{
+    event_stream::EventStream, parallel::run_on_threads, phones::Phone, sessions::PATIENCE, wait,
+};
 
 use crate::each_database;
 
@@ -17,6 +19,7 @@ each_database!(
     refusal_of_whatsapp_is_the_failure,
     receipts_out_of_order_lower_nothing,
     waiting_message_leaves_after_the_outage_and_in_order,
+    texts_of_many_callers_are_accepted_and_leave_in_order,
     cancelled_and_expired_messages_are_never_sent,
 );
 
@@ -142,9 +145,37 @@ fn waiting_message_leaves_after_the_outage_and_in_order(deployment: &Deployment)
         Ok(messenger.all("/messages?status=queued")?.is_empty())
     })?;
     let received = contact.messages_in(&messenger.phone.number)?;
-    let texts: Vec<_> = received.iter().filter_map(|it| it.text.as_deref()).collect();
-    ensure!(texts == ["first contact", "text 0", "text 1", "text 2"], "{texts:?}");
+    let shown: Vec<_> = received.iter().filter_map(|it| it.text.as_deref()).collect();
+    ensure!(shown == ["first contact", "text 0", "text 1", "text 2"], "{shown:?}");
     Ok(())
+}
+
+/// Callers of one session, a contact that answers, and the acknowledgements change the same rows.
+fn texts_of_many_callers_are_accepted_and_leave_in_order(deployment: &Deployment) -> Result<()> {
+    const CALLERS: usize = 24;
+    const TEXTS: usize = 8;
+    let messenger = Messenger::start(deployment, "Busy")?;
+    messenger.send_without_limits()?;
+    let contact = deployment.stack.phones.new_phone("Chatty")?;
+    messenger.write(&contact, "hello")?;
+    messenger.until_messages(1, PROMPT)?;
+    run_on_threads(CALLERS + 1, |which| {
+        for number in 0..TEXTS {
+            if which == CALLERS {
+                messenger.write(&contact, &format!("answer {number}"))?;
+            } else {
+                messenger.queue_text(&contact, &format!("{which} {number}"))?;
+            }
+        }
+        Ok(Vec::<()>::new())
+    })?;
+    messenger.until_sent(PATIENCE)?;
+    let mut own = messenger.until_messages(1 + (CALLERS + 1) * TEXTS, PROMPT)?;
+    own.retain(|message| message["source"] == "api");
+    own.sort_by_key(|message| message["id"].as_u64());
+    let ids = texts(&own, "waMessageId")?;
+    ensure!(ids.len() == CALLERS * TEXTS, "{} texts are listed", ids.len());
+    messenger.until_shown(&contact, &ids)
 }
 
 fn cancelled_and_expired_messages_are_never_sent(deployment: &Deployment) -> Result<()> {
@@ -169,7 +200,7 @@ fn cancelled_and_expired_messages_are_never_sent(deployment: &Deployment) -> Res
     session.until_status("working")?;
     messenger.send_text(&contact, "the only one")?;
     let received = contact.messages()?;
-    let texts: Vec<_> = received.iter().filter_map(|it| it.text.as_deref()).collect();
-    ensure!(texts == ["the only one"], "{texts:?}");
+    let shown: Vec<_> = received.iter().filter_map(|it| it.text.as_deref()).collect();
+    ensure!(shown == ["the only one"], "{shown:?}");
     Ok(())
 }
