@@ -1,7 +1,10 @@
 //! A draft of the next state of a session's messages, to which facts are applied one after the
 //! other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     caller::Actor,
@@ -22,6 +25,10 @@ use crate::{
     session::version::Version,
     time::Timestamp,
 };
+
+/// Time until the next dispatch while messages of the session are under way. Acknowledgements arrive
+/// one after the other, and one dispatch serves those that arrive in this time.
+pub(super) const GATHERING: Duration = Duration::from_millis(25);
 
 /// Identity of a message within a session.
 type MessageIdentity = (WaMessageId, ChatId, MessageSender);
@@ -176,8 +183,15 @@ impl<'a> Draft<'a> {
 
     /// Adds an entry of the outbox.
     pub(crate) fn add_entry(&mut self, entry: NewOutboxEntry) {
+        let wait = if self.row.queued == 0 { Duration::ZERO } else { GATHERING };
+        self.row.outbox_due = Some(self.earlier_due(self.now.plus(wait)));
         self.row.queued += 1;
         self.new_entries.push(entry);
+    }
+
+    /// Returns the earlier one of a time and the due time of the outbox.
+    pub(super) fn earlier_due(&self, due: Timestamp) -> Timestamp {
+        self.row.outbox_due.map_or(due, |known| known.min(due))
     }
 
     /// Replaces an entry of the outbox.

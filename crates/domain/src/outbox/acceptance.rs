@@ -138,7 +138,6 @@ impl Outbox {
         };
         draft.add_entry(NewOutboxEntry { entry, key });
         draft.row.account = state.phone.clone().or(draft.row.account.take());
-        draft.row.outbox_due = Some(now);
         (ShownMessage { message: accepted, chat: draft.chat(chat), account }, draft)
     }
 
