@@ -13,12 +13,21 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Mutex;
-use wacore::net::{Transport, TransportEvent, TransportFactory};
+use hyper::{
+    Uri,
+    header::{HeaderValue, ORIGIN},
+};
+use tokio::{net::TcpStream, sync::Mutex};
+use tokio_websockets::ClientBuilder;
+use wacore::net::{
+    Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
+};
 use whatsapp_rust::{
-    store::persistence_manager::PersistenceManager, transport::TokioWebSocketTransportFactory,
+    store::persistence_manager::PersistenceManager,
+    transport::{Connector, default_tls_connector, from_websocket},
 };
 
 use crate::engine_runtime::EngineRuntime;
@@ -40,11 +49,35 @@ pub struct WebSocketProvider(pub Option<String>);
 
 impl TransportProvider for WebSocketProvider {
     fn transport_factory(&self, _session: &str) -> Arc<dyn TransportFactory> {
-        let factory = TokioWebSocketTransportFactory::new();
-        Arc::new(match &self.0 {
-            Some(url) => factory.with_url(url.clone()),
-            None => factory,
-        })
+        let url = self.0.clone().unwrap_or_else(|| WHATSAPP_WEB_WS_URL.to_owned());
+        Arc::new(PromptTransportFactory { url })
+    }
+}
+
+/// Opens connections that send every message at once.
+///
+/// The engine's own factory leaves Nagle's algorithm on: a message behind a receipt then waits until
+/// the other side has confirmed the receipt, for 40 ms and more.
+struct PromptTransportFactory {
+    url: String,
+}
+
+#[async_trait]
+impl TransportFactory for PromptTransportFactory {
+    async fn create_transport(&self) -> anyhow::Result<OpenTransport> {
+        let address: Uri = self.url.parse()?;
+        let is_encrypted = address.scheme_str() == Some("wss");
+        let host = address.host().context("the address of WhatsApp has no host")?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = address.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        stream.set_nodelay(true)?;
+        let connector = if is_encrypted { default_tls_connector() } else { Connector::Plain };
+        let stream = connector.wrap(&host, stream).await?;
+        let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
+        let client = ClientBuilder::from_uri(address).add_header(ORIGIN, origin)?;
+        let (socket, _) = client.connect_on(stream).await?;
+        Ok(from_websocket(socket))
     }
 }
 
