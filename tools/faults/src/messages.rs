@@ -7,6 +7,7 @@
 mod inbound;
 mod outages;
 mod outbound;
+mod paging;
 
 use anyhow::{Context as _, Result, anyhow};
 use testbed::{
@@ -30,7 +31,9 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
     let received = received.with_context(|| format!("inbound texts\n{}", deployment.tail()))?;
     let sent = outbound::run(plan, &mut deployment, checks);
     let sent = sent.with_context(|| format!("outbound texts\n{}", deployment.tail()))?;
-    let mut sentence = format!("{received}; {sent}");
+    let paged = paging::run(plan, &deployment, checks);
+    let paged = paged.with_context(|| format!("pages\n{}", deployment.tail()))?;
+    let mut sentence = format!("{received}; {sent}; {paged}");
     if plan.extent == Extent::Full {
         sentence.push_str("; ");
         sentence.push_str(&outages::run(plan, &mut deployment, checks));

@@ -4,6 +4,8 @@
 //! Diesel prepares the statement of its `sql_query` anew for every execution. A [`BoundQuery`] stays
 //! prepared on its connection as the queries that Diesel builds: always on SQLite, whose plans do not
 //! depend on values, and on PostgreSQL if it is [kept](BoundQuery::kept).
+//!
+//! Decision: ADR 0054.
 
 use std::marker::PhantomData;
 

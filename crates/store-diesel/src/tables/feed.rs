@@ -22,7 +22,10 @@ use crate::{
         readable::skip_unreadable,
     },
     schema::{events, feed_floors},
-    scope::feed::{self, FeedParams, POSTGRES_HORIZON, PositionRange, SQLITE_HORIZON},
+    scope::{
+        bound_query::BoundQuery,
+        feed::{self, FeedParams, POSTGRES_HORIZON, PositionRange, SQLITE_HORIZON},
+    },
 };
 
 /// How far the feed can be read.
@@ -43,7 +46,9 @@ impl Feed for Database {
                     DatabaseKind::Sqlite => SQLITE_HORIZON,
                     DatabaseKind::Postgres => POSTGRES_HORIZON,
                 };
-                with_conn!(database, feed, |conn| diesel::sql_query(text).get_result(conn).await)
+                with_conn!(database, feed, |conn| {
+                    BoundQuery::new(text).kept().get_result(conn).await
+                })
             })
             .await?;
         Ok(FeedHorizon { safe: position(row.safe)?, newest: position(row.newest)? })

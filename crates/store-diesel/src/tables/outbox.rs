@@ -28,7 +28,7 @@ use crate::{
     },
     scope::{
         ScopedSessionId,
-        bound_query::{bound_query, kept_query},
+        bound_query::{BoundQuery, bound_query, kept_query},
         messaging::bodies_statement,
         outbox as scope,
         round_robin::DueQueue,
@@ -350,8 +350,10 @@ impl OutboxStore for Database {
 
 impl Database {
     async fn time_of(&self, statement: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        let row: TimeRow =
-            with_conn!(self, read, |conn| diesel::sql_query(statement).get_result(conn).await)?;
+        // Without parameters, there is one plan on every connection.
+        let row: TimeRow = with_conn!(self, read, |conn| {
+            BoundQuery::new(statement).kept().get_result(conn).await
+        })?;
         Ok(row.at.map(Timestamp::from_millis))
     }
 }
