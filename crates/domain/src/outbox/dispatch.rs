@@ -77,9 +77,10 @@ impl Situation {
 }
 
 /// The result of the first look at the messages that wait.
+#[expect(clippy::large_enum_variant, reason = "lives for one match")]
 enum Step {
     /// Steps outside of the store come first.
-    Prepare(Box<Situation>),
+    Prepare(Situation),
     /// The decision is committed.
     Decided(Option<Batch>),
 }
@@ -121,7 +122,7 @@ impl Outbox {
             Ok(match situation {
                 None => Decision::Keep(Step::Decided(None)),
                 Some(situation) if situation.needs_preparation() => {
-                    Decision::Keep(Step::Prepare(Box::new(situation)))
+                    Decision::Keep(Step::Prepare(situation))
                 }
                 Some(situation) => self.decide(&situation).map(Step::Decided),
             })
@@ -129,7 +130,7 @@ impl Outbox {
         let batch = match step.await? {
             Step::Decided(batch) => batch,
             Step::Prepare(situation) => {
-                self.prepare(session, *situation).await?;
+                self.prepare(session, situation).await?;
                 let decide = |situation: Option<Situation>| {
                     Ok(match situation {
                         None => Decision::Keep(None),
