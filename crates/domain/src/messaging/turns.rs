@@ -34,14 +34,14 @@ struct Queue {
 /// The turn of one change. The next change of the session runs when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    // Dropped before the place.
+    // Dropped before the membership.
     _running: Option<MutexGuardArc<()>>,
-    place: Place,
+    membership: Membership,
 }
 
-/// A place in a queue, which ends with its last place.
+/// A change that is in a queue, which ends with its last member.
 #[derive(Debug)]
-struct Place {
+struct Membership {
     turns: MessagingTurns,
     session: SessionId,
     queue: Arc<Queue>,
@@ -50,9 +50,9 @@ struct Place {
 impl MessagingTurns {
     /// Waits for the turn of a change of the session's messages.
     pub(crate) async fn wait(&self, session: &SessionId) -> Turn {
-        let place = self.place(session);
-        let running = place.queue.running.lock_arc().await;
-        Turn::new(place, running)
+        let membership = self.membership(session);
+        let running = membership.queue.running.lock_arc().await;
+        Turn::new(membership, running)
     }
 
     /// Returns the turns of those of the sessions that have no change under way; if each has one, waits
@@ -70,14 +70,14 @@ impl MessagingTurns {
     }
 
     fn try_turn(&self, session: &SessionId) -> Option<Turn> {
-        let place = self.place(session);
-        let running = place.queue.running.try_lock_arc()?;
-        Some(Turn::new(place, running))
+        let membership = self.membership(session);
+        let running = membership.queue.running.try_lock_arc()?;
+        Some(Turn::new(membership, running))
     }
 
-    fn place(&self, session: &SessionId) -> Place {
+    fn membership(&self, session: &SessionId) -> Membership {
         let queue = self.lock().entry(session.clone()).or_default().clone();
-        Place { turns: self.clone(), session: session.clone(), queue }
+        Membership { turns: self.clone(), session: session.clone(), queue }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Queue>>> {
@@ -86,19 +86,19 @@ impl MessagingTurns {
 }
 
 impl Turn {
-    fn new(place: Place, running: MutexGuardArc<()>) -> Self {
-        let has_failed = place.queue.has_failed.load(Ordering::SeqCst);
-        Self { _running: (!has_failed).then_some(running), place }
+    fn new(membership: Membership, running: MutexGuardArc<()>) -> Self {
+        let has_failed = membership.queue.has_failed.load(Ordering::SeqCst);
+        Self { _running: (!has_failed).then_some(running), membership }
     }
 
     /// Returns the session.
     pub(crate) fn session(&self) -> &SessionId {
-        &self.place.session
+        &self.membership.session
     }
 
     /// Lets the changes that wait behind this one run at once, and later changes form a new queue.
     pub(crate) fn fail(&self) {
-        let Place { turns, session, queue } = &self.place;
+        let Membership { turns, session, queue } = &self.membership;
         queue.has_failed.store(true, Ordering::SeqCst);
         let mut queues = turns.lock();
         if queues.get(session).is_some_and(|current| Arc::ptr_eq(current, queue)) {
@@ -107,11 +107,11 @@ impl Turn {
     }
 }
 
-impl Drop for Place {
+impl Drop for Membership {
     fn drop(&mut self) {
         let mut queues = self.turns.lock();
         let is_last = |queue: &Arc<Queue>| {
-            // The map has one, and this place the other one.
+            // The map has one, and this change the other one.
             Arc::ptr_eq(queue, &self.queue) && Arc::strong_count(queue) == 2
         };
         if queues.get(&self.session).is_some_and(is_last) {

@@ -12,10 +12,10 @@ use crate::{
     commit::Decision,
     error::{Error, Result},
     gateway::node::Node,
-    id::{SessionId, WaMessageId},
+    id::SessionId,
     message::{
         message_id::MessageId,
-        state::{AckLevel, FailureReason, MessageFailure},
+        state::{FailureReason, MessageFailure},
     },
     messaging::{
         change::MessagingCommit,
@@ -23,17 +23,14 @@ use crate::{
         state::{MessageHeader, MessagingLookup, MessagingState},
     },
     outbox::{
+        hand_over::Batch,
         model::{OutboxEntry, OutboxState},
         pace::Pace,
         plan::{Circumstances, MAX_OF_CHAT, Plan, REPEAT, RETRY, not_after, plan},
         service::Outbox,
     },
     ports::{
-        messaging_control::{
-            HandOver, HandOverOutcome, HandOverRefusal, NodeMessageState, OutboundMessage,
-            OutboundMessages,
-        },
-        session_control::GatewayError,
+        messaging_control::{OutboundMessage, OutboundMessages},
         store::{
             outbox::{DueOutbox, WaitingMessages},
             worker::Claim,
@@ -49,8 +46,6 @@ const MAX_WAITING: u32 = 400;
 const MAX_ENDED: u32 = 500;
 /// Time until the next dispatch if the node sends no messages.
 const UNSUPPORTED_RETRY: Duration = Duration::from_secs(60);
-/// Time after which a message is handed over that the node could not take.
-const REFUSED_RETRY: Duration = Duration::from_secs(2);
 /// Typing time of one character, by which a session imitates a person.
 const TYPING_PER_CHARACTER: u64 = 45;
 /// Shortest and longest typing time.
@@ -78,19 +73,11 @@ impl Situation {
 
 /// The result of the first look at the messages that wait.
 #[expect(clippy::large_enum_variant, reason = "lives for one match")]
-enum Step {
+enum FirstLook {
     /// Steps outside of the store come first.
     Prepare(Situation),
     /// The decision is committed.
     Decided(Option<Batch>),
-}
-
-/// Messages for a node, decided and committed.
-struct Batch {
-    node: Node,
-    messages: OutboundMessages,
-    /// Ids of the messages at WhatsApp.
-    wa_ids: Vec<WaMessageId>,
 }
 
 impl Outbox {
@@ -120,16 +107,16 @@ impl Outbox {
         let find = || self.situation(session);
         let step = messages.change(find, |situation| {
             Ok(match situation {
-                None => Decision::Keep(Step::Decided(None)),
+                None => Decision::Keep(FirstLook::Decided(None)),
                 Some(situation) if situation.needs_preparation() => {
-                    Decision::Keep(Step::Prepare(situation))
+                    Decision::Keep(FirstLook::Prepare(situation))
                 }
-                Some(situation) => self.decide(&situation).map(Step::Decided),
+                Some(situation) => self.decide(&situation).map(FirstLook::Decided),
             })
         });
         let batch = match step.await? {
-            Step::Decided(batch) => batch,
-            Step::Prepare(situation) => {
+            FirstLook::Decided(batch) => batch,
+            FirstLook::Prepare(situation) => {
                 self.prepare(session, situation).await?;
                 let decide = |situation: Option<Situation>| {
                     Ok(match situation {
@@ -311,99 +298,6 @@ impl Outbox {
             ..entry
         };
         Some((handed, message))
-    }
-
-    /// Hands messages over, and stores what the node answers. Without an answer, the hand-over is
-    /// repeated.
-    async fn hand_over(&self, session: &SessionId, batch: Batch) -> Result<()> {
-        let Batch { node, messages, wa_ids } = batch;
-        let answers = match self.ports.control.send(&node, session, &messages).await {
-            Ok(answers) => answers,
-            // The node has no memory of the session, and so of no message.
-            Err(GatewayError::Unknown) => {
-                let refused = HandOverOutcome::Refused(HandOverRefusal::NotWorking);
-                let outboxes = messages.messages.into_iter().map(|message| message.outbox);
-                outboxes.map(|outbox| HandOver { outbox, outcome: refused.clone() }).collect()
-            }
-            Err(_) => return Ok(()),
-        };
-        if answers.iter().all(|answer| is_told_by_journal(&answer.outcome)) {
-            return Ok(());
-        }
-        let lookup = MessagingLookup {
-            session: session.clone(),
-            names: [].into(),
-            wa_ids: wa_ids.into_iter().collect(),
-        };
-        let written = self.change(&lookup, |state| {
-            let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
-            let mut is_changed = false;
-            for answer in &answers {
-                let of_answer = |header: &&MessageHeader| {
-                    header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
-                };
-                if let Some(header) = state.messages.iter().find(of_answer) {
-                    let now = self.ports.environment.now();
-                    is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
-                }
-            }
-            Ok(if is_changed {
-                Decision::Write(draft.into_commit(), ())
-            } else {
-                Decision::Keep(())
-            })
-        });
-        match written.await {
-            // A deleted session has no messages.
-            Err(Error::NotFound { .. }) => Ok(()),
-            written => written,
-        }
-    }
-}
-
-/// Returns whether the journal of the node tells the rest about a message.
-fn is_told_by_journal(outcome: &HandOverOutcome) -> bool {
-    match outcome {
-        HandOverOutcome::Taken(state) => *state != NodeMessageState::Sent,
-        HandOverOutcome::Refused(_) => false,
-    }
-}
-
-/// Applies the answer of a node about one message. Returns whether the draft changed.
-fn apply_answer(
-    draft: &mut Draft<'_>,
-    header: &MessageHeader,
-    outcome: &HandOverOutcome,
-    now: Timestamp,
-) -> bool {
-    let fail = |draft: &mut Draft<'_>, reason| {
-        draft.fail(header.id, MessageFailure::of(reason));
-        true
-    };
-    match outcome {
-        HandOverOutcome::Taken(NodeMessageState::Sent) => {
-            draft.raise(header.id, AckLevel::Sent);
-            true
-        }
-        HandOverOutcome::Taken(_) => false,
-        HandOverOutcome::Refused(refusal) => match refusal {
-            HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {
-                draft.queue_again(header.id, now.plus(REFUSED_RETRY));
-                true
-            }
-            HandOverRefusal::OtherAccount => fail(draft, FailureReason::SessionUnlinked),
-            HandOverRefusal::Expired => {
-                let is_expired = header.entry.as_ref().is_none_or(|entry| entry.expires_at <= now);
-                if is_expired {
-                    return fail(draft, FailureReason::Expired);
-                }
-                draft.queue_again(header.id, now);
-                true
-            }
-            HandOverRefusal::Unsupported | HandOverRefusal::Invalid => {
-                fail(draft, FailureReason::Internal)
-            }
-        },
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod acceptance;
 pub(crate) mod dispatch;
+pub(crate) mod hand_over;
 pub(crate) mod live;
 pub(crate) mod message_field;
 pub(crate) mod model;

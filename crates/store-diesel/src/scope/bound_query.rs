@@ -3,7 +3,7 @@
 //!
 //! Diesel prepares the statement of its `sql_query` anew for every execution. A [`BoundQuery`] stays
 //! prepared on its connection as the queries that Diesel builds: always on SQLite, whose plans do not
-//! depend on values, and on PostgreSQL if it is [kept](BoundQuery::kept).
+//! depend on values, and on PostgreSQL if it is [prepared](BoundQuery::prepared).
 //!
 //! Decision: ADR 0054.
 
@@ -24,7 +24,7 @@ use diesel::{
 pub(crate) struct BoundQuery<P> {
     text: String,
     parameters: P,
-    is_kept: bool,
+    is_prepared: bool,
 }
 
 /// The value of a parameter, behind those of the parameters before.
@@ -48,22 +48,22 @@ pub(crate) trait PushParameter<DB: Backend> {
 
 impl BoundQuery<()> {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), parameters: (), is_kept: false }
+        Self { text: text.into(), parameters: (), is_prepared: false }
     }
 }
 
 impl<P> BoundQuery<P> {
     /// Sets the value of the next parameter.
     pub(crate) fn bind<ST, V>(self, value: V) -> BoundQuery<Parameter<P, ST, V>> {
-        let Self { text, parameters: before, is_kept } = self;
+        let Self { text, parameters: before, is_prepared } = self;
         let parameters = Parameter { before, value, sql_type: PhantomData };
-        BoundQuery { text, parameters, is_kept }
+        BoundQuery { text, parameters, is_prepared }
     }
 
     /// Keeps the statement prepared on PostgreSQL. Only for connections whose settings make one plan for
     /// all values: elsewhere, PostgreSQL may choose a plan by the values of the first executions.
-    pub(crate) fn kept(self) -> Self {
-        Self { is_kept: true, ..self }
+    pub(crate) fn prepared(self) -> Self {
+        Self { is_prepared: true, ..self }
     }
 }
 
@@ -119,7 +119,7 @@ fn push_text<'b, DB: Backend>(
 
 impl<P: PushParameter<Pg>> QueryFragment<Pg> for BoundQuery<P> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !self.is_kept {
+        if !self.is_prepared {
             out.unsafe_to_cache_prepared();
         }
         push_text(&self.text, &self.parameters, &mut out)
@@ -150,13 +150,13 @@ macro_rules! bound_query {
 
 /// Binds the parameters of a statement that stays prepared, for connections that make one plan for all
 /// values: those for `messages` and for `feed`.
-macro_rules! kept_query {
+macro_rules! prepared_query {
     ($statement:expr, $($kind:ty: $value:expr),+) => {
-        $crate::scope::bound_query::bound_query!($statement, $($kind: $value),+).kept()
+        $crate::scope::bound_query::bound_query!($statement, $($kind: $value),+).prepared()
     };
 }
 
-pub(crate) use {bound_query, kept_query};
+pub(crate) use {bound_query, prepared_query};
 
 #[cfg(test)]
 mod tests {
@@ -186,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn statement_stays_prepared_on_sqlite_and_where_it_is_kept() {
+    fn statement_stays_prepared_on_sqlite_and_where_it_is_prepared() {
         let prepared_each_time = bound_query!("$1", Text: "one");
         assert!(!prepared_each_time.is_safe_to_cache_prepared(&Pg).unwrap());
         assert!(prepared_each_time.is_safe_to_cache_prepared(&Sqlite).unwrap());
-        let kept = kept_query!("$1", Text: "one");
-        assert!(kept.is_safe_to_cache_prepared(&Pg).unwrap());
+        let prepared = prepared_query!("$1", Text: "one");
+        assert!(prepared.is_safe_to_cache_prepared(&Pg).unwrap());
     }
 }

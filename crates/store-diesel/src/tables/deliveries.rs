@@ -33,7 +33,7 @@ use crate::{
     schema::{events, webhook_cursors, webhook_dead_letters},
     scope::{
         ScopeParams,
-        bound_query::{bound_query, kept_query},
+        bound_query::{bound_query, prepared_query},
         deliveries as scope, webhooks as owned,
     },
 };
@@ -119,7 +119,7 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
             let rows: Vec<ExaminedKey> = with_conn!(database, feed, |conn| {
-                kept_query!(
+                prepared_query!(
                     scope::BEHIND,
                     Text: &organization,
                     Text: &webhook,
@@ -142,7 +142,7 @@ impl DeliveryStore for Database {
         self.run(|database| async move {
             let (now, most) = (now.millis(), i64::from(limit));
             let found: Vec<WebhookKeyRow> = with_conn!(database, feed, |conn| {
-                kept_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
+                prepared_query!(scope::DUE, BigInt: now, BigInt: most).load(conn).await
             })?;
             Ok(WebhookKeyRow::keys(&found))
         })

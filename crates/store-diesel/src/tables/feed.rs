@@ -47,7 +47,7 @@ impl Feed for Database {
                     DatabaseKind::Postgres => POSTGRES_HORIZON,
                 };
                 with_conn!(database, feed, |conn| {
-                    BoundQuery::new(text).kept().get_result(conn).await
+                    BoundQuery::new(text).prepared().get_result(conn).await
                 })
             })
             .await?;

@@ -22,7 +22,7 @@ use crate::{
         session_messaging::SessionMessagingRow,
     },
     scope::{
-        bound_query::{bound_query, kept_query},
+        bound_query::{bound_query, prepared_query},
         message_retention::{
             AgedPart, COUNT_REMOVED, NEXT_REMOVAL, NEXT_SESSIONS, NTH_FINISHED, RELEASE,
             REMOVE_COUNTERS, REMOVE_ENTRIES, REMOVE_MESSAGES, REMOVE_OTHERS, RENEW_COUNTERS,
@@ -270,7 +270,7 @@ impl Database {
         Box::pin(async move {
             let after = self.mark(MARK).await?.map_or_else(String::new, |(_, id)| id);
             with_conn!(self, messages, |conn| {
-                kept_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
+                prepared_query!(NEXT_SESSIONS, Text: &after, BigInt: SESSIONS).load(conn).await
             })
         })
     }

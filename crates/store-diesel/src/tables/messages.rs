@@ -31,7 +31,7 @@ use crate::{
     schema::{chat_names, chats, messages},
     scope::{
         ScopedSessionId,
-        bound_query::kept_query,
+        bound_query::prepared_query,
         messages::{self as scope, MessageParams},
         messaging::{shown_chats_statement, shown_entries_statement, shown_messages_statement},
         number_keyset::NumberPosition,
@@ -45,7 +45,7 @@ macro_rules! load_listed {
         let list = to_json("messages", &$keys)?;
         let (statement, in_reach) = ($statement($database.kind()), $session.in_reach);
         with_conn!($database, messages, |conn| {
-            kept_query!(&statement, Text: &list, Bool: in_reach).load(conn).await
+            prepared_query!(&statement, Text: &list, Bool: in_reach).load(conn).await
         })?
     }};
 }

@@ -29,7 +29,7 @@ use crate::{
         session_messaging::SessionMessagingRow,
     },
     scope::{
-        bound_query::kept_query,
+        bound_query::prepared_query,
         messaging::{
             MERGE, chats_statement, entries_statement, guard_statement, insert_entries_statement,
             insert_events_statement, insert_messages_statement, messages_statement,
@@ -85,7 +85,7 @@ macro_rules! select_listed {
         } else {
             let (statement, list) = ($statement($database.kind()), to_json("messages", &$keys)?);
             with_conn!($database, messages, |conn| {
-                kept_query!(&statement, Text: &list).load(conn).await
+                prepared_query!(&statement, Text: &list).load(conn).await
             })?
         };
         rows
@@ -102,7 +102,7 @@ macro_rules! write_list {
             0
         } else {
             let (statement, list) = ($statement($kind), to_json("messages", &$rows)?);
-            kept_query!(&statement, Text: &list).execute($conn).await?
+            prepared_query!(&statement, Text: &list).execute($conn).await?
         }
     };
 }
@@ -112,7 +112,7 @@ macro_rules! merge_chats {
     ($conn:expr, $merges:expr) => {
         for merge in &$merges {
             for statement in MERGE {
-                kept_query!(
+                prepared_query!(
                     statement,
                     Text: &merge.organization,
                     Text: &merge.session,
@@ -203,7 +203,7 @@ impl Database {
             commits.iter().map(|commit| EventRow::all(&commit.events)).collect::<Result<_, _>>()?;
         let (kind, guard) = (self.kind(), guard_statement(self.kind()));
         with_transaction!(self, messages, |conn| {
-            let guarded: Vec<RowId> = kept_query!(&guard, Text: &guards).load(conn).await?;
+            let guarded: Vec<RowId> = prepared_query!(&guard, Text: &guards).load(conn).await?;
             let guarded: BTreeSet<_> = guarded.into_iter().map(|row| row.id).collect();
             let (mut rows, mut new_events, mut written) =
                 (ChangedRows::default(), Vec::new(), BTreeSet::new());

@@ -28,7 +28,7 @@ use crate::{
     },
     scope::{
         ScopedSessionId,
-        bound_query::{BoundQuery, bound_query, kept_query},
+        bound_query::{BoundQuery, bound_query, prepared_query},
         messaging::bodies_statement,
         outbox as scope,
         round_robin::DueQueue,
@@ -132,7 +132,7 @@ impl OutboxStore for Database {
             let last_of_chat = i64::try_from(of_chat.saturating_sub(1)).unwrap_or(i64::MAX);
             let with_first_contacts = state.row.paused_until.is_none_or(|until| until <= now);
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
-                kept_query!(
+                prepared_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
@@ -144,7 +144,7 @@ impl OutboxStore for Database {
                 .await
             })?;
             let expiry: TimeRow = with_conn!(database, messages, |conn| {
-                kept_query!(scope::NEXT_EXPIRY, Text: &organization, Text: &id)
+                prepared_query!(scope::NEXT_EXPIRY, Text: &organization, Text: &id)
                     .get_result(conn)
                     .await
             })?;
@@ -172,7 +172,7 @@ impl OutboxStore for Database {
             let (statement, row_limit) = (scope::ended_statement(), i64::from(limit));
             let now = now.millis();
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
-                kept_query!(
+                prepared_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
@@ -234,7 +234,7 @@ impl OutboxStore for Database {
         self.run(|database| async move {
             let statement = scope::HAND_OVERS;
             let row: HandOverRow = with_conn!(database, messages, |conn| {
-                kept_query!(
+                prepared_query!(
                     statement,
                     Text: &organization,
                     Text: &session,
@@ -264,7 +264,7 @@ impl OutboxStore for Database {
             let (statement, row_limit) = (scope::unread_statement(), i64::from(limit));
             let unreadable = MessageFlags { undecryptable: true, ..MessageFlags::default() }.bits();
             let rows: Vec<MessageColumns> = with_conn!(database, messages, |conn| {
-                kept_query!(
+                prepared_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
@@ -352,7 +352,7 @@ impl Database {
     async fn time_of(&self, statement: &'static str) -> Result<Option<Timestamp>, StoreError> {
         // Without parameters, there is one plan on every connection.
         let row: TimeRow = with_conn!(self, read, |conn| {
-            BoundQuery::new(statement).kept().get_result(conn).await
+            BoundQuery::new(statement).prepared().get_result(conn).await
         })?;
         Ok(row.at.map(Timestamp::from_millis))
     }

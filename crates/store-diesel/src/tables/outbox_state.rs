@@ -17,7 +17,7 @@ use crate::{
         outbox::OutboxRow,
     },
     scope::{
-        bound_query::kept_query,
+        bound_query::prepared_query,
         messaging::{chat_names_statement, chats_statement, messages_by_number_statement},
         outbox as scope,
     },
@@ -32,7 +32,7 @@ impl Database {
     ) -> Result<Option<MessagingState>, StoreError> {
         let statement = scope::session_statement();
         let rows: Vec<SessionStateRow> = with_conn!(self, messages, |conn| {
-            kept_query!(&statement, Text: session).load(conn).await
+            prepared_query!(&statement, Text: session).load(conn).await
         })?;
         rows.into_iter().next().map(MessagingState::try_from).transpose()
     }

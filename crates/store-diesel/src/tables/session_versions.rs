@@ -22,7 +22,7 @@ use crate::{
         messaging_keys::SessionKeyRow,
     },
     schema::sessions,
-    scope::{self, bound_query::kept_query, messaging::versions_statement},
+    scope::{self, bound_query::prepared_query, messaging::versions_statement},
     tables::id_chunks::id_chunks,
 };
 
@@ -75,7 +75,7 @@ impl VersionLookup for MessagingVersions {
             .run(|database| async move {
                 let statement = versions_statement(database.kind());
                 with_conn!(database, messages, |conn| {
-                    kept_query!(&statement, Text: &list).load(conn).await
+                    prepared_query!(&statement, Text: &list).load(conn).await
                 })
             })
             .await?;

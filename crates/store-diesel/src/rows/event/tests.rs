@@ -232,7 +232,7 @@ fn stored_text_of_every_payload_is_fixed() {
 }
 
 #[test]
-fn stored_text_of_another_version_is_kept() {
+fn stored_text_of_another_version_is_prepared() {
     for text in [r#"[["unlink","confirmed"],["by","phone"]]"#, r#"[["was",true]]"#, "[]"] {
         let payload = payload_of(EventName::SessionRetired, text).expect("a payload");
         assert!(matches!(payload, EventPayload::Unrecognized { .. }), "{payload:?}");

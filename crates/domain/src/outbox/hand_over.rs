@@ -1,0 +1,130 @@
+//! A hand-over: a node gets messages whose dispatch is committed, and its answer is stored.
+
+use std::time::Duration;
+
+use crate::{
+    caller::Actor,
+    commit::Decision,
+    error::{Error, Result},
+    gateway::node::Node,
+    id::{SessionId, WaMessageId},
+    message::state::{AckLevel, FailureReason, MessageFailure},
+    messaging::{
+        draft::Draft,
+        state::{MessageHeader, MessagingLookup},
+    },
+    outbox::service::Outbox,
+    ports::{
+        messaging_control::{
+            HandOver, HandOverOutcome, HandOverRefusal, NodeMessageState, OutboundMessages,
+        },
+        session_control::GatewayError,
+    },
+    time::Timestamp,
+};
+
+/// Time after which a message is handed over that the node could not take.
+const REFUSED_RETRY: Duration = Duration::from_secs(2);
+
+/// Messages for a node, decided and committed.
+pub(super) struct Batch {
+    pub(super) node: Node,
+    pub(super) messages: OutboundMessages,
+    /// Ids of the messages at WhatsApp.
+    pub(super) wa_ids: Vec<WaMessageId>,
+}
+
+impl Outbox {
+    /// Hands messages over, and stores what the node answers. Without an answer, the hand-over is
+    /// repeated.
+    pub(super) async fn hand_over(&self, session: &SessionId, batch: Batch) -> Result<()> {
+        let Batch { node, messages, wa_ids } = batch;
+        let answers = match self.ports.control.send(&node, session, &messages).await {
+            Ok(answers) => answers,
+            // The node has no memory of the session, and so of no message.
+            Err(GatewayError::Unknown) => {
+                let refused = HandOverOutcome::Refused(HandOverRefusal::NotWorking);
+                let outboxes = messages.messages.into_iter().map(|message| message.outbox);
+                outboxes.map(|outbox| HandOver { outbox, outcome: refused.clone() }).collect()
+            }
+            Err(_) => return Ok(()),
+        };
+        if answers.iter().all(|answer| awaits_journal(&answer.outcome)) {
+            return Ok(());
+        }
+        let lookup = MessagingLookup {
+            session: session.clone(),
+            names: [].into(),
+            wa_ids: wa_ids.into_iter().collect(),
+        };
+        let written = self.change(&lookup, |state| {
+            let mut draft = Draft::new(&state, &Actor::System, &*self.ports.environment);
+            let mut is_changed = false;
+            for answer in &answers {
+                let of_answer = |header: &&MessageHeader| {
+                    header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
+                };
+                if let Some(header) = state.messages.iter().find(of_answer) {
+                    let now = self.ports.environment.now();
+                    is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
+                }
+            }
+            Ok(if is_changed {
+                Decision::Write(draft.into_commit(), ())
+            } else {
+                Decision::Keep(())
+            })
+        });
+        match written.await {
+            // A deleted session has no messages.
+            Err(Error::NotFound { .. }) => Ok(()),
+            written => written,
+        }
+    }
+}
+
+/// Returns whether the journal of the node tells the rest about a message.
+fn awaits_journal(outcome: &HandOverOutcome) -> bool {
+    match outcome {
+        HandOverOutcome::Taken(state) => *state != NodeMessageState::Sent,
+        HandOverOutcome::Refused(_) => false,
+    }
+}
+
+/// Applies the answer of a node about one message. Returns whether the draft changed.
+fn apply_answer(
+    draft: &mut Draft<'_>,
+    header: &MessageHeader,
+    outcome: &HandOverOutcome,
+    now: Timestamp,
+) -> bool {
+    let fail = |draft: &mut Draft<'_>, reason| {
+        draft.fail(header.id, MessageFailure::of(reason));
+        true
+    };
+    match outcome {
+        HandOverOutcome::Taken(NodeMessageState::Sent) => {
+            draft.raise(header.id, AckLevel::Sent);
+            true
+        }
+        HandOverOutcome::Taken(_) => false,
+        HandOverOutcome::Refused(refusal) => match refusal {
+            HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {
+                draft.queue_again(header.id, now.plus(REFUSED_RETRY));
+                true
+            }
+            HandOverRefusal::OtherAccount => fail(draft, FailureReason::SessionUnlinked),
+            HandOverRefusal::Expired => {
+                let is_expired = header.entry.as_ref().is_none_or(|entry| entry.expires_at <= now);
+                if is_expired {
+                    return fail(draft, FailureReason::Expired);
+                }
+                draft.queue_again(header.id, now);
+                true
+            }
+            HandOverRefusal::Unsupported | HandOverRefusal::Invalid => {
+                fail(draft, FailureReason::Internal)
+            }
+        },
+    }
+}
