@@ -71,9 +71,9 @@ impl Situation {
     }
 }
 
-/// The result of the first look at the messages that wait.
+/// The result of the first decision of a dispatch.
 #[expect(clippy::large_enum_variant, reason = "lives for one match")]
-enum FirstLook {
+enum DispatchStep {
     /// Steps outside of the store come first.
     Prepare(Situation),
     /// The decision is committed.
@@ -107,16 +107,16 @@ impl Outbox {
         let find = || self.situation(session);
         let step = messages.change(find, |situation| {
             Ok(match situation {
-                None => Decision::Keep(FirstLook::Decided(None)),
+                None => Decision::Keep(DispatchStep::Decided(None)),
                 Some(situation) if situation.needs_preparation() => {
-                    Decision::Keep(FirstLook::Prepare(situation))
+                    Decision::Keep(DispatchStep::Prepare(situation))
                 }
-                Some(situation) => self.decide(&situation).map(FirstLook::Decided),
+                Some(situation) => self.decide(&situation).map(DispatchStep::Decided),
             })
         });
         let batch = match step.await? {
-            FirstLook::Decided(batch) => batch,
-            FirstLook::Prepare(situation) => {
+            DispatchStep::Decided(batch) => batch,
+            DispatchStep::Prepare(situation) => {
                 self.prepare(session, situation).await?;
                 let decide = |situation: Option<Situation>| {
                     Ok(match situation {
