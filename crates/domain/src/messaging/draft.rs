@@ -26,9 +26,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// Time until the next dispatch while messages of the session are under way. Acknowledgements arrive
-/// one after the other, and one dispatch serves those that arrive in this time.
-pub(super) const GATHERING: Duration = Duration::from_millis(25);
+/// Number of waiting messages of a session from which on a dispatch gathers.
+const MANY: u64 = 8;
+/// Time until the next dispatch while many messages wait. Requests and acknowledgements arrive one
+/// after the other, and one dispatch serves those that arrive in this time.
+const GATHERING: Duration = Duration::from_millis(25);
 
 /// Identity of a message within a session.
 type MessageIdentity = (WaMessageId, ChatId, MessageSender);
@@ -183,15 +185,20 @@ impl<'a> Draft<'a> {
 
     /// Adds an entry of the outbox.
     pub(crate) fn add_entry(&mut self, entry: NewOutboxEntry) {
-        let wait = if self.row.queued == 0 { Duration::ZERO } else { GATHERING };
-        self.row.outbox_due = Some(self.earlier_due(self.now.plus(wait)));
         self.row.queued += 1;
+        self.dispatch_soon();
         self.new_entries.push(entry);
     }
 
-    /// Returns the earlier one of a time and the due time of the outbox.
-    pub(super) fn earlier_due(&self, due: Timestamp) -> Timestamp {
-        self.row.outbox_due.map_or(due, |known| known.min(due))
+    /// Makes the outbox due for the next dispatch.
+    pub(super) fn dispatch_soon(&mut self) {
+        let wait = if self.row.queued < MANY { Duration::ZERO } else { GATHERING };
+        self.dispatch_at(self.now.plus(wait));
+    }
+
+    /// Makes the outbox due at this time, or earlier.
+    pub(super) fn dispatch_at(&mut self, due: Timestamp) {
+        self.row.outbox_due = Some(self.row.outbox_due.map_or(due, |known| known.min(due)));
     }
 
     /// Replaces an entry of the outbox.

@@ -13,7 +13,7 @@ use crate::{
     },
     messaging::{
         change::MessageUpdate,
-        draft::{Draft, GATHERING},
+        draft::Draft,
         journal::{InboundReceipt, ReceiptLevel, SendOutcome, SendResult, ServerAck},
         state::MessageHeader,
     },
@@ -144,11 +144,12 @@ impl Draft<'_> {
         let Some(header) = self.headers.get(&id).cloned() else { return };
         if let Some(entry) = header.entry.clone().filter(|entry| entry.state != OutboxState::Done) {
             self.row.queued = self.row.queued.saturating_sub(1);
-            self.row.outbox_due = match self.row.queued {
-                0 => None,
+            if self.row.queued == 0 {
+                self.row.outbox_due = None;
+            } else {
                 // The next message of the chat can be handed over.
-                _ => Some(self.earlier_due(self.now.plus(GATHERING))),
-            };
+                self.dispatch_soon();
+            }
             self.replace_entry(OutboxEntry { state: OutboxState::Done, ..entry });
         }
         self.set_state(id, next);
@@ -206,7 +207,7 @@ impl Draft<'_> {
     pub(crate) fn queue_again(&mut self, id: MessageId, due: Timestamp) {
         let entry = self.headers.get(&id).and_then(|header| header.entry.clone());
         let Some(entry) = entry.filter(|entry| entry.state == OutboxState::Handed) else { return };
-        self.row.outbox_due = Some(self.earlier_due(due));
+        self.dispatch_at(due);
         let first_handed_at = None;
         self.replace_entry(OutboxEntry {
             state: OutboxState::Queued,

@@ -26,7 +26,7 @@ use crate::{
         hand_over::Batch,
         model::{OutboxEntry, OutboxState},
         pace::Pace,
-        plan::{Circumstances, MAX_OF_CHAT, Plan, REPEAT, RETRY, not_after, plan},
+        plan::{Circumstances, Plan, REPEAT, RETRY, not_after, plan},
         service::Outbox,
     },
     ports::{
@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// Maximum number of waiting messages that one dispatch reads.
-const MAX_WAITING: u32 = 400;
+const MAX_WAITING: u32 = 200;
 /// Maximum number of messages that one commit ends.
 const MAX_ENDED: u32 = 500;
 /// Time until the next dispatch if the node sends no messages.
@@ -192,8 +192,7 @@ impl Outbox {
     /// Returns the messages that wait, the node, and the pace of the session.
     async fn situation(&self, session: &SessionId) -> Result<Option<Situation>> {
         let now = self.ports.environment.now();
-        let waiting =
-            self.ports.outbox.waiting_messages(session, now, MAX_OF_CHAT, MAX_WAITING).await?;
+        let waiting = self.ports.outbox.waiting_messages(session, now, MAX_WAITING).await?;
         let Some(waiting) = waiting else { return Ok(None) };
         let pace = if waiting.state.messages.is_empty() {
             Pace::FREE
@@ -218,7 +217,6 @@ impl Outbox {
             is_connected: node.is_some(),
             pace,
             next_expiry: waiting.next_expiry,
-            imitates_typing: waiting.session.settings.presence_typing,
         };
         let plan = plan(&waiting.state, &circumstances);
         let texts = match plan.handed.as_slice() {

@@ -43,7 +43,7 @@ pub struct OutboxEntry {
     pub message: MessageId,
     /// Id of the message at WhatsApp, chosen when the message was accepted. Every attempt uses it.
     pub wa_id: WaMessageId,
-    /// Chat of the message. Its messages are handed over in the order of their acceptance.
+    /// Chat of the message. At most one message of a chat is handed over at a time.
     pub chat: ChatId,
     /// Phone number of the account that the message was accepted for, digits only. The message
     /// leaves from no other number.

@@ -22,9 +22,6 @@ use crate::{
 
 /// Maximum number of messages of one hand-over.
 const MAX_BATCH: usize = 50;
-/// Maximum number of messages of one chat that are handed over at a time. The node sends them one
-/// after the other.
-pub(crate) const MAX_OF_CHAT: usize = 8;
 /// Time after which a hand-over is repeated whose result is not known.
 pub(crate) const REPEAT: Duration = Duration::from_secs(15);
 /// Time after which a dispatch is repeated that a node or WhatsApp prevented.
@@ -46,8 +43,6 @@ pub(crate) struct Circumstances {
     pub(crate) pace: Pace,
     /// The earliest expiry of all entries that were never handed over.
     pub(crate) next_expiry: Option<Timestamp>,
-    /// Whether the session imitates the typing of a person.
-    pub(crate) imitates_typing: bool,
 }
 
 /// What a dispatch does.
@@ -92,11 +87,9 @@ pub(crate) fn plan(state: &MessagingState, circumstances: &Circumstances) -> Pla
         .filter_map(|header| Some((header.id, header.entry.as_ref()?)))
         .filter(|(_, entry)| entry.state != OutboxState::Done)
         .collect();
-    // Chats with messages of an earlier hand-over, or with a message that blocks the following ones.
-    let mut closed = BTreeSet::new();
-    let mut of_chats: BTreeMap<ChatId, usize> = BTreeMap::new();
+    let mut in_flight = BTreeSet::new();
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.state == OutboxState::Handed) {
-        closed.insert(entry.chat);
+        in_flight.insert(entry.chat);
         plan_repeat(&mut plan, state, circumstances, *id, entry);
     }
     let mut allowed = circumstances.pace.allowed;
@@ -105,18 +98,11 @@ pub(crate) fn plan(state: &MessagingState, circumstances: &Circumstances) -> Pla
             plan.end(*id, FailureReason::SessionUnlinked);
         } else if entry.expires_at <= now {
             plan.end(*id, FailureReason::Expired);
-        } else if circumstances.is_connected && !closed.contains(&entry.chat) {
+        } else if circumstances.is_connected && !in_flight.contains(&entry.chat) {
             let chat = state.chats.iter().find(|chat| chat.id == entry.chat);
-            let of_chat = of_chats.entry(entry.chat).or_default();
-            *of_chat += 1;
-            if is_sent_alone(entry, chat, circumstances) || *of_chat >= MAX_OF_CHAT {
-                closed.insert(entry.chat);
-            }
             if let Some(at) = waits_until(state, entry, chat).filter(|at| *at > now) {
-                closed.insert(entry.chat);
                 plan.wake(at);
             } else if chat.is_none_or(|chat| chat.address().is_none()) {
-                closed.insert(entry.chat);
                 plan.unaddressed.insert(entry.chat);
             } else if plan.handed.len() >= MAX_BATCH {
                 plan.wake(now);
@@ -124,6 +110,7 @@ pub(crate) fn plan(state: &MessagingState, circumstances: &Circumstances) -> Pla
                 plan.wake(circumstances.pace.next().unwrap_or(now.plus(EXHAUSTED)));
             } else {
                 allowed -= 1;
+                in_flight.insert(entry.chat);
                 plan.handed.push(*id);
             }
         }
@@ -166,13 +153,6 @@ fn plan_repeat(
     } else {
         plan.wake(if circumstances.is_connected { entry.due.min(end) } else { end });
     }
-}
-
-/// Returns whether the messages behind a message wait for its end: WhatsApp can refuse first contacts
-/// and pause the next ones, and a message that is typed for some time stays cancellable until then.
-fn is_sent_alone(entry: &OutboxEntry, chat: Option<&Chat>, circumstances: &Circumstances) -> bool {
-    let is_typed = entry.typing_millis.map_or(circumstances.imitates_typing, |millis| millis > 0);
-    is_typed || chat.is_none_or(|chat| !chat.has_inbound)
 }
 
 /// Returns whether a message was accepted for the account that is linked now.

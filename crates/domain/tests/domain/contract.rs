@@ -50,7 +50,6 @@ memory_passes_with_messages!(
     digits_lead_to_the_chat_of_the_account,
     messages_end_in_time,
     messages_of_a_chat_leave_in_order,
-    messages_of_an_answered_chat_leave_in_groups,
     outbox_claims_rotate_among_organizations,
     outbox_is_used_within_scope_only,
     queue_and_pace_are_limited,

@@ -7,7 +7,6 @@
 //! Decision: ADR 0048.
 
 use std::{
-    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -143,26 +142,16 @@ impl MessageSender {
         let mut answer = MessagesTaken::default();
         let wire = self.link.wire();
         let linked = wire.as_ref().and_then(|wire| wire.account());
-        let mut waiting_chats = HashSet::new();
         for message in items {
-            let (outbox, chat) = (message.outbox.clone(), message.chat);
+            let outbox = message.outbox.clone();
             let outcome = match refusal(&message, wire.is_some(), account, linked.as_deref()) {
                 // A message that the node holds or has sent keeps its state.
                 Some(code) => self.state_or(&outbox, code),
-                // The messages of a chat stay in their order.
-                None if waiting_chats.contains(&chat) => {
-                    self.state_or(&outbox, RefusedCode::QueueFull)
-                }
                 None => self.queue_message(message),
             };
             match outcome {
                 Ok(taken) => answer.taken.push(taken),
-                Err(code) => {
-                    if code != RefusedCode::Invalid {
-                        waiting_chats.insert(chat);
-                    }
-                    answer.refused.push(RefusedMessage { outbox, code });
-                }
+                Err(code) => answer.refused.push(RefusedMessage { outbox, code }),
             }
         }
         answer
@@ -232,9 +221,11 @@ impl MessageSender {
         let mut progress = job.progress.clone();
         let deadline = job.deadline;
         tokio::select! {
-            () = self.send_until_answered(&mut job) => {}
+            // Nothing is written after the deadline.
+            biased;
             () = reached(&mut progress, Progress::Ended) => {}
             () = tokio::time::sleep_until(deadline) => {}
+            () = self.send_until_answered(&mut job) => {}
         }
         let outbox = &job.message.outbox;
         // Without an end so far, the time is over.

@@ -160,29 +160,6 @@ async fn next_message_of_a_chat_waits_for_the_answer_and_other_chats_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_message_holds_those_behind_it_in_its_chat() {
-    let (sender, _) = sender();
-    sender.connected(FakeWire::new(vec![], false));
-    let late = |outbox, chat| OutgoingMessage { not_after: 1, ..message(outbox, chat) };
-    take(&sender, vec![message("c", 2)]);
-    let unsendable = OutgoingMessage { to: "15550002".to_owned(), ..message("d", 3) };
-    let (late, known) = ([late("a", 1), late("e", 2)], message("c", 2));
-    let [first, second] = late;
-    let batch = vec![first, message("b", 1), second, known, unsendable, message("f", 3)];
-    let answer = sender.submit(None, batch);
-    let refused: Vec<_> = answer.refused.iter().map(|it| (it.outbox.as_str(), it.code)).collect();
-    let expected = [
-        ("a", RefusedCode::Expired),
-        ("b", RefusedCode::QueueFull),
-        ("e", RefusedCode::Expired),
-        ("d", RefusedCode::Invalid),
-    ];
-    assert_eq!(refused, expected);
-    let taken: Vec<_> = answer.taken.iter().map(|it| it.outbox.as_str()).collect();
-    assert_eq!(taken, ["c", "f"], "a message that the node has keeps its state");
-}
-
-#[tokio::test(start_paused = true)]
 async fn message_without_an_answer_is_written_again_until_its_time_is_over() {
     let (sender, reported) = sender();
     let wire = FakeWire::new(vec![], false);

@@ -51,25 +51,24 @@ pub(crate) fn session_statement() -> String {
     )
 }
 
-/// Selects the entries that were handed over, and of each chat the first entries that are not done,
-/// oldest first. Parameters: organization, session, the number of entries of a chat less one, whether
-/// first contacts are selected, number of rows.
+/// Selects the entries that were handed over, and of each chat the first entry that is not done,
+/// oldest first. Parameters: organization, session, whether first contacts are selected, number of
+/// rows.
 pub(crate) fn waiting_statement() -> String {
     format!(
         "SELECT {columns} FROM outbox
         WHERE outbox.organization = $1 AND outbox.session = $2 AND outbox.finished_at IS NULL
-            AND (outbox.state = 'handed' OR outbox.message <= coalesce((
-                SELECT first.message FROM outbox AS first
+            AND (outbox.state = 'handed' OR outbox.message = (
+                SELECT min(first.message) FROM outbox AS first
                 WHERE first.organization = outbox.organization AND first.session = outbox.session
                     AND first.chat = outbox.chat AND first.finished_at IS NULL
-                ORDER BY first.message LIMIT 1 OFFSET $3
-            ), outbox.message))
-            AND (outbox.state = 'handed' OR $4 OR EXISTS (
+            ))
+            AND (outbox.state = 'handed' OR $3 OR EXISTS (
                 SELECT 1 FROM chats WHERE chats.organization = outbox.organization
                     AND chats.session = outbox.session AND chats.id = outbox.chat
                     AND chats.has_inbound
             ))
-        ORDER BY outbox.message LIMIT $5",
+        ORDER BY outbox.message LIMIT $4",
         columns = entry_columns(),
     )
 }

@@ -120,7 +120,6 @@ impl OutboxStore for Database {
         &self,
         session: &SessionId,
         now: Timestamp,
-        of_chat: usize,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>> {
         let Some(found) = WorkerStore::find(self, session).await? else { return Ok(None) };
@@ -129,14 +128,12 @@ impl OutboxStore for Database {
             let Some(state) = database.session_state(&id).await? else { return Ok(None) };
             let organization = state.row.organization.to_string();
             let (statement, row_limit) = (scope::waiting_statement(), i64::from(limit));
-            let last_of_chat = i64::try_from(of_chat.saturating_sub(1)).unwrap_or(i64::MAX);
             let with_first_contacts = state.row.paused_until.is_none_or(|until| until <= now);
             let rows: Vec<OutboxRow> = with_conn!(database, messages, |conn| {
                 prepared_query!(
                     &statement,
                     Text: &organization,
                     Text: &id,
-                    BigInt: last_of_chat,
                     Bool: with_first_contacts,
                     BigInt: row_limit
                 )

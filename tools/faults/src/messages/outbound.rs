@@ -33,11 +33,6 @@ pub(super) fn run(plan: &Plan, deployment: &mut Deployment, checks: &mut Checks)
     let count = plan.extent.choose(40, 500);
     let conversation = MessengerWithContacts::start(deployment, "Outbound")?;
     let messenger = &conversation.messenger;
-    // Texts to a contact that has written are handed over several at a time, and others one by one.
-    for contact in &conversation.contacts[1..] {
-        messenger.write(contact, "hello")?;
-    }
-    messenger.until_messages(2 * CONTACTS - 1, PATIENCE)?;
     let device = messenger.device()?;
     let mut random = Random::seeded(plan.seed, 2);
     let mut accepted: Vec<Vec<String>> = vec![Vec::new(); CONTACTS];

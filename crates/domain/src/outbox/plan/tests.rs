@@ -81,7 +81,6 @@ fn connected() -> Circumstances {
         is_connected: true,
         pace: Pace::FREE,
         next_expiry: None,
-        imitates_typing: false,
     }
 }
 
@@ -94,39 +93,11 @@ fn ended(message: u64, reason: FailureReason) -> Vec<(MessageId, MessageFailure)
 }
 
 #[test]
-fn hand_over_of_a_chat_follows_the_end_of_the_one_before() {
+fn one_message_of_a_chat_is_under_way() {
     let entries = vec![handed(3, 1, at(15)), entry(4, 1), entry(5, 2), entry(6, 2)];
     let state = state(entries, vec![chat(1), chat(2)]);
     let plan = plan(&state, &connected());
-    assert_eq!((plan.handed, plan.next), (ids(&[5, 6]), Some(at(15))));
-}
-
-#[test]
-fn first_messages_of_a_chat_are_handed_over_together() {
-    let of_chat = |chat| move |id| entry(id, chat);
-    let entries = (1..=10).map(of_chat(1)).chain((11..=12).map(of_chat(2))).collect();
-    let state = state(entries, vec![chat(1), chat(2)]);
-    assert_eq!(plan(&state, &connected()).handed, ids(&[1, 2, 3, 4, 5, 6, 7, 8, 11, 12]));
-}
-
-#[test]
-fn first_contacts_and_typed_messages_are_sent_alone() {
-    let mut first = chat(1);
-    first.has_inbound = false;
-    let typed = OutboxEntry { typing_millis: Some(900), ..entry(6, 2) };
-    let entries = vec![entry(3, 1), entry(4, 1), entry(5, 2), typed, entry(7, 2), entry(8, 3)];
-    let state = state(entries, vec![first, chat(2), chat(3)]);
-    assert_eq!(plan(&state, &connected()).handed, ids(&[3, 5, 6, 8]));
-    let typing = Circumstances { imitates_typing: true, ..connected() };
-    assert_eq!(plan(&state, &typing).handed, ids(&[3, 5, 8]));
-}
-
-#[test]
-fn message_that_waits_holds_those_behind_it_in_its_chat() {
-    let later = OutboxEntry { due: at(2), ..entry(3, 1) };
-    let state = state(vec![later, entry(4, 1), entry(5, 2)], vec![chat(1), chat(2)]);
-    let plan = plan(&state, &connected());
-    assert_eq!((plan.handed, plan.next), (ids(&[5]), Some(at(2))));
+    assert_eq!((plan.handed, plan.next), (ids(&[5]), Some(at(15))));
 }
 
 #[test]

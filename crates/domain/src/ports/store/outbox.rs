@@ -65,14 +65,13 @@ pub trait OutboxStore: Send + Sync {
     /// Returns the time of acceptance of the oldest entry of all sessions that is not done.
     async fn oldest_waiting(&self) -> PortResult<Option<Timestamp>>;
 
-    /// Returns at most `limit` entries that are not done, oldest first: all that were handed over, and
-    /// the first `of_chat` of each chat. First contacts are missing while the session pauses them at `now`.
+    /// Returns at most `limit` entries that are not done, oldest first: all that were handed over, and of
+    /// each chat the oldest one. First contacts are missing while the session pauses them at `now`.
     /// `None` for a session that does not exist.
     async fn waiting_messages(
         &self,
         session: &SessionId,
         now: Timestamp,
-        of_chat: usize,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>>;
 

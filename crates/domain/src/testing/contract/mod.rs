@@ -22,7 +22,6 @@ mod message_removal;
 mod nodes;
 mod orphans;
 mod outbox;
-mod outbox_order;
 mod quotas;
 mod retention;
 mod session_control;
@@ -88,13 +87,10 @@ pub use orphans::{
 };
 pub use outbox::{
     accepted_message_is_sent_under_one_id, digits_lead_to_the_chat_of_the_account,
-    messages_end_in_time, outbox_claims_rotate_among_organizations,
-    outbox_is_used_within_scope_only, queue_and_pace_are_limited,
-    received_messages_are_marked_as_read, refused_first_contact_pauses_first_contacts,
-    repeated_key_finds_the_message,
-};
-pub use outbox_order::{
-    messages_of_a_chat_leave_in_order, messages_of_an_answered_chat_leave_in_groups,
+    messages_end_in_time, messages_of_a_chat_leave_in_order,
+    outbox_claims_rotate_among_organizations, outbox_is_used_within_scope_only,
+    queue_and_pace_are_limited, received_messages_are_marked_as_read,
+    refused_first_contact_pauses_first_contacts, repeated_key_finds_the_message,
 };
 pub use quotas::{
     api_keys_fill_their_quota, idempotency_records_fill_their_quota, metadata_fills_its_quota,

@@ -80,6 +80,31 @@ pub async fn accepted_message_is_sent_under_one_id(
     assert!(!fixture.claim().await, "nothing waits");
 }
 
+/// Messages of one chat leave one after the other, chats do not wait for each other, and a failure
+/// frees the chat.
+pub async fn messages_of_a_chat_leave_in_order(
+    store: Arc<impl OutboxTestStore>,
+    environment: Arc<TestEnvironment>,
+) {
+    let fixture = OutboxFixture::new(store, environment).await;
+    for (to, text) in [(ADA, "a1"), (ADA, "a2"), (BOB, "b1"), (ADA, "a3"), (BOB, "b2")] {
+        fixture.accept(to, text).await;
+    }
+    let first = fixture.dispatch().await;
+    assert_eq!(texts(&first), ["a1", "b1"]);
+    assert_eq!(fixture.dispatch().await, []);
+    fixture.answer(&first[0], Some(479)).await;
+    let second = fixture.dispatch().await;
+    assert_eq!(texts(&second), ["a2"]);
+    fixture.answer(&first[1], None).await;
+    fixture.answer(&second[0], None).await;
+    let third = fixture.dispatch().await;
+    assert_eq!(texts(&third), ["a3", "b2"]);
+    let refused = fixture.all().await.pop().expect("a message").message.state;
+    let failure = MessageFailure { code: Some(479), ..MessageFailure::of(FailureReason::Rejected) };
+    assert_eq!(refused, MessageState::Failed(failure));
+}
+
 /// Messages that expired, or were accepted for another account, end wherever they are in the queue;
 /// a message that was handed over for too long is uncertain.
 pub async fn messages_end_in_time(

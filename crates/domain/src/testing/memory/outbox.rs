@@ -119,23 +119,22 @@ impl OutboxStore for Memory {
         &self,
         session: &SessionId,
         now: Timestamp,
-        of_chat: usize,
         limit: u32,
     ) -> PortResult<Option<WaitingMessages>> {
         let mut state = self.state()?;
         let Some((session, rows)) = state.outbox(session)? else { return Ok(None) };
         let is_handed = |entry: &&OutboxEntry| entry.state == OutboxState::Handed;
-        let is_first = |entry: &&OutboxEntry| {
+        let is_head = |entry: &&OutboxEntry| {
             let before =
-                |other: &&OutboxEntry| other.chat == entry.chat && other.message < entry.message;
-            rows.waiting().filter(before).count() < of_chat
+                |other: &OutboxEntry| other.chat == entry.chat && other.message < entry.message;
+            !rows.waiting().any(before)
         };
         let is_paused = rows.row.paused_until.is_some_and(|until| until > now);
         let may_leave = |entry: &OutboxEntry| {
             !is_paused || rows.chats.get(&entry.chat).is_some_and(|chat| chat.has_inbound)
         };
         let is_waiting =
-            |entry: &&OutboxEntry| is_handed(entry) || (is_first(entry) && may_leave(entry));
+            |entry: &&OutboxEntry| is_handed(entry) || (is_head(entry) && may_leave(entry));
         let ids = rows.waiting().filter(is_waiting).map(|entry| entry.message);
         let ids = limited(ids, limit);
         let never_handed = rows.waiting().filter(|entry| entry.state == OutboxState::Queued);

@@ -27,7 +27,6 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
             waiting_statement(),
             Text: "org-1",
             Text: "sess_1",
-            BigInt: 7,
             Bool: true,
             BigInt: 200
         ),
