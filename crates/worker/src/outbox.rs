@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     job_counts::JobCounts,
     rounds::{MAX_REST, Rounds, report, run_rounds},
-    running_jobs::RunningJobs,
+    running_jobs::{RunningJob, RunningJobs},
 };
 
 /// Maximum number of sessions whose messages are handed over at a time.
@@ -22,6 +22,8 @@ const MAX_JOBS: usize = 64;
 const MAX_JOBS_PER_ORGANIZATION: u32 = 32;
 /// The duration of a claim; longer than all calls of one job together.
 const CLAIM: Duration = Duration::from_secs(60);
+/// Maximum number of dispatches of one job.
+const MAX_DISPATCHES: u32 = 8;
 /// The first and the last rest before a dispatch is repeated that failed; it doubles each time.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LAST_REST: Duration = Duration::from_secs(8);
@@ -82,11 +84,7 @@ impl OutboxDispatcher {
             let counted = self.job_counts.start(&due.organization);
             let this = self.clone();
             tasks.spawn(async move {
-                let mut job = Some(job);
-                while let Some(running) = job {
-                    this.perform(&due).await;
-                    job = running.end();
-                }
+                this.perform_until_done(&due, job).await;
                 drop((permit, counted));
                 // More sessions may be due than there were permits.
                 this.notifier.notify(Notification::OutboxDue);
@@ -114,6 +112,23 @@ impl OutboxDispatcher {
             ..Claim::new(now, now.plus(CLAIM), limit)
         };
         self.outbox.claim(&claim).await
+    }
+
+    /// Dispatches, and again while the session becomes due meanwhile; after some dispatches, the session
+    /// waits for its turn among the others.
+    async fn perform_until_done(&self, due: &DueOutbox, mut job: RunningJob) {
+        for _ in 0..MAX_DISPATCHES {
+            self.perform(due).await;
+            match job.end() {
+                Some(again) => job = again,
+                None => return,
+            }
+        }
+        drop(job);
+        if let Err(error) = self.outbox.release(due).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "an outbox is dispatched again when its claim ends");
+        }
     }
 
     /// Dispatches, and again after a failure of the store: the claim ends much later.

@@ -89,6 +89,15 @@ impl Outbox {
         Ok(self.ports.outbox.claim_outboxes(claim).await?)
     }
 
+    /// Gives a claimed outbox back, which is due again.
+    ///
+    /// # Errors
+    /// Errors of the store. The outbox becomes due when the claim ends.
+    pub async fn release(&self, due: &DueOutbox) -> Result<()> {
+        let now = self.ports.environment.now();
+        Ok(self.ports.outbox.release_outbox(due, now).await?)
+    }
+
     /// Returns the earliest due time of an outbox.
     ///
     /// # Errors

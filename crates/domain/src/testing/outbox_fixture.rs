@@ -22,7 +22,7 @@ use crate::{
         messaging_control::OutboundMessage,
         store::{
             nodes::{NodeStore, OrphanStore},
-            outbox::OutboxStore,
+            outbox::{DueOutbox, OutboxStore},
             worker::{Claim, WorkerStore},
         },
     },
@@ -146,6 +146,12 @@ impl<S: OutboxTestStore> OutboxFixture<S> {
     ) -> crate::Result<SentMessage> {
         let (caller, session) = (&self.inbound.caller, self.id().as_str());
         self.outbox.send(caller, session, message, SendMode::Async, key).await
+    }
+
+    /// Returns the session as a claim does.
+    pub fn due(&self) -> DueOutbox {
+        let organization = self.inbound.session.organization.clone();
+        DueOutbox { organization, session: self.id().clone() }
     }
 
     /// Returns whether the outbox of the session is due, and claims it.

@@ -25,6 +25,11 @@ pub(crate) fn claim_statement(kind: DatabaseKind) -> String {
     )
 }
 
+/// Makes the outbox of a session due, if something waits in it. Parameters: organization, session, the
+/// due time.
+pub(crate) const RELEASE: &str = "UPDATE session_messaging SET outbox_due = $3
+    WHERE organization = $1 AND session = $2 AND outbox_due IS NOT NULL AND outbox_due > $3";
+
 /// Selects the earliest due outboxes. Parameters: the time, the number of rows.
 pub(crate) const EARLIEST: &str = "SELECT organization, session FROM session_messaging
     WHERE outbox_due IS NOT NULL AND outbox_due <= $1 ORDER BY outbox_due, session LIMIT $2";

@@ -108,6 +108,20 @@ impl OutboxStore for Database {
         .await
     }
 
+    async fn release_outbox(&self, due: &DueOutbox, at: Timestamp) -> PortResult<()> {
+        let (organization, session) = (due.organization.to_string(), due.session.to_string());
+        let at = at.millis();
+        self.run(|database| async move {
+            with_conn!(database, write, |conn| {
+                bound_query!(scope::RELEASE, Text: &organization, Text: &session, BigInt: at)
+                    .execute(conn)
+                    .await
+            })
+        })
+        .await?;
+        Ok(())
+    }
+
     async fn next_outbox_due(&self) -> PortResult<Option<Timestamp>> {
         self.run(|database| async move { database.time_of(scope::NEXT_DUE).await }).await
     }

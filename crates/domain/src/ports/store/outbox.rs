@@ -59,6 +59,10 @@ pub trait OutboxStore: Send + Sync {
     /// version of the session's messages does not change.
     async fn claim_outboxes(&self, claim: &Claim) -> PortResult<Vec<DueOutbox>>;
 
+    /// Makes a claimed outbox due at `at`, if something waits in it and it is not due before. The version
+    /// does not change.
+    async fn release_outbox(&self, due: &DueOutbox, at: Timestamp) -> PortResult<()>;
+
     /// Returns the earliest due time of an outbox.
     async fn next_outbox_due(&self) -> PortResult<Option<Timestamp>>;
 

@@ -341,8 +341,17 @@ pub async fn outbox_claims_rotate_among_organizations(
     assert!(store.oldest_waiting().await.expect("a time") <= Some(environment.now()));
     let claimed = [fixtures[0].claim().await, fixtures[1].claim().await];
     assert_eq!(claimed, [true, false], "the first claim took both");
+    let due = fixtures[0].due();
+    store.release_outbox(&due, environment.now()).await.expect("a release");
+    assert!(fixtures[0].claim().await, "a claim that was given back is due at once");
     environment.advance(61 * SECOND);
     assert!(fixtures[1].claim().await, "a claim that is not settled becomes due again");
+    fixtures[0].renew_lease().await;
+    for message in fixtures[0].dispatch().await {
+        fixtures[0].answer(&message, None).await;
+    }
+    store.release_outbox(&due, environment.now()).await.expect("a release");
+    assert!(!fixtures[0].claim().await, "nothing waits");
 }
 
 /// Callers of another organization, and of other sessions, reach no message to send; for them, the

@@ -102,6 +102,14 @@ impl OutboxStore for Memory {
         Ok(claimed)
     }
 
+    async fn release_outbox(&self, due: &DueOutbox, at: Timestamp) -> PortResult<()> {
+        let mut state = self.state()?;
+        if let Some(rows) = state.messaging(&due.session) {
+            rows.row.outbox_due = rows.row.outbox_due.map(|known| known.min(at));
+        }
+        Ok(())
+    }
+
     async fn next_outbox_due(&self) -> PortResult<Option<Timestamp>> {
         let state = self.state()?;
         let existing =

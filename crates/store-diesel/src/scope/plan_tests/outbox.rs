@@ -7,8 +7,8 @@ use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
     bound_query::bound_query,
     outbox::{
-        BY_KEY, EARLIEST, HAND_OVERS, NEXT_DUE, NEXT_EXPIRY, OLDEST_WAITING, WAITING_BEFORE,
-        ended_statement, session_statement, unread_statement, waiting_statement,
+        BY_KEY, EARLIEST, HAND_OVERS, NEXT_DUE, NEXT_EXPIRY, OLDEST_WAITING, RELEASE,
+        WAITING_BEFORE, ended_statement, session_statement, unread_statement, waiting_statement,
     },
 };
 
@@ -58,6 +58,8 @@ async fn session_faults(planned: &PlannedDatabase) -> Vec<String> {
         by(["session_messaging_pkey", "session_messaging"], &[])
             .on(Connections::Lookups)
             .with_any_bounds() => bound_query!(session_statement(), Text: "sess_1"),
+        by(["session_messaging_pkey", "session_messaging"], &SESSION) =>
+            bound_query!(RELEASE, Text: "org-1", Text: "sess_1", BigInt: 5),
         by(["outbox_by_key", "outbox_by_key"], &["organization", "key_hash"]) =>
             bound_query!(BY_KEY, Text: "org-1", Binary: &[7_u8; 32][..]),
     )
