@@ -25,10 +25,11 @@ pub(crate) fn claim_statement(kind: DatabaseKind) -> String {
     )
 }
 
-/// Makes the outbox of a session due, if something waits in it. Parameters: organization, session, the
-/// due time.
-pub(crate) const RELEASE: &str = "UPDATE session_messaging SET outbox_due = $3
-    WHERE organization = $1 AND session = $2 AND outbox_due IS NOT NULL AND outbox_due > $3";
+/// Makes the outbox of a session due, if something waits in it. Without a condition on the due time, for
+/// which PostgreSQL may search what is due. Parameters: organization, session, the due time.
+pub(crate) const RELEASE: &str = "UPDATE session_messaging
+    SET outbox_due = CASE WHEN outbox_due > $3 THEN $3 ELSE outbox_due END
+    WHERE organization = $1 AND session = $2";
 
 /// Selects the earliest due outboxes. Parameters: the time, the number of rows.
 pub(crate) const EARLIEST: &str = "SELECT organization, session FROM session_messaging
