@@ -157,6 +157,24 @@ impl Messenger {
         }
     }
 
+    /// Reads the list of chats in small pages while a contact writes in the newest chat; checks that each
+    /// contact has one chat, and that the chats are listed by activity.
+    ///
+    /// # Errors
+    /// When a chat is missing, repeated or out of order.
+    pub fn must_page_chats(&self, contacts: &[Phone]) -> Result<()> {
+        let listed = self.all("/chats")?;
+        let newest = listed.first().context("a chat")?["phone"].as_str().context("a phone")?;
+        let writer = contacts.iter().find(|contact| contact.number == newest);
+        let writer = writer.context("a contact")?;
+        let read = self.pages("/chats?limit=7", || self.write(writer, "again").map(drop))?;
+        let numbers: Vec<_> = contacts.iter().map(|contact| contact.number.clone()).collect();
+        each_once(&texts(&read, "phone")?, &numbers)?;
+        let times: Vec<_> = read.iter().map(|chat| chat["lastMessageAt"].as_u64()).collect();
+        ensure!(times.iter().rev().is_sorted(), "not by activity: {times:?}");
+        Ok(())
+    }
+
     /// Returns all events of the organization of these kinds, such as `message.*`, oldest first.
     ///
     /// # Errors

@@ -26,11 +26,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// Number of waiting messages of a session from which on a dispatch gathers.
-const MANY: u64 = 8;
-/// Time until the next dispatch while many messages wait. Requests and acknowledgements arrive one
-/// after the other, and one dispatch serves those that arrive in this time.
-const GATHERING: Duration = Duration::from_millis(25);
+/// Number of waiting messages of a session from which on dispatches are delayed.
+const DELAYED_FROM: u64 = 8;
+/// Time until a delayed dispatch. Requests and acknowledgements arrive one after the other, and one
+/// dispatch serves those that arrive in this time.
+const DISPATCH_DELAY: Duration = Duration::from_millis(25);
 
 /// Identity of a message within a session.
 type MessageIdentity = (WaMessageId, ChatId, MessageSender);
@@ -192,7 +192,7 @@ impl<'a> Draft<'a> {
 
     /// Makes the outbox due for the next dispatch.
     pub(super) fn dispatch_soon(&mut self) {
-        let wait = if self.row.queued < MANY { Duration::ZERO } else { GATHERING };
+        let wait = if self.row.queued < DELAYED_FROM { Duration::ZERO } else { DISPATCH_DELAY };
         self.dispatch_at(self.now.plus(wait));
     }
 

@@ -116,24 +116,17 @@ impl Outbox {
         let find = || self.situation(session);
         let step = messages.change(find, |situation| {
             Ok(match situation {
-                None => Decision::Keep(DispatchStep::Decided(None)),
                 Some(situation) if situation.needs_preparation() => {
                     Decision::Keep(DispatchStep::Prepare(situation))
                 }
-                Some(situation) => self.decide(&situation).map(DispatchStep::Decided),
+                other => self.decide(other.as_ref()).map(DispatchStep::Decided),
             })
         });
         let batch = match step.await? {
             DispatchStep::Decided(batch) => batch,
             DispatchStep::Prepare(situation) => {
                 self.prepare(session, situation).await?;
-                let decide = |situation: Option<Situation>| {
-                    Ok(match situation {
-                        None => Decision::Keep(None),
-                        Some(situation) => self.decide(&situation),
-                    })
-                };
-                messages.change(find, decide).await?
+                messages.change(find, |situation| Ok(self.decide(situation.as_ref()))).await?
             }
         };
         match batch {
@@ -239,7 +232,8 @@ impl Outbox {
     }
 
     /// Decides about the messages that wait. Every dispatch stores the time of the next one.
-    fn decide(&self, situation: &Situation) -> Decision<MessagingCommit, Option<Batch>> {
+    fn decide(&self, situation: Option<&Situation>) -> Decision<MessagingCommit, Option<Batch>> {
+        let Some(situation) = situation else { return Decision::Keep(None) };
         let WaitingMessages { state, .. } = &situation.waiting;
         let now = self.ports.environment.now();
         let plan = &situation.plan;

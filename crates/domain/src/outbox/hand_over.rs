@@ -39,7 +39,7 @@ impl Outbox {
     /// repeated.
     pub(super) async fn hand_over(&self, session: &SessionId, batch: Batch) -> Result<()> {
         let Batch { node, messages, wa_ids } = batch;
-        let answers = match self.ports.control.send(&node, session, &messages).await {
+        let mut answers = match self.ports.control.send(&node, session, &messages).await {
             Ok(answers) => answers,
             // The node has no memory of the session, and so of no message.
             Err(GatewayError::Unknown) => {
@@ -49,7 +49,9 @@ impl Outbox {
             }
             Err(_) => return Ok(()),
         };
-        if answers.iter().all(|answer| awaits_journal(&answer.outcome)) {
+        // The journal of the node tells the rest about the others.
+        answers.retain(|answer| changes_message(&answer.outcome));
+        if answers.is_empty() {
             return Ok(());
         }
         let lookup = MessagingLookup {
@@ -66,7 +68,8 @@ impl Outbox {
                 };
                 if let Some(header) = state.messages.iter().find(of_answer) {
                     let now = self.ports.environment.now();
-                    is_changed |= apply_answer(&mut draft, header, &answer.outcome, now);
+                    apply_answer(&mut draft, header, &answer.outcome, now);
+                    is_changed = true;
                 }
             }
             Ok(if is_changed {
@@ -83,48 +86,34 @@ impl Outbox {
     }
 }
 
-/// Returns whether the journal of the node tells the rest about a message.
-fn awaits_journal(outcome: &HandOverOutcome) -> bool {
+/// Returns whether the answer of a node says more than that it holds the message.
+fn changes_message(outcome: &HandOverOutcome) -> bool {
     match outcome {
-        HandOverOutcome::Taken(state) => *state != NodeMessageState::Sent,
-        HandOverOutcome::Refused(_) => false,
+        HandOverOutcome::Taken(state) => *state == NodeMessageState::Sent,
+        HandOverOutcome::Refused(_) => true,
     }
 }
 
-/// Applies the answer of a node about one message. Returns whether the draft changed.
+/// Applies an answer of a node that changes a message.
 fn apply_answer(
     draft: &mut Draft<'_>,
     header: &MessageHeader,
     outcome: &HandOverOutcome,
     now: Timestamp,
-) -> bool {
-    let fail = |draft: &mut Draft<'_>, reason| {
-        draft.fail(header.id, MessageFailure::of(reason));
-        true
+) {
+    let refusal = match outcome {
+        HandOverOutcome::Taken(_) => return draft.raise(header.id, AckLevel::Sent),
+        HandOverOutcome::Refused(refusal) => refusal,
     };
-    match outcome {
-        HandOverOutcome::Taken(NodeMessageState::Sent) => {
-            draft.raise(header.id, AckLevel::Sent);
-            true
+    let is_expired = || header.entry.as_ref().is_none_or(|entry| entry.expires_at <= now);
+    let reason = match refusal {
+        HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {
+            return draft.queue_again(header.id, now.plus(REFUSED_RETRY));
         }
-        HandOverOutcome::Taken(_) => false,
-        HandOverOutcome::Refused(refusal) => match refusal {
-            HandOverRefusal::NotWorking | HandOverRefusal::QueueFull => {
-                draft.queue_again(header.id, now.plus(REFUSED_RETRY));
-                true
-            }
-            HandOverRefusal::OtherAccount => fail(draft, FailureReason::SessionUnlinked),
-            HandOverRefusal::Expired => {
-                let is_expired = header.entry.as_ref().is_none_or(|entry| entry.expires_at <= now);
-                if is_expired {
-                    return fail(draft, FailureReason::Expired);
-                }
-                draft.queue_again(header.id, now);
-                true
-            }
-            HandOverRefusal::Unsupported | HandOverRefusal::Invalid => {
-                fail(draft, FailureReason::Internal)
-            }
-        },
-    }
+        HandOverRefusal::Expired if !is_expired() => return draft.queue_again(header.id, now),
+        HandOverRefusal::Expired => FailureReason::Expired,
+        HandOverRefusal::OtherAccount => FailureReason::SessionUnlinked,
+        HandOverRefusal::Unsupported | HandOverRefusal::Invalid => FailureReason::Internal,
+    };
+    draft.fail(header.id, MessageFailure::of(reason));
 }

@@ -243,10 +243,9 @@ impl OutboxStore for Database {
         let (organization, session) = (organization.to_string(), session.to_string());
         let (since, back) = (since.millis(), i64::from(nth.saturating_sub(1)));
         self.run(|database| async move {
-            let statement = scope::HAND_OVERS;
             let row: HandOverRow = with_conn!(database, messages, |conn| {
                 prepared_query!(
-                    statement,
+                    scope::HAND_OVERS,
                     Text: &organization,
                     Text: &session,
                     BigInt: since,

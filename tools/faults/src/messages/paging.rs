@@ -37,7 +37,7 @@ pub(super) fn run(plan: &Plan, deployment: &Deployment, checks: &mut Checks) -> 
         must_page_chat(&messenger, talkative, &words, chats - 1)
     });
     checks.check(&format!("{database}: pages of {chats} chats"), || {
-        must_page_chats(&messenger, &guests)
+        messenger.must_page_chats(&guests)
     });
     Ok(format!("a chat of {long} texts and {chats} chats read page by page"))
 }
@@ -71,18 +71,5 @@ fn must_page_chat(
         bodies.reverse();
         ensure!(bodies.starts_with(words), "the pages have another order");
     }
-    Ok(())
-}
-
-/// Reads the list of chats while texts arrive in one of them.
-fn must_page_chats(messenger: &Messenger, guests: &[Phone]) -> Result<()> {
-    let listed = messenger.all("/chats")?;
-    let lively = listed.first().context("a chat")?["phone"].as_str().context("a phone")?.to_owned();
-    let lively = guests.iter().find(|guest| guest.number == lively).context("a guest")?;
-    let read = messenger.pages("/chats?limit=7", || messenger.write(lively, "again").map(drop))?;
-    let numbers: Vec<_> = guests.iter().map(|guest| guest.number.clone()).collect();
-    each_once(&texts(&read, "phone")?, &numbers)?;
-    let times: Vec<_> = read.iter().map(|chat| chat["lastMessageAt"].as_u64()).collect();
-    ensure!(times.iter().rev().is_sorted(), "not by activity: {times:?}");
     Ok(())
 }

@@ -6,7 +6,7 @@ use acceptance::{
     deployment::Deployment,
     messenger::{Messenger, PROMPT, each_once, texts},
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::{parallel::run_on_threads, sessions::PATIENCE};
 
@@ -97,13 +97,5 @@ fn pages_of_many_chats_have_no_gap(deployment: &Deployment) -> Result<()> {
         messenger.write(contact, "hello")?;
     }
     messenger.until_messages(CHATS, PATIENCE)?;
-    let listed = messenger.all("/chats")?;
-    let lively = listed[0]["phone"].as_str().context("a phone")?.to_owned();
-    let lively = contacts.iter().find(|it| it.number == lively).context("a contact")?;
-    let read = messenger.pages("/chats?limit=7", || messenger.write(lively, "again").map(drop))?;
-    let numbers: Vec<_> = contacts.iter().map(|it| it.number.clone()).collect();
-    each_once(&texts(&read, "phone")?, &numbers)?;
-    let times: Vec<_> = read.iter().map(|it| it["lastMessageAt"].as_u64()).collect();
-    ensure!(times.iter().rev().is_sorted(), "not by activity: {times:?}");
-    Ok(())
+    messenger.must_page_chats(&contacts)
 }
