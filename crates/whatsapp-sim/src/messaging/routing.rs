@@ -23,12 +23,18 @@ use crate::socket::Socket;
 use crate::stanza::{self, attribute, content};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use wacore_binary::{Node, NodeContent, NodeRef};
 
 /// Refused: the addresses of a message are in different namespaces, or in the wrong one.
 const BAD_ADDRESSING: u16 = 400;
 /// Refused: nobody has the address.
 const NO_RECIPIENT: u16 = 404;
+
+/// The time that a repeated message needs to the phone that asked for it. The engine 0.7.0 ignores a second
+/// request for a message while it still ends the work for the first, a moment after it has sent the
+/// repetition; on the real network, the way to the phone and back takes longer than that moment.
+const REPETITION_LATENCY: Duration = Duration::from_millis(250);
 
 /// A message of a device, for the members of one chat.
 struct SentMessage<'a> {
@@ -74,10 +80,12 @@ pub(crate) fn on_message(
         _ => {}
     }
     let mut phones = BTreeSet::new();
+    let mut is_repetition = false;
     let routed = match (to, recipient) {
         (Some(to), Some(recipient)) => {
             SentMessage::read(&state, login, (to, recipient), node).map(|message| {
                 let message = SentMessage { garbled: fault == Some(Fault::Garble), ..message };
+                is_repetition = message.retry;
                 message.route(network, &mut state, login, &mut phones);
             })
         }
@@ -91,13 +99,27 @@ pub(crate) fn on_message(
     };
     state.journal.flush();
     answer_with(socket, fault, answer);
-    for phone in phones {
-        let requests = inbox::receive(network, &mut state, &phone);
-        placeholder::answer(network, &mut state, &phone, requests);
+    if !is_repetition {
+        hand_to_phones(network, &mut state, &phones);
     }
     replay::compact(&mut state);
     drop(state);
     network.messages_changed();
+    if is_repetition {
+        let network = network.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REPETITION_LATENCY).await;
+            hand_to_phones(&network, &mut network.state(), &phones);
+            network.messages_changed();
+        });
+    }
+}
+
+fn hand_to_phones(network: &Network, state: &mut NetworkState, phones: &BTreeSet<String>) {
+    for phone in phones {
+        let requests = inbox::receive(network, state, phone);
+        placeholder::answer(network, state, phone, requests);
+    }
 }
 
 /// Sends the acknowledgement, unless it is lost or late.
