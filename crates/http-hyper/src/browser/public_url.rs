@@ -19,7 +19,9 @@ pub enum InvalidPublicUrl {
     #[error("not of the form https://HOST or https://HOST:PORT, without a path")]
     Form,
     /// Browsers do not protect cookies over plain http, except on the machine itself.
-    #[error("plain http to another machine; use https (a proxy), or an SSH tunnel to http://localhost")]
+    #[error(
+        "plain http to another machine; use https (a proxy), or an SSH tunnel to http://localhost"
+    )]
     PlainHttp,
 }
 
@@ -165,7 +167,9 @@ mod tests {
         for origin in ["http://localhost:9000", "http://127.0.0.1", "http://[::1]:1"] {
             assert!(is_loopback_origin(origin), "{origin}");
         }
-        for origin in ["null", "https://localhost", "http://10.0.0.1", "http://localhost.evil.example"] {
+        for origin in
+            ["null", "https://localhost", "http://10.0.0.1", "http://localhost.evil.example"]
+        {
             assert!(!is_loopback_origin(origin), "{origin}");
         }
     }
