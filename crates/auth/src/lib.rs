@@ -16,12 +16,13 @@ mod api_key;
 #[doc(hidden)]
 pub mod fuzzing;
 mod jwt;
+mod oidc;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Caller,
+    Caller, SignIn,
     ports::{Authenticator, Credential, Environment, KeyDirectory, Refused},
 };
 
@@ -30,6 +31,7 @@ pub use jwt::{
     ClaimPaths, Config, ConfigError, FetchError, JwtVerifier, KeySetError, Pointer, PointerError,
     Source, SourceError,
 };
+pub use oidc::{OidcClient, OidcCode, OidcConfig, OidcConfigError, OidcRequest};
 
 use api_key::ApiKeyAuthenticator;
 
@@ -63,6 +65,15 @@ impl Authenticator for Chain {
             (Credential::Bearer(_), None) => {
                 Err(Refused::Denied("a login token, but no key set is configured"))
             }
+        }
+    }
+
+    async fn sign_in(&self, credential: &Credential) -> Result<SignIn, Refused> {
+        match (credential, &self.jwt) {
+            (Credential::Bearer(text), Some(jwt)) if !api_key::text::has_prefix(text) => {
+                jwt.sign_in(text).await
+            }
+            _ => self.authenticate(credential).await.map(SignIn::of_caller),
         }
     }
 }

@@ -149,6 +149,7 @@ mod tests {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 

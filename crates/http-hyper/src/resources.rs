@@ -7,6 +7,7 @@ use domain::{
 };
 
 use crate::{
+    browser::dependencies::Browser,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
     streams::StreamResources,
@@ -27,4 +28,5 @@ pub(crate) struct Resources {
     pub(crate) metrics: Arc<dyn Exposition>,
     pub(crate) cursor_signer: CursorSigner,
     pub(crate) streams: StreamResources,
+    pub(crate) browser: Browser,
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
+    ApiKeys, Audit, BrowserSessions, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use http_listener::{HttpService, Limits};
 
 use super::{
+    browser_table::BROWSER,
     handler::ApiHandler,
     operation::Operation,
-    table::{HEALTH, OPERATIONS, operations},
+    table::{API, DOCUMENT, HEALTH, OPERATIONS},
     throttle::{Rates, Throttle},
 };
 use crate::{
+    browser::dependencies::{Browser, BrowserDependencies},
     idempotency::IdempotencyLayer,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
@@ -65,6 +67,8 @@ pub struct ApiDependencies {
     pub rates: Rates,
     /// The dependencies of event streams.
     pub streams: StreamDependencies,
+    /// The dependencies of browser sessions.
+    pub browser: BrowserDependencies,
 }
 
 /// The dependencies of event streams.
@@ -99,7 +103,7 @@ impl Api {
         let idempotency =
             IdempotencyLayer::new(dependencies.idempotency_records, environment.clone());
         Self {
-            authenticator: dependencies.authenticator,
+            authenticator: dependencies.authenticator.clone(),
             throttle: Arc::new(Throttle::new(dependencies.rates)),
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
@@ -114,7 +118,12 @@ impl Api {
                 readiness: dependencies.readiness,
                 metrics: dependencies.metrics,
                 cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
-                streams: stream_resources(dependencies.streams, &environment),
+                streams: stream_resources(
+                    dependencies.streams,
+                    &dependencies.browser.sessions,
+                    &environment,
+                ),
+                browser: Browser::new(dependencies.browser, dependencies.authenticator),
                 environment,
             }),
         }
@@ -126,10 +135,11 @@ impl Api {
         streams.open.watch(streams.feed.revocations(), &stop).await;
     }
 
-    /// Returns the service of the public listener: the operations of callers, the health probes and
-    /// the OpenAPI document.
+    /// Returns the service of the public listener: the operations of callers and of browsers, the health
+    /// probes and the OpenAPI document.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        self.service(operations(), limits)
+        let browser = if self.resources.browser.enabled { BROWSER } else { &[] };
+        self.service(API.iter().chain(HEALTH).chain(DOCUMENT).chain(browser), limits)
     }
 
     /// Returns the service of the operators' listener: the health probes and the metrics.
@@ -157,6 +167,7 @@ impl Api {
 
 fn stream_resources(
     dependencies: StreamDependencies,
+    sessions: &BrowserSessions,
     environment: &Arc<dyn Environment>,
 ) -> StreamResources {
     let StreamDependencies { feed, store, keys, tickets, bookmark_secret, ticket_secret } =
@@ -164,8 +175,8 @@ fn stream_resources(
     StreamResources {
         feed,
         store,
-        open: OpenStreams::new(keys.clone(), environment.clone()),
+        open: OpenStreams::new(keys.clone(), sessions.clone(), environment.clone()),
         bookmarks: Bookmarks::new(&bookmark_secret),
-        tickets: Tickets::new(&ticket_secret, tickets, keys, environment.clone()),
+        tickets: Tickets::new(&ticket_secret, tickets, keys, sessions.clone(), environment.clone()),
     }
 }

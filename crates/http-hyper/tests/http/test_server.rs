@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
-    KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
-    Timestamp,
+    KeyId, KeySpec, LoginClaims, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session,
+    SessionId, SignIn, Timestamp, UserId,
     ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
@@ -29,6 +29,7 @@ use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    browser,
     client::{GENEROUS, ReceivedResponse, Version, ask, send},
     conformity::assert_documented,
     fake_reconciler::FakeReconciler,
@@ -73,6 +74,7 @@ impl TestServer {
         let world =
             World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
         assert!(reconciler.world.set(world.clone()).is_ok());
+        browser::insert_session(&world).await;
         let keys = Some((world.memory.clone(), environment.clone()));
         let authenticator = Arc::new(FakeAuthenticator { keys, ..FakeAuthenticator::default() });
         let checks = Arc::new(Checks::default());
@@ -100,9 +102,7 @@ impl TestServer {
         body: Option<&Value>,
     ) -> ReceivedResponse {
         let mut request = ask(method, path);
-        if !caller.is_empty() {
-            request = request.header("authorization", format!("Bearer {caller}"));
-        }
+        request = browser::authorize(request, caller);
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
@@ -236,8 +236,10 @@ pub(crate) fn backing(
         audit: Audit::new(Arc::new(world.memory.clone())),
         operators: Operators::new(
             Arc::new(world.memory.clone()),
+            Arc::new(world.memory.clone()),
             world.environment.clone(),
             world.leases.clone(),
+            world.deadlines.lease,
         ),
         authenticator: authenticator.clone(),
         idempotency_records: Arc::new(world.memory.clone()),
@@ -247,6 +249,7 @@ pub(crate) fn backing(
         cursor_secret: [7; 32],
         rates: Rates::default(),
         streams: streams(world),
+        browser: browser::dependencies(world),
     }
 }
 
@@ -278,6 +281,22 @@ pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
 #[async_trait]
 impl Authenticator for FakeAuthenticator {
+    /// `both` is an admin of two organizations, whose token expires after an hour.
+    async fn sign_in(&self, credential: &Credential) -> Result<SignIn, Refused> {
+        if *credential != Credential::Bearer("both".to_owned()) {
+            return self.authenticate(credential).await.map(SignIn::of_caller);
+        }
+        let organizations = [World::acme(), World::zeta()].map(|caller| caller.organization);
+        let claims = LoginClaims {
+            user: UserId::parse("user-of-both"),
+            organizations: organizations.into_iter().flatten().collect(),
+            capabilities: Capabilities::of_role("admin"),
+            platform_admin: false,
+        };
+        let expires_at = Timestamp::from_millis(1_767_254_400_000 + 3_600_000);
+        Ok(SignIn::of_claims(claims, Some(expires_at)))
+    }
+
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;

@@ -271,6 +271,13 @@ impl WorkerStore for Database {
             .await
     }
 
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let removal = move |database: Database| async move {
+            database.remove_browser_sessions(before, limit).await
+        };
+        self.run(removal).await
+    }
+
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
             .await
