@@ -18,7 +18,7 @@ use http_listener::{HttpService, Limits};
 use super::{
     handler::ApiHandler,
     operation::Operation,
-    table::{HEALTH, OPERATIONS, operations},
+    table::{HEALTH, OPERATIONS, UI, operations},
     throttle::{Rates, Throttle},
 };
 use crate::{
@@ -126,10 +126,10 @@ impl Api {
         streams.open.watch(streams.feed.revocations(), &stop).await;
     }
 
-    /// Returns the service of the public listener: the operations of callers, the health probes and
-    /// the OpenAPI document.
+    /// Returns the service of the public listener: the operations of callers, the health probes,
+    /// the OpenAPI document and the dashboard.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        self.service(operations(), limits)
+        self.service(operations().chain(UI), limits)
     }
 
     /// Returns the service of the operators' listener: the health probes and the metrics.
