@@ -18,7 +18,7 @@ export default async function admin({ content, signal, title }) {
   const pages = pager(async (cursor) => {
     const { data } = await get(`${API}/admin/sessions${query({ ...filters, cursor })}`, { signal });
     fill(list.body, data.data.map((session) => row(heads, [[foreign(sessionName(session)), el('span.reason', {}, el('code', {}, session.id))], foreign(session.organizationId),
-      [statusBadge(session), reason(session)], phone(session.phoneNumber), foreign(session.gatewayId), ago(session.lastConnectedAt)])));
+      [statusBadge(session), reason(session)], phone(session.phoneNumber), foreign(session.gatewayId, '.number'), ago(session.lastConnectedAt)])));
     empty.hidden = data.data.length > 0;
     list.element.hidden = !empty.hidden;
     return data.nextCursor;

@@ -84,7 +84,7 @@ function frame() {
 function account() {
   const box = el('div');
   whoami().then((me) => fill(box, el('p', {}, foreign(me.organizationId ?? t('platform'))),
-    el('p.dim', {}, foreign(me.subject)), button(t('logout'), signOut, '.small'),
+    el('p.dim', { title: me.subject }, foreign(me.subject)), button(t('logout'), signOut, '.small'),
     me.platformRole || me.kind === 'api_key' ? null : switcher(box)));
   return box;
 }

@@ -77,6 +77,7 @@ export function values(form) {
 // Shows a failure within a form: faults at their fields, the rest above the buttons.
 export function showFailure(form, failure) {
   for (const fault of form.querySelectorAll('.fault')) fill(fault).hidden = true;
+  for (const control of form.querySelectorAll('[aria-invalid]')) control.removeAttribute('aria-invalid');
   const output = form.querySelector('.form-error');
   fill(output).hidden = !failure;
   if (!failure) return;

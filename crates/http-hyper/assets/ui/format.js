@@ -60,8 +60,8 @@ export function number(value) {
 }
 
 // Returns a text from elsewhere, whose writing direction cannot affect its surroundings.
-export function foreign(text) {
-  return text === null || text === undefined || text === '' ? dash() : el('bdi', {}, String(text));
+export function foreign(text, kind = '') {
+  return text === null || text === undefined || text === '' ? dash() : el('bdi' + kind, {}, String(text));
 }
 
 export function dash() {

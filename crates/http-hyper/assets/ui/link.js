@@ -65,7 +65,10 @@ export default async function link(app) {
 
     function begin() {
       panel?.stop();
-      panel = pairingPanel(source, { methods: state.methods, phone: state.phone ?? '', signal: stop.signal });
+      // A phone cannot scan its own screen: there, the code to type comes first.
+      const isPhone = matchMedia('(pointer: coarse) and (max-width: 640px)').matches;
+      const methods = isPhone ? [...state.methods].reverse() : state.methods;
+      panel = pairingPanel(source, { methods, phone: state.phone ?? '', signal: stop.signal });
       // Relayed codes are a known attack: the page says who asks and what a link grants.
       fill(content, el('div.notice', {}, el('p', {}, t('owner.asks'), ' ', el('strong', {}, foreign(state.title ?? t('owner.someone')))),
         el('p', {}, t('owner.grants'))), panel.element, el('p.hint', {}, t('owner.ends'), ' ', ago(state.expiresAt), ' · ', left()));

@@ -135,7 +135,7 @@ function sessionRow(first) {
       fill(quick, main && el('button.small', { type: 'button', onclick: (event) => sessionActions(session).find((it) => it.main)?.run(event.currentTarget) }, main.text));
     }
     [link(`/ui/sessions/${encodeURIComponent(session.id)}`, foreign(sessionName(session))),
-      [statusBadge(session), reason(session)], phone(session.phoneNumber), foreign(session.gatewayId),
+      [statusBadge(session), reason(session)], phone(session.phoneNumber), foreign(session.gatewayId, '.number'),
       ago(session.lastConnectedAt)].forEach((value, index) => fill(cells[index], value));
   }
   update(session);

@@ -272,7 +272,7 @@ export default {
   'key.reach': 'Sessions',
   'key.reach.hint': 'Ids of sessions; empty for all. Other sessions do not exist for the key.',
   'key.all': 'All',
-  'key.sessions': '{count} sessions',
+  'key.sessions': '{count} named',
   'key.lastUsedAt': 'Last used',
   'key.expiresAt': 'Expires',
   'key.days': 'In {count} days',

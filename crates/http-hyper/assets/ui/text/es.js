@@ -272,7 +272,7 @@ export default {
   'key.reach': 'Sesiones',
   'key.reach.hint': 'Ids de sesiones; vacío para todas. Las demás no existen para la clave.',
   'key.all': 'Todas',
-  'key.sessions': '{count} sesiones',
+  'key.sessions': '{count} indicadas',
   'key.lastUsedAt': 'Último uso',
   'key.expiresAt': 'Caduca',
   'key.days': 'En {count} días',

@@ -272,7 +272,7 @@ export default {
   'key.reach': 'Sesi',
   'key.reach.hint': 'Id sesi; kosong untuk semua. Sesi lain tidak ada bagi kunci.',
   'key.all': 'Semua',
-  'key.sessions': '{count} sesi',
+  'key.sessions': '{count} disebut',
   'key.lastUsedAt': 'Terakhir dipakai',
   'key.expiresAt': 'Kedaluwarsa',
   'key.days': 'Dalam {count} hari',

@@ -272,7 +272,7 @@ export default {
   'key.reach': 'Sessões',
   'key.reach.hint': 'Ids de sessões; vazio para todas. Outras sessões não existem para a chave.',
   'key.all': 'Todas',
-  'key.sessions': '{count} sessões',
+  'key.sessions': '{count} indicadas',
   'key.lastUsedAt': 'Último uso',
   'key.expiresAt': 'Expira',
   'key.days': 'Em {count} dias',
