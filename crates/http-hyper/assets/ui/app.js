@@ -85,14 +85,14 @@ function account() {
   const box = el('div');
   whoami().then((me) => fill(box, el('p', {}, foreign(me.organizationId ?? t('platform'))),
     el('p.dim', { title: me.subject }, foreign(me.subject)), button(t('logout'), signOut, '.small'),
-    me.platformRole || me.kind === 'api_key' ? null : switcher(box)));
+    me.kind === 'api_key' ? null : switcher(box)));
   return box;
 }
 
 // Offers the other organizations of the login, if there are any.
 function switcher(box) {
   get('/auth/session').then(({ data }) => {
-    if (!(data?.organizations?.length > 1)) return;
+    if (!data?.organizations?.some((id) => id !== data.organization)) return;
     box.append(button(t('organization.switch'), () => formDialog({
       title: t('organization.switch'),
       submit: t('organization.switch'),
@@ -165,14 +165,17 @@ async function show() {
   const view = { content, signal, title: (text) => setTitle(content, text) };
   fill(main, content);
   scrollTo(0, 0);
-  if (!page || (!first && path === '/ui')) return nothing(content, first ? 'missing' : 'no_access');
+  if (!page || (!first && path === '/ui')) {
+    if (!first) switcher(content);
+    return nothing(content, first ? 'missing.' : 'no_access.');
+  }
   try {
     const parts = path.match(page[0]).slice(1).map((part) => part && decodeURIComponent(part));
     const module = await import(`./${page[1]}.js`).catch(outdated);
     if (!signal.aborted) await module.default(view, ...parts);
   } catch (failure) {
     if (signal.aborted) return;
-    if (failure instanceof Failure && failure.status === 404) return nothing(content, 'missing');
+    if (failure instanceof Failure && failure.status === 404) return nothing(content, 'missing.');
     fill(content, el('h1', { tabindex: '-1' }, t('error.title')), el('p', { role: 'alert' }, explain(failure)),
       button(t('retry'), show, '.primary'));
   }
@@ -187,9 +190,9 @@ function outdated(error) {
 }
 
 // One page for what does not exist, what was deleted and what belongs to others.
-function nothing(content, kind) {
-  fill(content, el('h1', { tabindex: '-1' }, t(kind + '.title')), el('p', {}, t(kind + '.text')),
-    kind === 'missing' ? link('/ui/', t('missing.back')) : null);
+function nothing(content, key) {
+  fill(content, el('h1', { tabindex: '-1' }, t(key + 'title')), el('p', {}, t(key + 'text')),
+    key === 'missing.' ? link('/ui/', t('missing.back')) : null);
   setTitle(content);
 }
 

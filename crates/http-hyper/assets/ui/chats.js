@@ -41,7 +41,7 @@ export default async function chats(view, id, chat) {
     return el('li', {}, el('a', { href: `/ui/chats/${encodeURIComponent(id)}/${it.id}`, 'aria-current': String(it.id) === chat ? 'true' : null },
       el('strong', {}, chatName(it)), el('time.dim', { datetime: it.lastMessageAt ? new Date(it.lastMessageAt).toISOString() : null, title: it.lastMessageAt ? fullTime(it.lastMessageAt) : null }, it.lastMessageAt ? shortTime(it.lastMessageAt) : ''),
       el('span.dim', {}, last ? [last.direction === 'out' ? t('chats.you') + ' ' : '', foreign(last.body ?? named('message.', last.type))] : null),
-      it.unreadCount ? el('span.unread', { 'aria-label': t('chats.unread', { count: it.unreadCount }) }, String(it.unreadCount)) : null));
+      it.unreadCount ? el('span.unread', {}, el('span', { 'aria-hidden': 'true' }, String(it.unreadCount)), el('span.hidden', {}, t('chats.unread', { count: it.unreadCount }))) : null));
   }
 
   function newChat() {

@@ -1,6 +1,6 @@
 // The page of a share link, for the owner of a phone who has no key.
 
-import { get, post, request } from './api.js';
+import { get, post, request, serverNow } from './api.js';
 import { el, fill, sleep, whenVisible } from './dom.js';
 import { choices } from './app.js';
 import { ago, foreign } from './format.js';
@@ -40,24 +40,25 @@ export default async function link(app) {
   }
 
   async function run(first) {
-    let state = first;
-    let panel = null;
-    const lapsed = (failure) => {
-      if (failure.status === 410) return dead(Object.assign(failure, { status: 404 }));
-      if (failure.status === 429) return show(ending('', null, failure));
-      // An attempt is over; the link allows another one.
-      const again = el('button.primary', { type: 'button', onclick: begin }, t('link.again'));
-      panel?.stop();
-      show({ ...ending(state.status, state.statusReason, failure), again: true }, el('p.dim', {}, left()), again);
-    };
+    let [state, panel, began] = [first, null, 0];
     const source = {
       qr: (signal) => get('/link/qr?wait=20', { signal, accept: 'application/json' }).catch(onlyPending),
       picture: (signal) => request('GET', '/link/qr?wait=0', { signal, accept: 'image/svg+xml' }),
       code: (phone) => post('/link/pairing-code', { phone }),
       ended: lapsed,
+      check: async () => apply((await get('/link/state', { signal: stop.signal })).data),
     };
     begin();
     await watch();
+
+    // An attempt is over; the link allows another one.
+    function lapsed(failure) {
+      panel.stop();
+      if (failure?.status === 410) return dead(Object.assign(failure, { status: 404 }));
+      if (failure?.status === 429) return show(ending('', null, failure));
+      show(ending(state.status, state.statusReason, failure), el('p.dim', {}, left()),
+        el('button.primary', { type: 'button', onclick: begin }, t('link.again')));
+    }
 
     function left() {
       return t('owner.left', { count: Math.max(0, state.maxAttempts - state.attempts) });
@@ -65,6 +66,7 @@ export default async function link(app) {
 
     function begin() {
       panel?.stop();
+      began = serverNow() - 2000;
       // A phone cannot scan its own screen: there, the code to type comes first.
       const isPhone = matchMedia('(pointer: coarse) and (max-width: 640px)').matches;
       const methods = isPhone ? [...state.methods].reverse() : state.methods;
@@ -74,16 +76,23 @@ export default async function link(app) {
         el('p', {}, t('owner.grants'))), panel.element, el('p.hint', {}, t('owner.ends'), ' ', ago(state.expiresAt), ' · ', left()));
     }
 
+    function apply(next) {
+      const isOther = next.version !== state.version;
+      state = next;
+      if (state.state !== 'open') return finish();
+      const { status, statusReason } = state;
+      if (['stopped', 'failed'].includes(status) && statusReason?.since >= began && panel.isOpen()) lapsed();
+      else if (isOther) panel.changed();
+      return isOther;
+    }
+
     async function watch() {
+      if (state.state !== 'open') return finish();
       while (!stop.signal.aborted) {
-        if (state.state !== 'open') return finish();
         await whenVisible(stop.signal);
         try {
           const { data } = await get(`/link/state?wait=25&version=${encodeURIComponent(state.version)}`, { signal: stop.signal });
-          const isOther = data.version !== state.version;
-          state = data;
-          if (isOther) panel.changed();
-          else await sleep(500, stop.signal);
+          if (!apply(data)) await sleep(500, stop.signal);
         } catch (failure) {
           if (stop.signal.aborted) return;
           if (failure.status === 404 || failure.status === 403) return dead(failure);

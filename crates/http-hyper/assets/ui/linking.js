@@ -43,8 +43,10 @@ export function linkPhone(session) {
       picture: (signal) => get(path('qr') + '?wait=0', { signal, accept: 'image/svg+xml' }),
       code: (digits, key) => post(path('pairing-code'), { phone: digits }, { key }),
       ended: (failure) => check(failure),
+      check: () => check(),
     }, { signal: closed.signal });
     fill(content, panel.element);
+    content.querySelector('[role=tab]').focus();
   }
 
   // Reads the session, and ends the dialog's attempt if the session's attempt is over.

@@ -6,8 +6,9 @@ import { clockTime } from './format.js';
 import { named, t } from './i18n.js';
 import { copyButton, field, keyOf } from './dialog.js';
 
-// Returns a panel. `source` asks the server: `qr(signal)`, `picture(signal)`, `code(phone, key)`,
-// and `again()` reads the state after an attempt that is over. `methods` has `qr` and `code`.
+// Returns a panel. `source` asks the server: `qr(signal)`, `picture(signal)` and `code(phone, key)`.
+// `ended(failure)` hears that there are no more codes, and `check()` reads whether the attempt is
+// over, because a request for a code would begin another one. `methods` has `qr` and `code`.
 export function pairingPanel(source, { methods = ['qr', 'code'], phone = '', signal }) {
   const stop = new AbortController();
   signal.addEventListener('abort', () => stop.abort(), { once: true });
@@ -29,7 +30,7 @@ export function pairingPanel(source, { methods = ['qr', 'code'], phone = '', sig
     }
   }
   open(methods[0]);
-  return { element, stop: () => stop.abort(), changed: () => panels.qr.changed() };
+  return { element, stop: () => stop.abort(), isOpen: () => !stop.signal.aborted, changed: () => panels.qr.changed() };
 }
 
 // Returns a ring that counts down to a time of the server. Screen readers hear 30 and 10 seconds.
@@ -68,10 +69,15 @@ function qrPanel(source, signal) {
   fill(picture, el('span.spinner'));
 
   async function run() {
-    let shown = null;
+    let [shown, last] = [null, false];
     while (!signal.aborted && isActive) {
       // Codes are few: ten attempts an hour. A page that nobody sees asks for none.
-      await whenVisible(signal);
+      if (document.hidden || last) {
+        await whenVisible(signal);
+        await source.check();
+        if (last) await sleep(2000, signal);
+        if (last || signal.aborted) continue;
+      }
       wake = new AbortController();
       const either = AbortSignal.any([signal, wake.signal]);
       try {
@@ -86,6 +92,7 @@ function qrPanel(source, signal) {
           fill(caption, t('link.qr.attempt', { attempt: code.attempt, attempts: code.attempts }));
         }
         await sleep(Math.max(500, code.expiresAt - serverNow()), either);
+        last = code.attempt >= code.attempts && code.expiresAt <= serverNow();
       } catch (failure) {
         if (signal.aborted) return;
         if (failure.status === 404 || failure.status === 503 || failure.status === 0) {

@@ -1,6 +1,6 @@
 // The sessions of the organization: a table that follows the events.
 
-import { API, at, can, get, newKey, post, query } from './api.js';
+import { API, at, can, get, newKey, post, query, remove } from './api.js';
 import { announce, button, el, fill, link, openMenu } from './dom.js';
 import { act, field, formDialog, notify } from './dialog.js';
 import { ago, foreign, phone, reason, sessionName, statusBadge } from './format.js';
@@ -178,13 +178,10 @@ function deleteSession(session) {
     danger: true,
     fields: proof ? [{ name: 'proof', label: t('delete.type', { proof }), autocomplete: 'off', spellcheck: 'false' }] : [],
     valid: (typed) => !proof || typed.proof.trim() === proof.trim(),
-    async run() {
-      const { remove } = await import('./api.js');
-      await remove(at('sessions', session.id)).catch((failure) => {
-        // Somebody else deleted the session, which was the wish.
-        if (failure.status !== 404) throw failure;
-      });
-    },
+    run: () => remove(at('sessions', session.id)).catch((failure) => {
+      // Somebody else deleted the session already.
+      if (failure.status !== 404) throw failure;
+    }),
     done() {
       notify(t('session.delete.done'));
       if (location.pathname.startsWith('/ui/sessions/')) navigate('/ui/sessions');
