@@ -85,6 +85,8 @@ pub(crate) enum Part {
     Contract,
     /// Every fault suite at its small size.
     Faults,
+    /// The dashboard in Chromium.
+    Browser,
 }
 
 #[derive(Debug, Args)]
