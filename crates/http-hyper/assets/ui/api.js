@@ -26,7 +26,7 @@ export class Failure extends Error {
 export function explain(failure) {
   if (!(failure instanceof Failure)) return t('error.unexpected', { message: failure?.message });
   const parameters = { message: failure.message, seconds: failure.retryAfter ?? 5, id: failure.requestId };
-  if (['offline', 'forbidden', 'rate_limited', 'unavailable', 'internal', 'not_implemented'].includes(failure.code)) {
+  if (['offline', 'forbidden', 'rate_limited', 'unavailable', 'internal', 'not_implemented', 'precondition_failed'].includes(failure.code)) {
     return t('error.' + failure.code, parameters);
   }
   const faults = (failure.details.fields ?? []).map((fault) => `${fault.pointer ?? fault.parameter}: ${fault.reason}`);

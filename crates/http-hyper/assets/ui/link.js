@@ -1,6 +1,6 @@
 // The page of a share link, for the owner of a phone who has no key.
 
-import { get, post, request, serverNow } from './api.js';
+import { get, post, request } from './api.js';
 import { el, fill, sleep, whenVisible } from './dom.js';
 import { choices } from './app.js';
 import { ago, foreign } from './format.js';
@@ -40,11 +40,12 @@ export default async function link(app) {
   }
 
   async function run(first) {
-    let [state, panel, began] = [first, null, 0];
+    let [state, panel, started] = [first, null, false];
+    const begun = (answer) => { started = true; return answer; };
     const source = {
-      qr: (signal) => get('/link/qr?wait=20', { signal, accept: 'application/json' }).catch(onlyPending),
+      qr: (signal) => get('/link/qr?wait=20', { signal, accept: 'application/json' }).then(begun, onlyPending),
       picture: (signal) => request('GET', '/link/qr?wait=0', { signal, accept: 'image/svg+xml' }),
-      code: (phone) => post('/link/pairing-code', { phone }),
+      code: (phone) => post('/link/pairing-code', { phone }).then(begun),
       ended: lapsed,
       check: async () => apply((await get('/link/state', { signal: stop.signal })).data),
     };
@@ -66,7 +67,7 @@ export default async function link(app) {
 
     function begin() {
       panel?.stop();
-      began = serverNow() - 2000;
+      started = false;
       // A phone cannot scan its own screen: there, the code to type comes first.
       const isPhone = matchMedia('(pointer: coarse) and (max-width: 640px)').matches;
       const methods = isPhone ? [...state.methods].reverse() : state.methods;
@@ -80,9 +81,7 @@ export default async function link(app) {
       const isOther = next.version !== state.version;
       state = next;
       if (state.state !== 'open') return finish();
-      const { status, statusReason } = state;
-      if (['stopped', 'failed'].includes(status) && statusReason?.since >= began && panel.isOpen()) lapsed();
-      else if (isOther) panel.changed();
+      if (started && panel.isOpen() && ['stopped', 'failed'].includes(state.status)) lapsed();
       return isOther;
     }
 

@@ -26,6 +26,7 @@ export function linkPhone(session) {
   let panel = null;
   let began = 0;
   let over = true;
+  let started = false;
 
   // Asks what happens to an attempt that is under way.
   function guard() {
@@ -38,10 +39,12 @@ export function linkPhone(session) {
   function begin() {
     began = serverNow() - 2000;
     over = false;
+    started = false;
+    const begun = (answer) => { started = true; return answer; };
     panel = pairingPanel({
-      qr: (signal) => get(path('qr') + '?wait=20', { signal, accept: 'application/json' }),
+      qr: (signal) => get(path('qr') + '?wait=20', { signal, accept: 'application/json' }).then(begun),
       picture: (signal) => get(path('qr') + '?wait=0', { signal, accept: 'image/svg+xml' }),
-      code: (digits, key) => post(path('pairing-code'), { phone: digits }, { key }),
+      code: (digits, key) => post(path('pairing-code'), { phone: digits }, { key }).then(begun),
       ended: (failure) => check(failure),
       check: () => check(),
     }, { signal: closed.signal });
@@ -62,8 +65,8 @@ export function linkPhone(session) {
     if (isNew && ['stopped', 'failed'].includes(status)) return end(ending(status, statusReason, failure));
     if (failure?.code === 'conflict' && session.phoneNumber) return end(ending('working'), session);
     if (failure) return end(ending(status, isNew ? statusReason : null, failure));
-    if (status === 'stopped' && serverNow() - began > 5000 && session.desired === 'stopped') return end(ending(status));
-    panel.changed();
+    // Another code would begin another attempt, against the will of whoever stopped this one.
+    if (started && session.desired === 'stopped') end(ending(status));
   }
 
   function end(result, linked) {

@@ -30,7 +30,7 @@ export function pairingPanel(source, { methods = ['qr', 'code'], phone = '', sig
     }
   }
   open(methods[0]);
-  return { element, stop: () => stop.abort(), isOpen: () => !stop.signal.aborted, changed: () => panels.qr.changed() };
+  return { element, stop: () => stop.abort(), isOpen: () => !stop.signal.aborted };
 }
 
 // Returns a ring that counts down to a time of the server. Screen readers hear 30 and 10 seconds.
@@ -64,7 +64,6 @@ function qrPanel(source, signal) {
   const steps = el('ol.steps', {}, ['link.step.1', 'link.step.2', 'link.step.3'].map((key) => el('li', {}, t(key))));
   const element = el('div.panel', { id: 'panel-qr', role: 'tabpanel', 'aria-labelledby': 'tab-qr' },
     el('div.qr-side', {}, picture, el('div.count', {}, ring.element, caption)), steps);
-  let wake = new AbortController();
   let [isActive, running, address] = [false, false, null];
   fill(picture, el('span.spinner'));
 
@@ -78,8 +77,6 @@ function qrPanel(source, signal) {
         if (last) await sleep(2000, signal);
         if (last || signal.aborted) continue;
       }
-      wake = new AbortController();
-      const either = AbortSignal.any([signal, wake.signal]);
       try {
         const code = (await source.qr(signal)).data;
         if (code.code !== shown) {
@@ -91,15 +88,15 @@ function qrPanel(source, signal) {
           ring.until(code.expiresAt);
           fill(caption, t('link.qr.attempt', { attempt: code.attempt, attempts: code.attempts }));
         }
-        await sleep(Math.max(500, code.expiresAt - serverNow()), either);
-        last = code.attempt >= code.attempts && code.expiresAt <= serverNow();
+        await sleep(Math.max(500, code.expiresAt - serverNow()), signal);
+        last = code.attempt >= code.attempts;
       } catch (failure) {
         if (signal.aborted) return;
         if (failure.status === 404 || failure.status === 503 || failure.status === 0) {
           fill(picture, el('span.spinner'));
           fill(caption, failure.status === 404 ? t('link.qr.waiting') : explain(failure));
           shown = null;
-          await sleep((failure.retryAfter ?? 3) * 1000, either);
+          await sleep((failure.retryAfter ?? 3) * 1000, signal);
         } else {
           return source.ended(failure);
         }
@@ -110,7 +107,6 @@ function qrPanel(source, signal) {
   signal.addEventListener('abort', () => URL.revokeObjectURL(address), { once: true });
   return {
     element,
-    changed: () => wake.abort(),
     async active(value) {
       isActive = value;
       if (!value || running) return;

@@ -81,7 +81,11 @@ export function editWebhook(current, saved) {
         for (const name of Object.keys(body.customHeaders)) if (body.customHeaders[name] === null) delete body.customHeaders[name];
         return post(`${API}/webhooks`, body, { key });
       }
-      return patch(at('webhooks', it.id), body, current.etag);
+      return patch(at('webhooks', it.id), body, current.etag).catch(async (failure) => {
+        // The next attempt is a decision of the user, who has read of the change.
+        if (failure.status === 412) current.etag = (await get(at('webhooks', it.id))).etag;
+        throw failure;
+      });
     },
     done(result) { if (current) saved(result); else navigate('/ui/webhooks/' + encodeURIComponent(result.data.id)); },
   });

@@ -58,6 +58,7 @@ export default {
   'error.unavailable': 'The service cannot do this now: {message}. Try again in {seconds} s.',
   'error.internal': 'The server failed. Give the request id {id} to the operator.',
   'error.not_implemented': 'The gateway of this session does not support this.',
+  'error.precondition_failed': 'Somebody changed this meanwhile. Check your values; saving again overwrites that change.',
   'error.fields': 'Check the marked fields.',
   'missing.title': 'This does not exist',
   'missing.text': 'It was deleted, it never existed, or it belongs to another organization.',

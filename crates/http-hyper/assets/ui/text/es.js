@@ -58,6 +58,7 @@ export default {
   'error.unavailable': 'El servicio no puede hacerlo ahora: {message}. Reintente en {seconds} s.',
   'error.internal': 'El servidor falló. Comunique el id de solicitud {id} al operador.',
   'error.not_implemented': 'El gateway de esta sesión no lo admite.',
+  'error.precondition_failed': 'Alguien lo modificó mientras tanto. Revise sus valores; guardar otra vez sobrescribe ese cambio.',
   'error.fields': 'Revise los campos marcados.',
   'missing.title': 'Esto no existe',
   'missing.text': 'Se eliminó, nunca existió o pertenece a otra organización.',

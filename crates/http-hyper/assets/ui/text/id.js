@@ -58,6 +58,7 @@ export default {
   'error.unavailable': 'Layanan belum dapat melakukannya: {message}. Coba lagi dalam {seconds} dtk.',
   'error.internal': 'Server gagal. Berikan id permintaan {id} kepada operator.',
   'error.not_implemented': 'Gateway sesi ini tidak mendukungnya.',
+  'error.precondition_failed': 'Seseorang telah mengubahnya. Periksa nilai Anda; menyimpan lagi akan menimpa perubahan itu.',
   'error.fields': 'Periksa kolom yang ditandai.',
   'missing.title': 'Ini tidak ada',
   'missing.text': 'Telah dihapus, tidak pernah ada, atau milik organisasi lain.',

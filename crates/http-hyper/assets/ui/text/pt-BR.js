@@ -58,6 +58,7 @@ export default {
   'error.unavailable': 'O serviço não pode fazer isso agora: {message}. Tente de novo em {seconds} s.',
   'error.internal': 'O servidor falhou. Informe o id da solicitação {id} ao operador.',
   'error.not_implemented': 'O gateway desta sessão não oferece isso.',
+  'error.precondition_failed': 'Alguém alterou isto nesse meio-tempo. Confira seus valores; salvar de novo substitui a alteração.',
   'error.fields': 'Verifique os campos marcados.',
   'missing.title': 'Isto não existe',
   'missing.text': 'Foi excluído, nunca existiu ou pertence a outra organização.',
