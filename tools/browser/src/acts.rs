@@ -7,6 +7,8 @@ use testbed::checks::Checks;
 
 use crate::{deployment::Deployment, driver::Browser};
 
+type Act = fn(&Deployment, &Browser) -> Result<()>;
+
 /// Checks the acts.
 pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
     let mut started = None;
@@ -15,7 +17,6 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
         Ok(())
     });
     let Some(browser) = started else { return };
-    type Act = fn(&Deployment, &Browser) -> Result<()>;
     let acts: [(&str, Act); 5] = [
         ("a phone scans the code of a new session", link_by_qr_code),
         ("a phone types the code of the dialog", link_by_pairing_code),

@@ -1,5 +1,7 @@
 //! A deployment with one organization for the tests of the pages.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testbed::{
@@ -27,20 +29,21 @@ pub(crate) struct Deployment {
     pub(crate) stack: Stack,
     pub(crate) key: Credential,
     pub(crate) api: Api,
-    workspace: Workspace,
+    logs: PathBuf,
 }
 
 impl Deployment {
-    pub(crate) fn start(workspace: Workspace, programs: &Programs) -> Result<Self> {
-        let stack = Stack::start(programs, "browser", &workspace.scratch("logs")?, None, &[])?;
+    pub(crate) fn start(workspace: &Workspace, programs: &Programs) -> Result<Self> {
+        let logs = workspace.scratch("logs")?;
+        let stack = Stack::start(programs, "browser", &logs, None, &[])?;
         let key = stack.key("acme", &["manage", "read", "send"])?;
         let api = stack.api.with_credential(Some(key.clone()));
-        Ok(Self { stack, key, api, workspace })
+        Ok(Self { stack, key, api, logs })
     }
 
     /// Starts a browser that is logged in: through the page, where the deployment has logins.
     pub(crate) fn browser(&self, name: &str) -> Result<Browser> {
-        let log = self.workspace.scratch("logs")?.join(format!("browser-{name}.log"));
+        let log = self.logs.join(format!("browser-{name}.log"));
         let browser = Browser::start(self.stack.api.base(), &log)?;
         if self.stack.api.get("/auth/options")?.status == 200 {
             browser.open("/ui/")?;

@@ -42,7 +42,7 @@ fn run(options: &Options) -> Result<Checks> {
     let workspace = Workspace::find()?;
     let programs = Programs::find(&workspace, &options.prebuilt)?;
     let pictures = workspace.scratch("pictures")?;
-    let deployment = Deployment::start(Workspace::find()?, &programs)?;
+    let deployment = Deployment::start(&workspace, &programs)?;
     let mut checks = Checks::default();
     acts::check(&deployment, &mut checks);
     pages::check(&workspace, &deployment, &mut checks);

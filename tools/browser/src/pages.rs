@@ -1,11 +1,14 @@
 //! Every page in both colour schemes and two widths: a picture of it, the accessibility rules, no
 //! message on the console, and no element wider than the window.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use testbed::{checks::Checks, workspace::Workspace};
+use testbed::{checks::Checks, wait, workspace::Workspace};
 
 use crate::{
     axe::Axe,
@@ -41,7 +44,7 @@ pub(crate) fn check(workspace: &Workspace, deployment: &Deployment, checks: &mut
     });
 }
 
-fn picture(folder: &std::path::Path, name: &str, viewport: Viewport) -> PathBuf {
+fn picture(folder: &Path, name: &str, viewport: Viewport) -> PathBuf {
     let scheme = if viewport.dark { "dark" } else { "light" };
     folder.join(format!("{name}-{scheme}-{}.png", viewport.width))
 }
@@ -64,7 +67,7 @@ fn prepare(deployment: &Deployment) -> Result<Vec<(&'static str, String)>> {
     let key = json!({ "name": HOSTILE[0], "capabilities": ["read"] });
     api.post("/api/v1/api-keys", &key)?.expect(201)?;
     let chats = format!("/api/v1/sessions/{session}/chats");
-    let chat = testbed::wait::until("a chat exists", std::time::Duration::from_secs(20), || {
+    let chat = wait::until("a chat exists", Duration::from_secs(20), || {
         Ok(api.get(&chats)?.expect(200)?.json()["data"][0]["id"].as_u64())
     })?;
     Ok(vec![
@@ -87,7 +90,7 @@ fn show(
     axe: &Axe,
     path: &str,
     viewport: Viewport,
-    picture: &std::path::Path,
+    picture: &Path,
 ) -> Result<()> {
     browser.resize(viewport)?;
     browser.open(path)?;
