@@ -2,10 +2,10 @@
 
 import { Failure, can, explain, get, onSignedOut, post, remove, whoami } from './api.js';
 import { announce, button, el, fill, link } from './dom.js';
-import { formDialog, notify } from './dialog.js';
+import { formDialog, notify, openDialog } from './dialog.js';
 import { foreign } from './format.js';
 import { language, languages, loadLanguage, store, stored, t } from './i18n.js';
-import { onLive, reloadOtherTabs, startLive } from './live.js';
+import { join, onLive, reloadOtherTabs, startLive } from './live.js';
 
 // Each page: path, module, entry of the navigation, and who sees it.
 const PAGES = [
@@ -25,6 +25,8 @@ const PAGES = [
 const app = document.getElementById('app');
 let leave = new AbortController();
 let main;
+let rights;
+let closeLogin;
 
 async function start() {
   await loadLanguage();
@@ -43,15 +45,35 @@ async function start() {
   }
   if (location.pathname.startsWith('/ui/login')) return navigate('/ui/', true);
   frame();
-  startLive(() => location.reload());
+  rights = await readRights();
+  startLive(loginChanged);
   show();
 }
 
-// Shows the login. The path stays, so that the page of the path opens after the login.
+// Shows the login. The path stays, so that the page of the path opens after the login. A login that
+// ends leaves the page as it is, below a dialog: what was typed stays.
 async function signIn(why) {
-  leave.abort();
-  for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
-  (await import('./login.js')).default(app, why);
+  const { default: login } = await import('./login.js');
+  if (!main) return login(app, why);
+  if (closeLogin) return;
+  const { body, close } = openDialog(t('login.title'), { guard: () => false });
+  closeLogin = close;
+  login(body, why, loginChanged);
+}
+
+async function readRights(again) {
+  const { organizationId, capabilities, sessions, platformRole } = await whoami(again);
+  return JSON.stringify([organizationId, capabilities, sessions, platformRole]);
+}
+
+// After a login here or in another tab, a page with the same rights continues. With other rights,
+// everything of the old login leaves the memory of the page with the document.
+async function loginChanged() {
+  const next = await readRights(true).catch(() => null);
+  if (next === null || next !== rights) return location.reload();
+  closeLogin?.();
+  closeLogin = null;
+  join();
 }
 
 function frameless(failure) {

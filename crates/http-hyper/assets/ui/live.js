@@ -45,14 +45,21 @@ export function startLive(onReload) {
     else if (data.hello) { if (leads) channel.postMessage({ state, position }); } else hear(data);
   });
   channel?.postMessage({ hello: true });
-  const lead = () => {
+  join();
+}
+
+// Waits for the lead, and follows the events until the login ends.
+export function join() {
+  if (leads) return;
+  const lead = async () => {
     leads = true;
-    return follow({ event: KINDS }, new AbortController().signal, position, {
+    await follow({ event: KINDS }, new AbortController().signal, position, {
       event: (event) => tell({ event, position: event.id }),
       position: (id) => tell({ position: id }),
       gap: () => tell({ gap: true }),
       state: (state) => tell({ state }),
     });
+    leads = false;
   };
   // The lock passes to another tab when this one closes. Plain http has no locks.
   if (navigator.locks && channel) navigator.locks.request('berth.live', lead);

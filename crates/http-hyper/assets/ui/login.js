@@ -8,7 +8,8 @@ import { field, showFailure } from './dialog.js';
 import { named, t } from './i18n.js';
 import { reloadOtherTabs } from './live.js';
 
-export default function login(app, why) {
+// Shows the login in `place`: as a page, or above one that stays, where `done` continues it.
+export default function login(place, why, done) {
   const asked = new URLSearchParams(location.search);
   const problem = asked.get('problem');
   const reason = problem ? named('login.problem.', problem) : why && t('login.' + why);
@@ -18,10 +19,14 @@ export default function login(app, why) {
   const form = el('form', { novalidate: true, onsubmit: send }, control,
     el('p.form-error', { role: 'alert', hidden: true, tabindex: '-1' }), submit);
   const other = el('div');
-  fill(app, el('main.center', {}, el('h1', {}, el('span.brand', {}, 'berth')), el('h2', { tabindex: '-1' }, t('login.title')),
-    reason ? el('p.notice', { role: 'alert' }, problem && reason === problem ? t('login.problem.other') : reason) : null, other, form, choices()));
-  app.removeAttribute('aria-busy');
-  document.title = `${t('login.title')} · berth`;
+  const content = [
+    reason ? el('p.notice', { role: 'alert' }, problem && reason === problem ? t('login.problem.other') : reason) : null, other, form];
+  if (done) fill(place, content);
+  else {
+    fill(place, el('main.center', {}, el('h1', {}, el('span.brand', {}, 'berth')), el('h2', { tabindex: '-1' }, t('login.title')), content, choices()));
+    place.removeAttribute('aria-busy');
+    document.title = `${t('login.title')} · berth`;
+  }
   form.elements.credential.focus();
   // Cookies of this kind need HTTPS, except on the computer itself.
   if (!isSecureContext) other.append(el('p.notice.bad', { role: 'alert' }, t('login.insecure')));
@@ -37,7 +42,8 @@ export default function login(app, why) {
     try {
       await post('/auth/session', { credential });
       reloadOtherTabs();
-      location.assign(location.pathname.startsWith('/ui/login') ? '/ui/' : location.href);
+      if (done) await done();
+      else location.assign(location.pathname.startsWith('/ui/login') ? '/ui/' : location.href);
     } catch (failure) {
       say(failure.status === 401 ? t(credential.startsWith('wa_') ? 'login.refused.key' : 'login.refused.token')
         : failure.status === 403 ? t('login.refused.origin') : failure.status === 404 ? t('login.off') : explain(failure));
