@@ -112,6 +112,7 @@ export async function whoami(again) {
 
 export const can = {
   has: (capability) => Boolean(me?.organizationId) && me.capabilities.includes(capability),
+  any: () => Boolean(me?.organizationId && me.capabilities.length),
   manage: () => can.has('manage'),
   manageAll: () => can.has('manage') && !me.sessions,
   operate: () => me?.platformRole === 'super_admin',

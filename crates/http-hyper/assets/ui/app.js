@@ -46,7 +46,8 @@ async function start() {
   if (location.pathname.startsWith('/ui/login')) return navigate('/ui/', true);
   frame();
   rights = await readRights();
-  startLive(loginChanged);
+  // A login without an organization has no events.
+  startLive(loginChanged, can.any());
   show();
 }
 
@@ -85,7 +86,7 @@ function frameless(failure) {
 // Builds the navigation, which stays while pages change.
 function frame() {
   const links = PAGES.filter((page) => page[4]?.()).map(([, , path, key]) => link(path, t(key)));
-  const live = el('span.live', { title: '' });
+  const live = el('span.live', { hidden: !can.any() });
   onLive(({ state }) => {
     if (!state) return;
     live.className = 'live ' + state;

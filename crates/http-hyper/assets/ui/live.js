@@ -39,13 +39,13 @@ export function reloadOtherTabs() {
   channel?.postMessage({ reload: true });
 }
 
-export function startLive(onReload) {
+export function startLive(onReload, follows) {
   channel?.addEventListener('message', ({ data }) => {
     if (data.reload) onReload();
     else if (data.hello) { if (leads) channel.postMessage({ state, position }); } else hear(data);
   });
   channel?.postMessage({ hello: true });
-  join();
+  if (follows) join();
 }
 
 // Waits for the lead, and follows the events until the login ends.
