@@ -1,5 +1,5 @@
-//! A browser that a test drives, by the WebDriver protocol of chromedriver
-//! (<https://www.w3.org/TR/webdriver2/>) and Chromium's own commands.
+//! A browser that a test drives, by the protocol of chromedriver
+//! (<https://www.w3.org/TR/webdriver2/>) and the commands of Chromium.
 
 use std::{env, fs, path::Path, process::Command, time::Duration};
 
