@@ -34,7 +34,7 @@ export default async function link(app) {
   }
 
   function show(result, ...more) {
-    const element = endingElement(result, more);
+    const element = endingElement('h2', result, more);
     fill(content, element);
     element.focus();
   }

@@ -73,7 +73,7 @@ export function linkPhone(session) {
     over = true;
     question.hidden = true;
     panel.stop();
-    const element = endingElement(result,
+    const element = endingElement('h3', result,
       linked ? el('p.linked', {}, phone(linked.phoneNumber), ' ', foreign(linked.pushName)) : null,
       el('footer', {}, result.again ? button(t('link.again'), begin, '.primary') : null, button(t('close'), close, linked ? '.primary' : '')));
     fill(content, element);

@@ -175,6 +175,7 @@ export function ending(status, reason, failure) {
   return { title: t('link.stopped'), text: t('link.stopped.text'), kind: 'neutral', again: true };
 }
 
-export function endingElement({ title, text, kind }, ...more) {
-  return el('div.ending.' + kind, { role: 'status', tabindex: '-1' }, el('h3', {}, title), text && el('p', {}, text), more);
+// Returns the element of an ending, with a heading of the level that the page needs.
+export function endingElement(heading, { title, text, kind }, ...more) {
+  return el('div.ending.' + kind, { role: 'status', tabindex: '-1' }, el(heading, {}, title), text && el('p', {}, text), more);
 }
