@@ -8,8 +8,9 @@ mod axe;
 mod deployment;
 mod driver;
 mod pages;
+mod pictures;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
@@ -23,6 +24,9 @@ use crate::deployment::Deployment;
 #[derive(Debug, Parser)]
 #[command(name = "browser")]
 struct Options {
+    /// Test nothing, and write the pictures of the README into this folder.
+    #[arg(long)]
+    pictures: Option<PathBuf>,
     #[command(flatten)]
     prebuilt: Prebuilt,
 }
@@ -41,11 +45,16 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Checks> {
     let workspace = Workspace::find()?;
     let programs = Programs::find(&workspace, &options.prebuilt)?;
-    let pictures = workspace.scratch("pictures")?;
     let deployment = Deployment::start(&workspace, &programs)?;
     let mut checks = Checks::default();
+    if let Some(folder) = &options.pictures {
+        checks.check("the pictures of the README are written", || {
+            pictures::take(&deployment, folder)
+        });
+        return Ok(checks);
+    }
     acts::check(&deployment, &mut checks);
     pages::check(&workspace, &deployment, &mut checks);
-    println!("\npictures: {}", pictures.display());
+    println!("\npictures: {}", workspace.scratch("pictures")?.display());
     Ok(checks)
 }
