@@ -64,12 +64,12 @@ impl Browser {
             "--lang=en-US".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let made = api.post("/session", &wanted)?.expect(200)?.json();
+        let made = api.post("/session", &capabilities)?.expect(200)?.json();
         let session = made["value"]["sessionId"].as_str().context("a session has an id")?;
         let session = format!("/session/{session}");
         let browser =

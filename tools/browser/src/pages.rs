@@ -100,7 +100,7 @@ fn show(
     let excess = browser.run("return document.documentElement.scrollWidth - innerWidth", &[])?;
     ensure!(excess.as_i64() <= Some(0), "{path} is {excess} pixels wider than {viewport:?}");
     let title = browser.run("return document.title", &[])?;
-    ensure!(title != "owned", "{path} runs text of strangers");
+    ensure!(title != "owned", "{path} runs hostile text");
     let console = browser.console()?;
     ensure!(console.is_empty(), "{path} writes to the console: {console:?}");
     Ok(())

@@ -84,7 +84,7 @@ export const remove = (path, options) => request('DELETE', path, options);
 
 export const API = '/api/v1';
 
-// Returns the path of an object; ids may come from strangers.
+// Returns the path of an object; ids may be hostile text.
 export function at(...parts) {
   return API + parts.map((part) => part.startsWith(':') ? part : '/' + encodeURIComponent(part)).join('');
 }

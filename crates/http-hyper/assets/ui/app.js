@@ -183,7 +183,7 @@ async function show() {
     if (page && anchor.getAttribute('href') === page[2]) anchor.setAttribute('aria-current', 'page');
     else anchor.removeAttribute('aria-current');
   }
-  // Each visit gets a content of its own, so that a page that was left writes nowhere.
+  // Each navigation gets a content of its own, so that a page that was left writes nowhere.
   const content = el('div.page');
   const view = { content, signal, title: (text) => setTitle(content, text) };
   fill(main, content);

@@ -7,7 +7,7 @@ import { foreign, fullTime, phone, shortTime } from './format.js';
 import { named, t } from './i18n.js';
 import { chatName } from './chats.js';
 
-// Shapes of the statuses of sent messages, beside their words.
+// Shapes of the statuses of sent messages, in addition to their names.
 const MARKS = { queued: '◔', sent: '✓', delivered: '✓✓', read: '✓✓', played: '✓✓', failed: '✕', cancelled: '✕' };
 
 // Shows a chat in `place`. Returns `changed(event)`, which reads again what an event is about.

@@ -115,32 +115,32 @@ export function keyOf() {
 // what was typed stays.
 export function formDialog({ title, intro, fields = [], submit, danger, run, done, valid }) {
   const keys = keyOf();
-  let busy = false;
-  const { body, close, dialog } = openDialog(title, { guard: () => !busy });
+  let isRunning = false;
+  const { body, close, dialog } = openDialog(title, { guard: () => !isRunning });
   const confirm = el('button' + (danger ? '.danger' : '.primary'), { type: 'submit' }, submit);
   const form = el('form', { novalidate: true },
     intro && el('div.intro', {}, intro), fields.map((spec) => spec.nodeType ? spec : field(spec)),
     el('p.form-error', { role: 'alert', hidden: true, tabindex: '-1' }),
-    el('footer', {}, button(t('cancel'), () => busy || close()), confirm));
+    el('footer', {}, button(t('cancel'), () => isRunning || close()), confirm));
   const check = () => { confirm.disabled = Boolean(valid && !valid(values(form))); };
   form.addEventListener('input', check);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    if (busy || confirm.disabled) return;
-    busy = true;
+    if (isRunning || confirm.disabled) return;
+    isRunning = true;
     confirm.setAttribute('aria-busy', 'true');
     showFailure(form, null);
     const typed = values(form);
     try {
       const result = await run(typed, keys.for(typed));
-      busy = false;
+      isRunning = false;
       close();
       done?.(result);
     } catch (failure) {
       keys.settle(failure);
       showFailure(form, failure);
     }
-    busy = false;
+    isRunning = false;
     confirm.removeAttribute('aria-busy');
   });
   body.append(form);

@@ -1,4 +1,4 @@
-// Builds elements. Text of strangers enters the document here alone, always as text nodes.
+// Builds elements. Hostile text enters the document here alone, always as text nodes.
 
 // Returns an element: `tag.class.class`, properties or attributes, `onclick` and the like as
 // listeners, and children, of which empty ones are left out.

@@ -28,7 +28,7 @@ export async function loadLanguage() {
   document.documentElement.lang = language;
 }
 
-// Returns a text with its parameters. Parameters may come from strangers: each is isolated, so that
+// Returns a text with its parameters. Parameters may be hostile text: each is isolated, so that
 // its writing direction cannot rearrange the sentence.
 export function t(key, parameters = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => `\u2068${parameters[name] ?? ''}\u2069`);

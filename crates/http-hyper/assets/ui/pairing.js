@@ -139,7 +139,7 @@ function codePanel(source, phone, signal) {
     form.elements.phone.removeAttribute('aria-invalid');
     submit.setAttribute('aria-busy', 'true');
     try {
-      const { data } = await source.code(digits, keys.for({ digits, slot: Math.floor(Date.now() / 60_000) }));
+      const { data } = await source.code(digits, keys.for({ digits, minute: Math.floor(Date.now() / 60_000) }));
       fill(output, el('p', {}, t('link.code.type')),
         el('output', {}, data.code.split('-').map((part) => el('b', {}, part))),
         el('div.count', {}, ring.element, copyButton(data.code)),
@@ -157,7 +157,7 @@ function codePanel(source, phone, signal) {
   return { element, active(value) { if (value && !phone) queueMicrotask(() => form.elements.phone.focus()); } };
 }
 
-// Returns the words for a refusal, with the time at which the user may try again.
+// Returns the text for a refusal, with the time at which the user may try again.
 export function retryText(failure) {
   if (failure.code !== 'rate_limited' || !failure.retryAfter) return explain(failure);
   return t('link.limited', { time: clockTime(Date.now() + failure.retryAfter * 1000) });

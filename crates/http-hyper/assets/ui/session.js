@@ -116,11 +116,11 @@ function settingsEditor(path, current, saved) {
   function difference(session) {
     const typed = values(form);
     const change = {};
-    const wanted = {
+    const target = {
       label: typed.label.trim() || null, autoRead: typed.autoRead, presenceTyping: typed.presenceTyping, messages: typed.messages,
       ...Object.fromEntries(TEXTS.slice(1).map((name) => [name, typed[name] === '' ? null : Number(typed[name])])),
     };
-    for (const [name, value] of Object.entries(wanted)) if (value !== session[name]) change[name] = value;
+    for (const [name, value] of Object.entries(target)) if (value !== session[name]) change[name] = value;
     const metadata = Object.fromEntries([...pairs.children].map((row) =>
       [row.querySelector('.meta-key').value.trim(), row.querySelector('.meta-value').value]).filter(([key]) => key));
     const names = new Set([...Object.keys(metadata), ...Object.keys(session.metadata)]);
