@@ -109,12 +109,12 @@ async fn reachable(server: &TestServer) -> (String, BTreeMap<String, (HeaderMap,
         let answer = server.ask("", "GET", &format!("{prefix}{name}")).await;
         assert_eq!(answer.status, 200, "{name}");
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
-        if name.ends_with(".js") {
+        if ui_files::is_script(&name) {
             let imported = literals(&text).into_iter().filter(|text| text.starts_with("./"));
             for module in imported.map(|text| text[2..].to_owned()) {
                 match module.split_once("${") {
-                    // One of several modules of a folder or with a common ending.
-                    Some((folder, _)) if folder == "text/" => {
+                    // One of the modules of a folder, or of those with a common ending.
+                    Some(("text/", _)) => {
                         waiting.extend(ui_files::LANGUAGES.map(|it| format!("text/{it}.js")));
                     }
                     Some(_) => waiting.extend(ui_files::pages(&text)),

@@ -35,10 +35,15 @@ pub(crate) fn read() -> BTreeMap<String, String> {
     files
 }
 
+/// Returns whether a file is a module.
+pub(crate) fn is_script(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "js")
+}
+
 /// Returns the modules of code, without the texts.
 fn code() -> BTreeMap<String, String> {
     let mut files = read();
-    files.retain(|name, _| name.ends_with(".js") && !name.starts_with("text/"));
+    files.retain(|name, _| is_script(name) && !name.starts_with("text/"));
     files
 }
 
@@ -177,12 +182,12 @@ fn code_has_no_texts_of_its_own() {
                 selectors.iter().any(|start| script.contains(&format!("{start}{literal}'")));
             // Expressions within a template are code.
             let text = literal.split("${").next().unwrap_or_default();
-            let words: Vec<_> = text.split(' ').collect();
+            let parts: Vec<_> = text.split(' ').collect();
             let is_word = |text: &&str| {
                 text.chars().count() > 1
                     && text.chars().all(|it| it.is_alphabetic() || "',.".contains(it))
             };
-            let is_sentence = words.windows(2).any(|pair| pair.iter().all(|it| is_word(it)));
+            let is_sentence = parts.windows(2).any(|pair| pair.iter().all(is_word));
             let mut letters = literal.chars();
             let is_title = letters.next().is_some_and(char::is_uppercase)
                 && literal.len() > 1
@@ -220,7 +225,7 @@ fn files_avoid_markup_and_inline_styles() {
         }
         // The texts of a language are one list, which no division makes easier to read.
         assert!(name.starts_with("text/") || text.lines().count() < 400, "{name} has 400 lines");
-        if name.ends_with(".js") {
+        if is_script(&name) {
             assert!(text.starts_with("// "), "{name} does not begin with its purpose");
         }
     }
