@@ -59,6 +59,7 @@ impl Browser {
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
             "--disable-gpu".to_owned(),
+            "--hide-scrollbars".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--disable-background-networking".to_owned(),
             "--lang=en-US".to_owned(),
