@@ -19,7 +19,7 @@ use super::{
     browser_table::BROWSER,
     handler::ApiHandler,
     operation::Operation,
-    table::{API, DOCUMENT, HEALTH, OPERATIONS},
+    table::{API, DOCUMENT, HEALTH, OPERATIONS, UI},
     throttle::{Rates, Throttle},
 };
 use crate::{
@@ -136,10 +136,12 @@ impl Api {
     }
 
     /// Returns the service of the public listener: the operations of callers and of browsers, the health
-    /// probes and the OpenAPI document.
+    /// probes, the OpenAPI document and the dashboard.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        let browser = if self.resources.browser.enabled { BROWSER } else { &[] };
-        self.service(API.iter().chain(HEALTH).chain(DOCUMENT).chain(browser), limits)
+        let (browser, dashboard): (&[_], &[_]) =
+            if self.resources.browser.enabled { (BROWSER, UI) } else { (&[], &[]) };
+        let operations = API.iter().chain(HEALTH).chain(DOCUMENT);
+        self.service(operations.chain(browser).chain(dashboard), limits)
     }
 
     /// Returns the service of the operators' listener: the health probes and the metrics.

@@ -12,7 +12,7 @@ use super::{
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions,
+    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions, ui,
     webhook_actions, webhook_reports, webhooks, whoami,
 };
 use crate::openapi::failures::MAX_MESSAGE_BODY;
@@ -272,6 +272,16 @@ pub(crate) static DOCUMENT: &[Operation] = &[
         .documented_by(&docs::DOCS_SCRIPT),
     get("/docs/swagger-ui.css", "docs_style", Requires::Nothing, &docs::style)
         .documented_by(&docs::DOCS_STYLE),
+];
+
+/// The dashboard and the page that links a phone by a share link, on the public listener. The rows
+/// are in no document and in no list of operations, because programs do not call them.
+pub(crate) static UI: &[Operation] = &[
+    get("/ui", "ui", Requires::Nothing, &ui::page),
+    get("/ui/", "ui_index", Requires::Nothing, &ui::page),
+    get("/ui/{*page}", "ui_page", Requires::Nothing, &ui::page),
+    get("/ui/a/{build}/{*file}", "ui_asset", Requires::Nothing, &ui::asset),
+    get("/link", "link_page", Requires::Nothing, &ui::page),
 ];
 
 /// Further operations of the operators' listener.

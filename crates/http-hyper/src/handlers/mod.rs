@@ -13,6 +13,7 @@ pub(crate) mod messages;
 pub(crate) mod pairing;
 pub(crate) mod sending;
 pub(crate) mod sessions;
+pub(crate) mod ui;
 pub(crate) mod webhook_actions;
 pub(crate) mod webhook_reports;
 pub(crate) mod webhooks;

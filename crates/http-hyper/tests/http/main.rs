@@ -46,6 +46,8 @@ mod sending;
 mod sessions;
 mod stream_limits;
 mod test_server;
+mod ui;
+mod ui_files;
 mod unauthenticated_peers;
 mod unread_bodies;
 mod webhooks;
