@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use testbed::checks::Checks;
+use testbed::{checks::Checks, client::Credential};
 
 use crate::{deployment::Deployment, driver::Browser};
 
@@ -17,12 +17,13 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
         Ok(())
     });
     let Some(browser) = started else { return };
-    let acts: [(&str, Act); 5] = [
+    let acts: [(&str, Act); 6] = [
         ("a phone scans the code of a new session", link_by_qr_code),
         ("a phone types the code of the dialog", link_by_pairing_code),
         ("both versions show after a change elsewhere", conflict_keeps_typed_text),
         ("typed text stays after a deletion elsewhere", deletion_keeps_typed_text),
         ("a changed session changes its row", row_follows_events),
+        ("typed text stays below the login after a revocation", revocation_keeps_typed_text),
     ];
     for (name, act) in acts {
         checks.check(&format!("acts: {name}"), || {
@@ -118,5 +119,22 @@ fn row_follows_events(deployment: &Deployment, browser: &Browser) -> Result<()> 
     browser.wait(&format!("{row}?.textContent === 'Renamed'"))?;
     deployment.api.delete(&path)?.expect(204)?;
     browser.wait(&format!("!{row}"))?;
+    Ok(())
+}
+
+fn revocation_keeps_typed_text(deployment: &Deployment, _: &Browser) -> Result<()> {
+    let session = deployment.session("Guarded")?;
+    let spec = json!({ "name": "short-lived", "capabilities": ["manage"] });
+    let made = deployment.api.post("/api/v1/api-keys", &spec)?.expect(201)?.json();
+    let text = |name: &str| made[name].as_str().context("a key is text").map(str::to_owned);
+    let browser = deployment.browser_with("revoked", &Credential::Key(text("key")?))?;
+    browser.open(&format!("/ui/sessions/{session}"))?;
+    browser.wait(LABEL)?;
+    browser.wait("document.querySelector('.live.live')")?;
+    browser.type_into("input[name=label]", " and typed")?;
+    deployment.api.delete(&format!("/api/v1/api-keys/{}", text("id")?))?.expect(204)?;
+    browser.wait("document.querySelector('dialog input[name=credential]')")?;
+    let typed = browser.run(&format!("return {LABEL}.value"), &[])?;
+    ensure!(typed == "Guarded and typed", "the field has {typed}");
     Ok(())
 }

@@ -43,15 +43,20 @@ impl Deployment {
 
     /// Starts a browser that is logged in: through the page, where the deployment has logins.
     pub(crate) fn browser(&self, name: &str) -> Result<Browser> {
+        self.browser_with(name, &self.key)
+    }
+
+    /// As [`Self::browser`], with another key.
+    pub(crate) fn browser_with(&self, name: &str, key: &Credential) -> Result<Browser> {
         let log = self.logs.join(format!("browser-{name}.log"));
         let browser = Browser::start(self.stack.api.base(), &log)?;
         if self.stack.api.get("/auth/options")?.status == 200 {
             browser.open("/ui/")?;
             browser.wait("document.querySelector('input[name=credential]')")?;
-            browser.type_into("input[name=credential]", self.key.text())?;
+            browser.type_into("input[name=credential]", key.text())?;
             browser.click("button[type=submit]")?;
         } else {
-            let (name, value) = self.key.header();
+            let (name, value) = key.header();
             browser.send_headers(&json!({ name: value }))?;
             browser.open("/ui/")?;
         }

@@ -110,10 +110,18 @@ export async function whoami(again) {
   return me;
 }
 
+// Asks whether the server has share links; their buttons show if it has.
+export async function findShareLinks() {
+  sharing = await request('OPTIONS', '/link/state').then(() => true, () => false);
+}
+
+let sharing = false;
+
 export const can = {
   has: (capability) => Boolean(me?.organizationId) && me.capabilities.includes(capability),
   any: () => Boolean(me?.organizationId && me.capabilities.length),
   manage: () => can.has('manage'),
   manageAll: () => can.has('manage') && !me.sessions,
+  share: () => sharing && can.manage(),
   operate: () => me?.platformRole === 'super_admin',
 };

@@ -1,6 +1,6 @@
 // Starts the pages: language, login check, frame with navigation, and the route of each path.
 
-import { Failure, can, explain, get, onSignedOut, post, remove, whoami } from './api.js';
+import { Failure, can, explain, findShareLinks, get, onSignedOut, post, remove, whoami } from './api.js';
 import { announce, button, el, fill, link } from './dom.js';
 import { formDialog, notify, openDialog } from './dialog.js';
 import { foreign } from './format.js';
@@ -44,6 +44,7 @@ async function start() {
     return frameless(failure);
   }
   if (location.pathname.startsWith('/ui/login')) return navigate('/ui/', true);
+  if (can.manage()) await findShareLinks();
   frame();
   rights = await readRights();
   // A login without an organization has no events.

@@ -16,7 +16,7 @@ export function openDialog(title, { guard, closed, kind = '' } = {}) {
   const dialog = el('dialog' + kind, { 'aria-labelledby': id },
     el('header', {}, el('h2', { id }, title),
       el('button.icon', { type: 'button', 'aria-label': t('close'), onclick: ask }, '✕')),
-    body);
+    body, el('div.hidden', { role: 'status' }));
   dialog.addEventListener('cancel', (event) => { event.preventDefault(); ask(); });
   // A browser closes at the second Escape whatever the page says; the keydown comes first.
   dialog.addEventListener('keydown', (event) => {

@@ -41,7 +41,9 @@ let announcements = [];
 export function announce(text) {
   if (!announcements.length) {
     setTimeout(() => {
-      document.getElementById('status').textContent = announcements.slice(-2).join(' ');
+      // A modal dialog hides the rest of the page from assistive technology.
+      const inDialog = [...document.querySelectorAll('dialog[open] > [role=status]')].at(-1);
+      (inDialog ?? document.getElementById('status')).textContent = announcements.slice(-2).join(' ');
       announcements = [];
     }, announce.next > Date.now() ? announce.next - Date.now() : 50);
     announce.next = Date.now() + 2000;

@@ -152,7 +152,7 @@ export function sessionActions(session) {
   const open = (module, name) => async () => (await import(module))[name](session);
   return [
     !linked && action('link', open('./linking.js', 'linkPhone'), { main: true }),
-    !linked && action('share', open('./share.js', 'shareLink')),
+    !linked && can.share() && action('share', open('./share.js', 'shareLink')),
     linked && session.desired === 'stopped' && action('start', verb('start'), { main: true }),
     linked && session.desired === 'running' && action('restart', verb('restart')),
     session.desired === 'running' && action('stop', verb('stop')),
