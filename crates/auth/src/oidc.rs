@@ -1,4 +1,4 @@
-//! Logins at an issuer: OpenID Connect code flow with PKCE (S256).
+//! Logins at an issuer: OIDC code flow with PKCE (S256).
 //!
 //! The addresses of the issuer come from its discovery document, read at the first login and again after an
 //! hour, so that berth starts before the issuer. The ID token is verified like a login token: signature,

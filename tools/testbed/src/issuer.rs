@@ -1,4 +1,4 @@
-//! A login issuer: a key set over HTTP on loopback, and tokens signed by its key; and an OpenID Connect issuer
+//! A login issuer: a key set over HTTP on loopback, and tokens signed by its key; and an OIDC issuer
 //! that logs in the same person at once.
 
 use std::{

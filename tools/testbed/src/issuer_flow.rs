@@ -1,4 +1,4 @@
-//! The code flow of the login issuer (OpenID Connect with PKCE): discovery, `/authorize` and `/token`.
+//! The code flow of the login issuer (OIDC with PKCE): discovery, `/authorize` and `/token`.
 //!
 //! The issuer keeps no state: a code is the nonce and the challenge of its login.
 

@@ -134,7 +134,7 @@ pub(super) fn check_origin(
     }
 }
 
-/// Rejects an ID token of another login, or for another client (OpenID Connect Core, 3.1.3.7).
+/// Rejects an ID token of another login, or for another client (OIDC Core, 3.1.3.7).
 pub(super) fn check_login(claims: &Value, nonce: &str, client: &str) -> Result<(), Cause> {
     if text(claims.get("nonce"), "the nonce is not text")? != Some(nonce) {
         return Err("the ID token is of another login");

@@ -1,4 +1,4 @@
-//! The discovery document of an issuer (OpenID Connect Discovery 1.0).
+//! The discovery document of an issuer (OIDC Discovery 1.0).
 
 use serde::Deserialize;
 

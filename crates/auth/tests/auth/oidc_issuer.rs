@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer on a loopback socket: discovery, key set, and a token endpoint that checks the
+//! An OIDC issuer on a loopback socket: discovery, key set, and a token endpoint that checks the
 //! code, the client and the verifier.
 
 use std::{

@@ -13,7 +13,7 @@ use domain::{Error, RateQuota, Result, Timestamp};
 
 /// The maximum of failed logins of one address.
 const QUOTA: RateQuota = RateQuota { name: "logins", count: 20, window: Duration::from_secs(60) };
-/// Number of addresses above which counters of earlier windows are removed.
+/// Maximum number of addresses with counters. Counters of earlier windows are removed first.
 const MAX_ADDRESSES: usize = 10_000;
 
 /// Counts failed logins.
@@ -56,10 +56,10 @@ impl LoginFailures {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if by_address.len() >= MAX_ADDRESSES {
             by_address.retain(|_, failures| failures.is_current(now));
-        }
-        // Without this bound, an attacker with many addresses could fill the memory in a window.
-        if by_address.len() >= MAX_ADDRESSES * 10 {
-            by_address.clear();
+            // An attacker with many addresses must fill neither the memory nor the time of others.
+            if by_address.len() >= MAX_ADDRESSES {
+                by_address.clear();
+            }
         }
         let failures = by_address.entry(address).or_insert(Failures { since: now, count: 0 });
         if !failures.is_current(now) {
@@ -97,11 +97,14 @@ mod tests {
     #[test]
     fn addresses_with_failures_are_bounded() {
         let failures = LoginFailures::default();
-        for address in 0..200_000 {
+        let count = || failures.by_address.lock().unwrap().len();
+        for address in 0..25_000 {
             failures.record(address, at(0));
+            assert!(count() <= MAX_ADDRESSES);
         }
-        assert!(failures.by_address.lock().unwrap().len() <= MAX_ADDRESSES * 10);
-        failures.record(1, at(61));
-        assert_eq!(failures.by_address.lock().unwrap().len(), 1);
+        for address in 0..6_000 {
+            failures.record(address, at(61));
+        }
+        assert_eq!(count(), 6_000, "those of the window before are removed");
     }
 }

@@ -1,4 +1,4 @@
-//! The login at an issuer (OpenID Connect), as the operations need it.
+//! The login at an issuer (OIDC), as the operations need it.
 
 use async_trait::async_trait;
 use domain::{SignIn, ports::Refused};

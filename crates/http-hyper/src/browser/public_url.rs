@@ -92,10 +92,12 @@ fn parse_origin(text: &str) -> Option<(Uri, bool)> {
         _ => return None,
     };
     let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    let has_user = uri.authority()?.as_str().contains('@');
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    // `Uri` accepts a user, and ports above 65535.
+    let host = uri.host().filter(|host| !host.is_empty())?;
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let is_plain = uri.authority()?.as_str() == format!("{host}{port}");
     // `Uri` drops a fragment.
-    (is_bare && !has_user && has_host && !text.contains('#')).then_some((uri, is_secure))
+    (is_bare && is_plain && !text.contains('#')).then_some((uri, is_secure))
 }
 
 fn origin(uri: &Uri, is_secure: bool) -> String {

@@ -1,4 +1,4 @@
-//! The handlers of logins at an issuer (OpenID Connect, code flow with PKCE), each below its operation doc.
+//! The handlers of logins at an issuer (OIDC, code flow with PKCE), each below its operation doc.
 //!
 //! State, nonce and verifier of a login in progress are sealed in one cookie. The cookie is `Lax`, because the
 //! issuer sends the browser back from another site.

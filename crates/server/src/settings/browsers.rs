@@ -26,7 +26,7 @@ table!(
         /// Time after the login at which a browser is logged out [default: 7d]
         #[arg(long, env = "BERTH_BROWSER_LIFETIME", value_name = "TIME")]
         browser_lifetime: String,
-        /// Issuer at which browsers log in by OpenID Connect [default: none]
+        /// Issuer at which browsers log in by OIDC [default: none]
         #[arg(long, env = "BERTH_OIDC_ISSUER", value_name = "URL")]
         oidc_issuer: String,
         /// Id of berth at the issuer

@@ -32,6 +32,13 @@ pub(crate) struct BrowserSessionRow {
     expires_at: i64,
 }
 
+/// The change of the column `organization`.
+#[derive(AsChangeset)]
+#[diesel(table_name = browser_sessions)]
+pub(crate) struct OrganizationColumn {
+    pub(crate) organization: String,
+}
+
 /// The column `claims`.
 #[derive(Serialize, Deserialize)]
 struct ClaimsJson {

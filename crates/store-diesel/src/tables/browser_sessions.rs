@@ -18,7 +18,7 @@ use domain::{
 use crate::{
     Database, StoreError,
     database::statements::{point_lookup, with_conn, with_transaction},
-    rows::browser_session::{BrowserSessionRow, digest, organization},
+    rows::browser_session::{BrowserSessionRow, OrganizationColumn, digest, organization},
     schema::browser_sessions,
     scope::{
         bound_query::bound_query,
@@ -116,7 +116,7 @@ impl BrowserSessionStore for Database {
         digest: BrowserSessionDigest,
         organization: &OrganizationId,
     ) -> PortResult<()> {
-        let chosen = browser_sessions::organization.eq(organization.to_string());
+        let chosen = OrganizationColumn { organization: organization.to_string() };
         self.run(move |database| async move {
             with_conn!(database, write, |conn| {
                 diesel::update(any_browser_session(&digest.0)).set(chosen).execute(conn).await
