@@ -37,6 +37,7 @@ pub mod api;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod browser;
 mod handlers;
 mod idempotency;
 mod nodes;
@@ -52,6 +53,7 @@ pub mod wire;
 
 pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
 
+pub use browser::public_url::{InvalidPublicUrl, PublicUrl, normalized_origin};
 pub use api::{Api, ApiDependencies, Rates, StreamDependencies};
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
