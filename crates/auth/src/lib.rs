@@ -12,10 +12,13 @@
 //! credential or a part of one.
 
 mod api_key;
+mod base62;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod jwt;
+mod link_secret;
+mod secret_text;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ pub use jwt::{
     ClaimPaths, Config, ConfigError, FetchError, JwtVerifier, KeySetError, Pointer, PointerError,
     Source, SourceError,
 };
+pub use link_secret::RandomLinkSecrets;
 
 use api_key::ApiKeyAuthenticator;
 

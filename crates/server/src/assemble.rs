@@ -3,15 +3,18 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
+use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
     ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
-    Messages, MessagingTurns, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
-    Sessions, WebhookPorts, Webhooks,
+    Messages, MessagingTurns, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, ReturnOrigins,
+    SessionPorts,
+    Sessions, ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
+use http_hyper::{
+    Api, ApiDependencies, NodeApi, PublicUrl, Rates, StreamDependencies, render_event,
+};
 use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
@@ -35,6 +38,9 @@ pub(crate) struct Dependencies {
     pub(crate) deadlines: Deadlines,
     pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
+    pub(crate) return_origins: ReturnOrigins,
+    /// The URL at which browsers reach the router.
+    pub(crate) public_url: PublicUrl,
     pub(crate) secrets: Secrets,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) webhook_sender: Arc<RouterWebhookSender>,
@@ -81,6 +87,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         deadlines,
         outbox_limits,
         rates,
+        return_origins,
+        public_url,
         secrets,
         sealer,
         webhook_sender,
@@ -123,6 +131,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     Ok(Parts {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
+            links: adapters.links(return_origins),
+            public_url,
             chats: Chats::new(adapters.store.clone()),
             messages: Messages::new(adapters.store.clone()),
             outbox: adapters.outbox(),
@@ -198,6 +208,18 @@ impl Adapters {
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// Returns the use cases of share links.
+    fn links(&self, return_origins: ReturnOrigins) -> ShareLinks {
+        let ports = ShareLinkPorts {
+            store: self.store.clone(),
+            directory: self.store.clone(),
+            secrets: Arc::new(RandomLinkSecrets::default()),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        };
+        ShareLinks::new(ports, self.sessions(), return_origins)
     }
 
     /// Returns the use cases of webhooks.

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) deadlines: domain::Deadlines,
     pub(crate) outbox: domain::OutboxLimits,
     pub(crate) quotas: domain::Quotas,
+    /// The origins to which share links may return.
+    pub(crate) return_origins: domain::ReturnOrigins,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -126,6 +128,7 @@ impl Config {
             login: login(settings.login)?,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
             quotas: quotas::check(&settings.limits, &settings.organizations)?,
+            return_origins: return_origins::check(&settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             outbox: outbox(&settings.deadlines, settings.limits.message_queue)?,
             rates: http_hyper::Rates {
@@ -330,4 +333,5 @@ mod deadlines;
 mod quotas;
 #[cfg(test)]
 mod tests;
+mod return_origins;
 mod webhooks;

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits, NodeApi};
+use http_hyper::{Drained, Limits, NodeApi, PublicUrl};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +108,8 @@ impl Router {
             deadlines,
             outbox_limits: config.outbox,
             rates: config.rates,
+            return_origins: config.return_origins,
+            public_url: PublicUrl::of_listener(addresses.public),
             secrets,
             sealer: sealer.clone(),
             webhook_sender: Arc::new(RouterWebhookSender::new(sender.clone())),

@@ -1,5 +1,5 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! spent tickets, API keys, old events, and codes in the event log.
+//! spent tickets, share links, API keys, old events, and codes in the event log.
 //!
 //! Decision: ADR 0041.
 
@@ -51,9 +51,10 @@ impl Worker {
         let codes_before = now.minus(self.deadlines.code_retention);
         let tickets_before = now.minus(CLOCK_SKEW);
         let events_before = now.minus(self.deadlines.feed_retention);
-        let mut removed = [MAX_ROWS; 6];
+        let links_before = now.minus(CLOCK_SKEW);
+        let mut removed = [MAX_ROWS; 7];
         for _ in 0..MAX_STATEMENTS {
-            let [idempotency_records, attempts, tickets, keys, codes, events] = &mut removed;
+            let [idempotency_records, attempts, tickets, links, keys, codes, events] = &mut removed;
             if *idempotency_records >= MAX_ROWS {
                 *idempotency_records =
                     worker_store.sweep_idempotency_records(now, MAX_ROWS).await?;
@@ -63,6 +64,9 @@ impl Worker {
             }
             if *tickets >= MAX_ROWS {
                 *tickets = worker_store.sweep_spent_tickets(tickets_before, MAX_ROWS).await?;
+            }
+            if *links >= MAX_ROWS {
+                *links = worker_store.sweep_share_links(links_before, MAX_ROWS).await?;
             }
             if *keys >= MAX_ROWS {
                 *keys = worker_store.sweep_keys(keys_before, MAX_ROWS).await?;

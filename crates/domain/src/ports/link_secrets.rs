@@ -1,5 +1,4 @@
-//! Port of the secrets of share links: the text of a link, and the secret of the browser that opened
-//! the link.
+//! Port of the secrets of share links.
 
 use crate::id::LinkId;
 
@@ -29,11 +28,4 @@ pub trait LinkSecrets: Send + Sync {
     /// Returns the id and the digest in the text of a link. `None` for a text that
     /// [`generate`](Self::generate) cannot return.
     fn read(&self, text: &str) -> Option<PresentedLink>;
-
-    /// Generates the secret of a browser.
-    fn generate_browser(&self) -> GeneratedSecret;
-
-    /// Returns the digest of the secret of a browser. `None` for a text that
-    /// [`generate_browser`](Self::generate_browser) cannot return.
-    fn read_browser(&self, text: &str) -> Option<[u8; 32]>;
 }

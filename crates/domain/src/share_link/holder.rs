@@ -162,7 +162,7 @@ impl ShareLinks {
     }
 
     /// Returns the session and the link of a holder.
-    async fn find_linking(&self, scope: &Scope, id: &LinkId) -> Result<Linking> {
+    pub(super) async fn find_linking(&self, scope: &Scope, id: &LinkId) -> Result<Linking> {
         let session = scope.only_session().ok_or(Error::Forbidden)?;
         let link = or_not_found("link", self.ports.store.find(scope, session, id).await?)?;
         match self.sessions.find(scope, session.as_str()).await {
@@ -190,6 +190,7 @@ fn phone_for(link: &ShareLink, phone: Option<&str>) -> Result<Phone> {
         (Some(named), None) => Ok(named.clone()),
         (Some(named), Some(phone)) if named.as_str() == phone => Ok(named.clone()),
         (Some(_), Some(_)) => Err(fault("the link is for another phone")),
-        (None, phone) => phone.and_then(Phone::parse).ok_or_else(|| fault(PHONE_RULE)),
+        (None, None) => Err(fault("is required, because the link names no phone")),
+        (None, Some(phone)) => Phone::parse(phone).ok_or_else(|| fault(PHONE_RULE)),
     }
 }

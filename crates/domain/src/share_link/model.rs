@@ -166,8 +166,8 @@ impl ShareLink {
         self.end.map_or(self.expires_at, |end| end.at).plus(ENDED_LINK_RETENTION)
     }
 
-    /// Returns true if the link has secrets with this browser: the browser opened the link and may
-    /// read its state. A revoked or expired link is not found.
+    /// Returns true if this browser opened the link and may read its state. The state of a revoked or
+    /// expired link is hidden.
     pub fn is_readable_by(&self, browser: &[u8; 32], now: Timestamp) -> bool {
         let is_bound = self.opening.is_some_and(|opening| opening.browser == *browser);
         let is_told = matches!(

@@ -62,7 +62,8 @@ pub(crate) fn link_commit(
 /// effect.
 pub(crate) fn name_link_as_actor(events: &mut [Event]) {
     for event in events {
-        if let EventPayload::LinkOpened { link } | EventPayload::LinkUsed { link } = &event.payload {
+        if let EventPayload::LinkOpened { link } | EventPayload::LinkUsed { link } = &event.payload
+        {
             event.actor = Actor::Link(link.clone());
         }
     }

@@ -18,49 +18,41 @@ use crate::{
 };
 
 /// A link that opened in a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedLink {
-    /// The new secret of the browser. `None` if the browser has its secret already.
-    pub browser_secret: Option<String>,
-    /// Time at which the secret of the browser is of no more use.
+    /// Whether the browser gets its new secret. A browser that opened the link before keeps its own.
+    pub is_first: bool,
+    /// Time after which the secret of the browser is of no more use.
     pub removed_at: Timestamp,
 }
 
-/// Omits the secret.
-impl std::fmt::Debug for OpenedLink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenedLink").field("removed_at", &self.removed_at).finish_non_exhaustive()
-    }
-}
-
 impl ShareLinks {
-    /// Opens a link in a browser. `browser` is the secret that the browser presents, if any.
+    /// Opens a link in a browser. `known` is the digest of the secret that the browser presents, if
+    /// any; `new` is the digest of the secret that the browser gets if no browser has opened the link.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound), the same for an unknown, expired, revoked or used
     /// link and for a link that another browser opened; and errors of the store.
-    pub async fn open(&self, secret: &str, browser: Option<&str>) -> Result<OpenedLink> {
+    pub async fn open(
+        &self,
+        secret: &str,
+        known: Option<&[u8; 32]>,
+        new: [u8; 32],
+    ) -> Result<OpenedLink> {
         let presented = or_not_found("link", self.ports.secrets.read(secret))?;
-        let browser = browser.and_then(|text| self.ports.secrets.read_browser(text));
-        let found =
-            self.ports.directory.find_by_secret(&presented, browser.as_ref(), self.now()).await?;
+        let found = self.ports.directory.find_by_secret(&presented, known, self.now()).await?;
         let link = or_not_found("link", found)?;
-        let removed_at = link.removed_at();
-        if link.opening.is_some() {
-            return Ok(OpenedLink { browser_secret: None, removed_at });
+        let is_first = link.opening.is_none();
+        if is_first {
+            self.bind(&link, new).await?;
         }
-        let new = self.ports.secrets.generate_browser();
-        self.bind(&link, new.digest).await?;
-        Ok(OpenedLink { browser_secret: Some(new.text), removed_at })
+        Ok(OpenedLink { is_first, removed_at: link.removed_at() })
     }
 
     /// Binds a link that no browser has opened.
     async fn bind(&self, link: &ShareLink, browser: [u8; 32]) -> Result<()> {
         let (scope, id) = link.holder().may_link()?;
-        let find = async || {
-            let link = self.find(&scope, link.session.as_str(), id.as_str()).await?;
-            let session = or_not_found("link", self.sessions.find(&scope, link.session.as_str()).await.ok())?;
-            Ok((session, link))
-        };
+        let find = async || self.find_linking(&scope, &id).await;
         let decide = |(session, link): (Session, ShareLink)| {
             let now = self.now();
             let is_free = link.opening.is_none() && link.is_live(now) && !session.is_paired();
@@ -75,14 +67,13 @@ impl ShareLinks {
         execute(&self.owned_links::<()>(&scope, None), find, decide).await
     }
 
-    /// Returns the holder of the link that the browser opened.
+    /// Returns the holder of the link that the browser with this secret opened.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound), the same for every cause; and errors of the
     /// store.
-    pub async fn holder(&self, browser: &str) -> Result<Caller> {
-        let browser = or_not_found("link", self.ports.secrets.read_browser(browser))?;
-        let found = self.ports.directory.find_by_browser(&browser, self.now()).await?;
+    pub async fn holder(&self, browser: &[u8; 32]) -> Result<Caller> {
+        let found = self.ports.directory.find_by_browser(browser, self.now()).await?;
         Ok(or_not_found("link", found)?.holder())
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         write::ShareLinkChange,
     },
     time::Timestamp,
+    violation::Violation,
 };
 
 /// Maximum number of links of one session that have neither ended nor expired.
@@ -81,6 +82,15 @@ impl ShareLinks {
         Self { ports, sessions, return_origins: Arc::new(return_origins) }
     }
 
+    /// Returns every violation in the properties of a link that the caller wants to create.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without [`Capability::Manage`].
+    pub fn violations(&self, caller: &Caller, spec: &ShareLinkSpec) -> Result<Vec<Violation>> {
+        let scope = caller.may(Capability::Manage)?;
+        Ok(spec.violations(self.return_origins.get(scope.organization())))
+    }
+
     /// Creates a link to a session that is not paired.
     ///
     /// # Errors
@@ -91,9 +101,13 @@ impl ShareLinks {
         &self,
         caller: &Caller,
         session: &str,
-        spec: ShareLinkSpec,
+        spec: &ShareLinkSpec,
         recorder: Recorder<'_, NewShareLink>,
     ) -> Result<NewShareLink> {
+        let violations = self.violations(caller, spec)?;
+        if !violations.is_empty() {
+            return Err(Error::Validation(violations));
+        }
         let scope = caller.may(Capability::Manage)?;
         let find = async || {
             let session = self.sessions.find(&scope, session).await?;
@@ -101,10 +115,6 @@ impl ShareLinks {
             Ok((session, live))
         };
         let decide = |(session, live): (Session, u64)| {
-            let violations = spec.violations(self.return_origins.get(scope.organization()));
-            if !violations.is_empty() {
-                return Err(Error::Validation(violations));
-            }
             if session.is_paired() {
                 return Err(Error::conflict("the session is paired; log it out to pair it again"));
             }
@@ -113,7 +123,7 @@ impl ShareLinks {
                     "the session has as many open links as it may have; revoke one of them first",
                 ));
             }
-            let new = self.new_link(&scope, session.id.clone(), &spec);
+            let new = self.new_link(&scope, session.id.clone(), spec);
             let mut change = Change::of(session);
             change.add_event(EventPayload::LinkCreated {
                 link: new.link.id.clone(),
@@ -121,8 +131,7 @@ impl ShareLinks {
                 expires_at: new.link.expires_at,
             });
             let link = ShareLinkChange::Insert(new.link.clone());
-            let mut commit =
-                link_commit(change, link, scope.actor(), &*self.ports.environment);
+            let mut commit = link_commit(change, link, scope.actor(), &*self.ports.environment);
             commit.idempotency = recorder.map(|recorder| recorder.record(&new)).transpose()?;
             Ok(Decision::Write(commit, new))
         };

@@ -161,7 +161,7 @@ impl World {
         let links = ShareLinkPorts {
             store: store.clone(),
             directory: store.clone(),
-            secrets: Arc::new(PlainLinkSecrets::default()),
+            secrets: Arc::new(PlainLinkSecrets),
             environment: environment.clone(),
             notifier: notifier.clone(),
         };

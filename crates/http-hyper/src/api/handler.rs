@@ -18,6 +18,7 @@ use super::{
     context::{AuthorizedCaller, OperationContext},
     credential,
     input::Input,
+    link_holder,
     operation::{IdempotencyMode, Operation},
     output::OperationOutput,
     requires::Requires,
@@ -120,7 +121,7 @@ impl ApiHandler {
     /// Returns the caller of an operation.
     ///
     /// # Errors
-    /// 401 and 503 as [`Self::authenticate`]; 429 above the request rate; 403 without the
+    /// 401, 404 and 503 as [`Self::authenticate`] and [`Self::authenticate_holder`]; 429 above the request rate; 403 without the
     /// permission.
     async fn authorize(
         &self,
@@ -129,6 +130,12 @@ impl ApiHandler {
     ) -> Result<AuthorizedCaller> {
         let (caller, ticket) = match row.requires {
             Requires::Nothing => return Ok(AuthorizedCaller::default()),
+            Requires::LinkSecret => {
+                link_holder::check_origin(request, &self.resources)?;
+                let holder = Some(request.connection.permit_holder());
+                return Ok(AuthorizedCaller { holder, ..AuthorizedCaller::default() });
+            }
+            Requires::Link => (self.authenticate_holder(request).await?, None),
             Requires::Ticket => {
                 let (caller, ticket) = self.authenticate_ticket(request).await?;
                 (caller, Some(ticket))
@@ -154,6 +161,18 @@ impl ApiHandler {
         };
         let credential = credential::read(&request.head.headers).map_err(refuse)?;
         admit(request, self.authenticator.authenticate(&credential)).await
+    }
+
+    /// Returns the holder of the share link that the browser of a request opened.
+    ///
+    /// # Errors
+    /// 404, the same for every cause; 503 when the link cannot be looked up now, or without a permit.
+    async fn authenticate_holder(&self, request: &RequestContext<RequestLog>) -> Result<Caller> {
+        link_holder::check_origin(request, &self.resources)?;
+        let browser = link_holder::read_cookie(request, &self.resources)?;
+        let permit = || request.permits.authentication(request.connection.permit_holder());
+        let found = link_holder::find(&self.resources, browser);
+        Ok(with_permit_if_pending(found, permit).await??)
     }
 
     /// Returns the caller that made the ticket of a request, and the ticket.

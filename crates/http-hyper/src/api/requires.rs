@@ -15,6 +15,12 @@ pub enum Requires {
     /// A ticket in the parameter `ticket`, made by a caller with any capability. No other
     /// credential is read.
     Ticket,
+    /// A request of a page of this service, whose body has the secret of a share link. No credential
+    /// is read.
+    LinkSecret,
+    /// The cookie of the browser that opened a share link, in a request of a page of this service. No
+    /// other credential is read.
+    Link,
     /// Any capability in an organization. What the caller gets depends on the capability.
     AnyCapability,
     /// The capability `read`.
@@ -39,7 +45,8 @@ impl Requires {
     /// The caller lacks the permission.
     pub(crate) fn authorize(self, caller: &Caller) -> domain::Result<Option<Scope>> {
         match self {
-            Self::Nothing | Self::Credential => Ok(None),
+            Self::Nothing | Self::Credential | Self::LinkSecret => Ok(None),
+            Self::Link => caller.may_link().map(|(scope, _)| Some(scope)),
             Self::Ticket | Self::AnyCapability => caller.may_any().map(Some),
             Self::Read => caller.may(Capability::Read).map(Some),
             Self::Send => caller.may(Capability::Send).map(Some),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, ShareLinks, Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -22,6 +22,7 @@ use super::{
     throttle::{Rates, Throttle},
 };
 use crate::{
+    browser::{BrowserResources, public_url::PublicUrl},
     idempotency::IdempotencyLayer,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
@@ -35,6 +36,10 @@ use crate::{
 pub struct ApiDependencies {
     /// The use cases of sessions.
     pub sessions: Sessions,
+    /// The use cases of share links.
+    pub links: ShareLinks,
+    /// The URL at which browsers reach the service.
+    pub public_url: PublicUrl,
     /// The use cases of chats.
     pub chats: Chats,
     /// The use cases of messages.
@@ -104,6 +109,8 @@ impl Api {
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
+                links: dependencies.links,
+                browser: BrowserResources { public_url: dependencies.public_url },
                 chats: dependencies.chats,
                 messages: dependencies.messages,
                 outbox: dependencies.outbox,

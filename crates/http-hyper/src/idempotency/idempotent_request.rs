@@ -191,6 +191,7 @@ fn credential(actor: &Actor) -> String {
     match actor {
         Actor::User(user) => format!("user {}", user.as_ref().map_or("", |user| user.as_str())),
         Actor::Key(key) => format!("key {key}"),
+        Actor::Link(link) => format!("link {link}"),
         Actor::Operator => "operator".to_owned(),
         Actor::System => "system".to_owned(),
     }

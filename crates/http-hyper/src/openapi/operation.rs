@@ -25,7 +25,8 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "parameters": parameters::references(row),
         "responses": responses(row, table),
         "security": match row.requires {
-            Requires::Nothing => json!([]),
+            Requires::Nothing | Requires::LinkSecret => json!([]),
+            Requires::Link => json!([{ "linkCookie": [] }]),
             Requires::Ticket => json!([{ "ticket": [] }]),
             // API keys are rejected whatever capabilities they have.
             Requires::Platform => json!([{ "bearer": [] }]),
@@ -41,6 +42,12 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
 const fn permission_text(requires: Requires) -> &'static str {
     match requires {
         Requires::Nothing => "",
+        Requires::LinkSecret => {
+            "\n\nNeeds no credential. A request of another origin gets the response of a link that does not exist."
+        }
+        Requires::Link => {
+            "\n\nNeeds the cookie of the browser that opened a share link, in a request of a page of this service."
+        }
         Requires::Credential => "\n\nNeeds a credential of any kind, whatever its capabilities.",
         Requires::Ticket => {
             "\n\nNeeds a ticket, which is used up by the upgrade. A ticket that is malformed, expired or used up, \

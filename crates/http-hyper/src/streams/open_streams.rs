@@ -118,7 +118,7 @@ impl OpenStreams {
     pub(crate) fn watch_credential(self: &Arc<Self>, caller: &Caller) -> WatchedCredential {
         let key = match &caller.actor {
             Actor::Key(key) => Some(key.clone()),
-            Actor::User(_) | Actor::Operator | Actor::System => None,
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => None,
         };
         let end = StreamEnd::default();
         let mut table = self.table();

@@ -12,6 +12,7 @@ pub(crate) mod event_payload;
 mod example;
 mod health;
 mod identity;
+mod link_progress;
 mod list;
 mod message;
 mod message_list;
@@ -19,6 +20,8 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod share_link;
+mod share_link_spec;
 mod stream;
 mod webhook;
 mod webhook_reports;
@@ -35,6 +38,7 @@ pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
+pub use link_progress::LinkProgressView;
 pub use list::{ListView, SessionPageSpec};
 pub use message::{
     ContactCardView, LocationView, MediaView, MessageErrorView, MessageSpec, MessageView,
@@ -45,6 +49,8 @@ pub use message_list::{ChatPageSpec, MessagePageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use share_link::{NewShareLinkView, ShareLinkView};
+pub use share_link_spec::{LinkCodeSpec, LinkSecretSpec, NewShareLinkSpec};
 pub use stream::{EventFeedPageView, TicketView};
 pub use webhook::{RetryPolicyView, WebhookView};
 pub use webhook_reports::{

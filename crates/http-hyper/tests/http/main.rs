@@ -40,6 +40,7 @@ mod request_permits;
 mod schema_bounds;
 mod sending;
 mod sessions;
+mod share_links;
 mod stream_limits;
 mod test_server;
 mod unauthenticated_peers;

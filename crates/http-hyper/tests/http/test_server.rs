@@ -2,29 +2,32 @@
 //! words.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
-    KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
-    Timestamp,
+    DEFAULT_LINK_LIFE, KeyId, KeySpec, LinkMethod, NewShareLink, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
+    ShareLinkSpec, Timestamp,
     ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
     Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness,
-    StreamDependencies, render_event, serve,
+    PublicUrl, StreamDependencies, render_event, serve,
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +46,8 @@ pub(crate) struct TestServer {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
+    /// The secrets of links by the session of each.
+    links: Mutex<BTreeMap<String, String>>,
     served: JoinHandle<Drained>,
 }
 
@@ -78,7 +83,8 @@ impl TestServer {
         let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self { world, reconciler, authenticator, checks, api, address, stop, served }
+        let links = Mutex::default();
+        Self { world, reconciler, authenticator, checks, api, address, stop, links, served }
     }
 
     /// Sends a request of a caller over HTTP/1.1.
@@ -100,7 +106,10 @@ impl TestServer {
         body: Option<&Value>,
     ) -> ReceivedResponse {
         let mut request = ask(method, path);
-        if !caller.is_empty() {
+        if let Some(session) = caller.strip_prefix("holder-") {
+            let cookie = format!("berth-link={}", browser_secret(session).0);
+            request = request.header("cookie", cookie).header("sec-fetch-site", "same-origin");
+        } else if !caller.is_empty() {
             request = request.header("authorization", format!("Bearer {caller}"));
         }
         if body.is_some() {
@@ -142,6 +151,39 @@ impl TestServer {
             sessions: None,
         };
         self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
+    }
+
+    /// Creates a share link to a session of acme.
+    pub(crate) async fn share_link(&self, session: &SessionId) -> NewShareLink {
+        let spec = ShareLinkSpec {
+            life: DEFAULT_LINK_LIFE,
+            methods: LinkMethod::ALL.into(),
+            phone: None,
+            title: None,
+            return_target: None,
+        };
+        let links = &self.world.links;
+        links.create(&World::acme(), session.as_str(), &spec, None).await.unwrap()
+    }
+
+    /// Creates a share link and opens it in the browser of this caller, if the caller is the holder of
+    /// a link to a session that can have links.
+    pub(crate) async fn open_link(&self, caller: &str) {
+        let Some(session) = caller.strip_prefix("holder-").and_then(SessionId::parse) else { return };
+        let Ok(known) = WorkerStore::find(&self.world.memory, &session).await else { return };
+        if known.is_none_or(|session| session.is_paired()) {
+            return;
+        }
+        let secret = self.share_link(&session).await.secret;
+        let browser = browser_secret(session.as_str()).1;
+        self.world.links.open(&secret, None, browser).await.unwrap();
+        self.links.lock().unwrap().insert(session.to_string(), secret);
+    }
+
+    /// Returns the secret of the link that the caller holds.
+    pub(crate) fn link_secret(&self, caller: &str) -> Option<String> {
+        let session = caller.strip_prefix("holder-")?;
+        self.links.lock().unwrap().get(session).cloned()
     }
 
     /// Creates a webhook of acme with an event that is a dead letter, and that is also the failing
@@ -188,6 +230,12 @@ impl TestServer {
     }
 }
 
+/// Returns the secret of the browser that holds a link to this session, and its digest.
+pub(crate) fn browser_secret(session: &str) -> (String, [u8; 32]) {
+    let bytes: [u8; 32] = Sha256::digest(session).into();
+    (URL_SAFE_NO_PAD.encode(bytes), Sha256::digest(bytes).into())
+}
+
 /// Returns the API of another router over the same stores.
 pub(crate) fn another_router(
     world: &World,
@@ -228,6 +276,8 @@ pub(crate) fn backing(
 ) -> ApiDependencies {
     ApiDependencies {
         sessions: world.sessions.clone(),
+        links: world.links.clone(),
+        public_url: PublicUrl::parse("http://localhost:8080").unwrap(),
         chats: world.chats.clone(),
         messages: world.messages.clone(),
         outbox: world.outbox.clone(),

@@ -10,6 +10,7 @@ mod isolation;
 mod kicks;
 mod kills;
 mod life;
+mod links;
 mod messages;
 mod other_clients;
 mod outages;

@@ -75,7 +75,8 @@ fn fresh_link(scope: &Scope, session: &SessionId, environment: &dyn Environment)
 
 /// Returns the link with a value in every field that can be absent.
 fn filled(link: ShareLink) -> ShareLink {
-    let (address, origin) = ("https://é.example/a?b=1#c".to_owned(), "https://é.example".to_owned());
+    let (address, origin) =
+        ("https://é.example/a?b=1#c".to_owned(), "https://é.example".to_owned());
     ShareLink {
         title: Some("Küche \"1\" 🍲".to_owned()),
         methods: [LinkMethod::Code].into(),
@@ -387,11 +388,8 @@ pub async fn device_ends_the_links_of_its_session(
     assert_eq!(again, Written::Raced, "the version is old");
     assert!(found().await.is_paired());
     let now = commit.events[0].at;
-    let expected = [
-        stale,
-        opened.ended(LinkOutcome::Used, now),
-        unopened.ended(LinkOutcome::Revoked, now),
-    ];
+    let expected =
+        [stale, opened.ended(LinkOutcome::Used, now), unopened.ended(LinkOutcome::Revoked, now)];
     assert_eq!(links_of(store, &scope, &session.id).await, expected);
     let events: Vec<Event> = stored_events(store, &scope).await;
     let mut told: Vec<_> = events.iter().map(|event| event.name().as_str()).collect();

@@ -20,9 +20,7 @@ use crate::{
         model::ShareLink,
         write::{ShareLinkChange, ShareLinkWrite},
     },
-    testing::memory::state::{
-        Memory, MemoryState, count, is_unchanged, require_own_organization,
-    },
+    testing::memory::state::{Memory, MemoryState, count, is_unchanged, require_own_organization},
     time::Timestamp,
 };
 
@@ -89,8 +87,7 @@ impl ShareLinkStore for Memory {
             let key = (link.created_at, &link.id);
             page.after.as_ref().is_none_or(|after| key < (after.created_at, &after.id))
         };
-        let mut links: Vec<_> =
-            state.links_of(scope, session).filter(follows).cloned().collect();
+        let mut links: Vec<_> = state.links_of(scope, session).filter(follows).cloned().collect();
         links.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         links.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(links)
@@ -118,9 +115,8 @@ impl ShareLinkDirectory for Memory {
     ) -> PortResult<Option<ShareLink>> {
         let state = self.state()?;
         let link = state.share_links.get(&presented.id);
-        let opens = |link: &&ShareLink| {
-            link.digest == presented.digest && link.opens_in(browser, now)
-        };
+        let opens =
+            |link: &&ShareLink| link.digest == presented.digest && link.opens_in(browser, now);
         Ok(link.filter(opens).cloned())
     }
 

@@ -122,6 +122,16 @@ impl WorkerStore for SteppedStore {
         self.0.sweep_link_attempts(before, limit).await
     }
 
+    async fn unended_links(&self, session: &Session) -> PortResult<Vec<ShareLink>> {
+        self.step().await?;
+        self.0.unended_links(session).await
+    }
+
+    async fn sweep_share_links(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.step().await?;
+        self.0.sweep_share_links(before, limit).await
+    }
+
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
         wait_for_step().await;
         self.0.sweep_spent_tickets(before, limit).await
