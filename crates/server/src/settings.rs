@@ -7,6 +7,7 @@
 //! all other checks.
 
 mod organization_quotas;
+mod remote_gateway;
 mod text;
 
 use std::{collections::BTreeMap, path::Path};
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use organization_quotas::OrganizationQuotas;
+pub(crate) use remote_gateway::RemoteGateway;
 pub(crate) use text::{Count, Document, Switch};
 use text::{cleaned, secret};
 
@@ -229,8 +231,7 @@ table!(
         /// Maximum webhooks of one organization [default: 20]
         #[arg(long, env = "BERTH_WEBHOOK_QUOTA", value_name = "COUNT")]
         webhook_quota: Count,
-        /// Maximum share links of one organization, those that ended within the last hour included
-        /// [default: 1000]
+        /// Maximum share links of one organization, ended ones of the last hour included [default: 1000]
         #[arg(long, env = "BERTH_SHARE_LINK_QUOTA", value_name = "COUNT")]
         share_link_quota: Count,
         /// Maximum size of the responses recorded for one organization's requests with an
@@ -287,24 +288,6 @@ pub(crate) struct Settings {
     /// By organization id.
     #[arg(skip)]
     pub(crate) organizations: BTreeMap<String, OrganizationQuotas>,
-}
-
-/// A `[[gateway]]` table.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RemoteGateway {
-    pub(crate) id: String,
-    pub(crate) token: SecretString,
-}
-
-impl RemoteGateway {
-    fn cleaned(self) -> Result<Self, Invalid> {
-        let (id, token) = (Some(self.id), Some(self.token));
-        Ok(Self {
-            id: cleaned("gateway", id)?.unwrap_or_default(),
-            token: cleaned("gateway", token)?.unwrap_or_default(),
-        })
-    }
 }
 
 impl Settings {

@@ -268,7 +268,7 @@ impl Nodes {
         id: &SessionId,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let find = async || {
+        let find = || async {
             let Some(session) = self.find_on_node(id, node).await? else { return Ok(None) };
             let is_linked = snapshot.identity.is_some();
             let links = links_to_end(&*self.worker_store, &session, is_linked).await?;

@@ -26,6 +26,7 @@ use crate::{
         spec::PHONE_RULE,
         write::{ShareLinkChange, ShareLinkWrite},
     },
+    time::Timestamp,
     violation::{FieldPath, Violation},
 };
 
@@ -54,10 +55,11 @@ impl ShareLinks {
                 self.end_attempts(&scope, &id).await?;
                 (session, link) = self.find_linking(&scope, &id).await?;
             }
-            let link = or_not_found("link", is_readable(&link, self.now()).then_some(link))?;
+            let readable = is_readable(&link, self.now()).then_some(link);
+            let shown = or_not_found("link", readable)?;
             if known != Some(session.version) || self.now() >= until {
                 let session = self.sessions.with_lease(session);
-                return Ok(LinkProgress { link, session });
+                return Ok(LinkProgress { link: shown, session });
             }
             subscription.wait(known, self.now().until(until)).await;
             (session, link) = self.find_linking(&scope, &id).await?;
@@ -99,7 +101,7 @@ impl ShareLinks {
         method: LinkMethod,
         phone_of: impl Fn(&ShareLink) -> Result<Option<Phone>> + Send + Sync,
     ) -> Result<Session> {
-        let find = async || self.find_linking(scope, id).await;
+        let find = || self.find_linking(scope, id);
         let decide = |(session, link): Linking| {
             let now = self.now();
             let is_live = link.is_live(now) && link.opening.is_some() && !session.is_paired();
@@ -135,7 +137,7 @@ impl ShareLinks {
 
     /// Ends a link whose attempts are used up.
     async fn end_attempts(&self, scope: &Scope, id: &LinkId) -> Result<()> {
-        let find = async || self.find_linking(scope, id).await;
+        let find = || self.find_linking(scope, id);
         let decide = |(session, link): Linking| {
             let is_over = is_used_up(&session, &link) && link.end.is_none();
             Ok(if is_over {
@@ -179,7 +181,7 @@ fn is_used_up(session: &Session, link: &ShareLink) -> bool {
     link.attempts >= MAX_LINK_PAIRINGS && session.spec.pairing.is_none() && !session.is_paired()
 }
 
-fn is_readable(link: &ShareLink, now: crate::time::Timestamp) -> bool {
+fn is_readable(link: &ShareLink, now: Timestamp) -> bool {
     link.opening.is_some_and(|opening| link.is_readable_by(&opening.browser, now))
 }
 

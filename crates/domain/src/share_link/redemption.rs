@@ -52,7 +52,7 @@ impl ShareLinks {
     /// Binds a link that no browser has opened.
     async fn bind(&self, link: &ShareLink, browser: [u8; 32]) -> Result<()> {
         let (scope, id) = link.holder().may_link()?;
-        let find = async || self.find_linking(&scope, &id).await;
+        let find = || self.find_linking(&scope, &id);
         let decide = |(session, link): (Session, ShareLink)| {
             let now = self.now();
             let is_free = link.opening.is_none() && link.is_live(now) && !session.is_paired();

@@ -109,7 +109,7 @@ impl ShareLinks {
             return Err(Error::Validation(violations));
         }
         let scope = caller.may(Capability::Manage)?;
-        let find = async || {
+        let find = || async {
             let session = self.sessions.find(&scope, session).await?;
             let live = self.ports.store.live_count(&scope, &session.id, self.now()).await?;
             Ok((session, live))
@@ -192,7 +192,7 @@ impl ShareLinks {
     /// errors of the store.
     pub async fn revoke(&self, caller: &Caller, session: &str, id: &str) -> Result<()> {
         let scope = caller.may(Capability::Manage)?;
-        let find = async || {
+        let find = || async {
             let link = self.find(&scope, session, id).await?;
             Ok((self.sessions.find(&scope, session).await?, link))
         };

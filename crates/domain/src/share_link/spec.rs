@@ -35,7 +35,7 @@ pub struct ShareLinkSpec {
 }
 
 /// Reason of the violation for an invalid phone number.
-pub const PHONE_RULE: &str =
+pub(crate) const PHONE_RULE: &str =
     "7 to 15 digits, in international form without the plus or a leading 0";
 
 impl ShareLinkSpec {

@@ -32,7 +32,7 @@ pub(crate) static LINK_OPEN: OperationDoc = OperationDoc::new(
     "For the page of the link, which takes the secret from the fragment of its URL. The first browser that \
      sends the secret gets a cookie, and the link is bound to that browser. A repetition in the same browser \
      changes nothing.",
-    ResponseDoc::new(204, "The link is open in this browser.", &[]),
+    ResponseDoc::new(204, "The link is open in this browser.", &[]).setting_cookie(),
 )
 .accepts(Shape::of::<LinkSecretSpec>());
 
@@ -74,11 +74,14 @@ pub(crate) async fn state(mut cx: OperationContext) -> Result<Reply> {
     let (wait, known) = cx.read(|input| {
         let wait = input.query.number("wait", 0..=MAX_WAIT, 0);
         let version = input.query.text("version");
-        let known = version.as_ref().map(|text| text.parse().map(Version));
-        if matches!(known, Some(Err(_))) {
+        let is_number = |text: &&String| text.bytes().all(|byte| byte.is_ascii_digit());
+        let known = version.as_ref().map(|text| {
+            Some(text).filter(is_number).and_then(|text| text.parse().ok()).map(Version)
+        });
+        if known == Some(None) {
             input.query.fault("version", "is not the version of a response");
         }
-        (Duration::from_secs(wait.into()), known.and_then(Result::ok))
+        (Duration::from_secs(wait.into()), known.flatten())
     })?;
     let asked = cx.resources.links.progress(cx.caller()?, known, wait);
     Reply::ok(&LinkProgressView::of(&cx.wait(asked).await?))

@@ -67,7 +67,7 @@ pub(crate) async fn qr(mut cx: OperationContext) -> Result<Reply> {
 }
 
 /// The content of a response with a QR code.
-pub(super) static QR_CONTENT: &[Content] = &[
+pub(super) const QR_CONTENT: &[Content] = &[
     Content::Json(Shape::of::<QrView>()),
     Content::Text("image/svg+xml", "<?xml version=\"1.0\" standalone=\"yes\"?>…"),
     Content::Bytes("image/png"),

@@ -26,7 +26,8 @@ pub(crate) static LINK_LIST: OperationDoc = OperationDoc::new(
 );
 
 pub(crate) async fn list(mut cx: OperationContext) -> Result<Reply> {
-    let (caller, all) = (cx.caller()?.clone(), cx.list(&format!("links {}", cx.path("session")))?);
+    let caller = cx.caller()?.clone();
+    let all = cx.list("links")?.with_filter("session", cx.path("session"));
     let page = cx.read(|input| Page::read(&mut input.query, all))?;
     let after = page.after.map(|position| Position {
         created_at: position.created_at,

@@ -160,6 +160,7 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
         (response.tagged, "etag"),
         (response.located, "location"),
         (response.varies, "vary"),
+        (response.sets_cookie, "set-cookie"),
         (response.kind == ResponseKind::Stream, "x-accel-buffering"),
         (response.kind == ResponseKind::Upgrade, "upgrade"),
         (response.kind == ResponseKind::Upgrade, "sec-websocket-accept"),
@@ -186,10 +187,14 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
     let below = format!("{}/{{", row.path);
     let links = table.iter().filter_map(|other| {
         let name = other.path.strip_prefix(&below)?.split('}').next()?;
+        let mut parameters = json!({ name: "$response.body#/id" });
+        for parent in row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            parameters[parent] = json!(format!("$request.path.{parent}"));
+        }
         let link = json!({
             "operationId": other.name,
             "description": other.doc.summary,
-            "parameters": { name: "$response.body#/id" },
+            "parameters": parameters,
         });
         Some((other.name.to_owned(), link))
     });

@@ -94,6 +94,8 @@ pub(crate) struct ResponseDoc {
     pub(crate) located: bool,
     /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
+    /// Whether the response sets or removes a cookie.
+    pub(crate) sets_cookie: bool,
     pub(crate) kind: ResponseKind,
 }
 
@@ -181,8 +183,16 @@ impl OperationDoc {
 
 impl ResponseDoc {
     pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
-        let (tagged, located, varies, kind) = (false, false, false, ResponseKind::Whole);
-        Self { status, about, content, tagged, located, varies, kind }
+        Self {
+            status,
+            about,
+            content,
+            tagged: false,
+            located: false,
+            varies: false,
+            sets_cookie: false,
+            kind: ResponseKind::Whole,
+        }
     }
 
     pub(crate) const fn tagged(self) -> Self {
@@ -195,6 +205,10 @@ impl ResponseDoc {
 
     pub(crate) const fn varying(self) -> Self {
         Self { varies: true, ..self }
+    }
+
+    pub(crate) const fn setting_cookie(self) -> Self {
+        Self { sets_cookie: true, ..self }
     }
 
     pub(crate) const fn streaming(self) -> Self {

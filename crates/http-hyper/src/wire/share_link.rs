@@ -109,6 +109,13 @@ impl ShareLinkView {
     }
 }
 
+impl ListView<ShareLinkView> {
+    /// Returns an example.
+    pub fn sample() -> Self {
+        Self { data: vec![ShareLinkView::sample()], next_cursor: None }
+    }
+}
+
 impl NewShareLinkView {
     /// Returns an example.
     pub fn sample() -> Self {

@@ -258,7 +258,10 @@ async fn other_methods_are_rejected_with_allow() {
         allow.push("OPTIONS");
         allow.sort_unstable();
         let allow = allow.join(", ");
-        let path = path.replace("{session}", "sess_x").replace("{key}", "key_x").replace("{link}", "lnk_x");
+        let path = path
+            .replace("{session}", "sess_x")
+            .replace("{key}", "key_x")
+            .replace("{link}", "lnk_x");
         let path = path.replace("{webhook}", "wh_x").replace("{deadLetter}", "evt_x");
         let path = path.replace("{chat}", "7").replace("{message}", "3EB0");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {

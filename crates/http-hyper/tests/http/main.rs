@@ -26,6 +26,7 @@ mod filters;
 mod health;
 mod idempotency;
 mod inbound;
+mod link_holders;
 mod listener;
 mod messages;
 mod mutations;

@@ -12,22 +12,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
-    DEFAULT_LINK_LIFE, KeyId, KeySpec, LinkMethod, NewShareLink, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
-    ShareLinkSpec, Timestamp,
+    KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
+    Timestamp,
     ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
-    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, Rates, Readiness,
-    PublicUrl, StreamDependencies, render_event, serve,
+    Api, ApiDependencies, Check, Drained, Exposition, HttpService, Limits, PublicUrl, Rates,
+    Readiness, StreamDependencies, render_event, serve,
 };
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +33,7 @@ use crate::{
     client::{GENEROUS, ReceivedResponse, Version, ask, send},
     conformity::assert_documented,
     fake_reconciler::FakeReconciler,
+    link_holders::browser_secret,
 };
 
 /// A running service.
@@ -47,7 +46,7 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     /// The secrets of links by the session of each.
-    links: Mutex<BTreeMap<String, String>>,
+    pub(crate) links: Mutex<BTreeMap<String, String>>,
     served: JoinHandle<Drained>,
 }
 
@@ -153,39 +152,6 @@ impl TestServer {
         self.world.keys.create(&World::acme(), spec, None).await.unwrap().key
     }
 
-    /// Creates a share link to a session of acme.
-    pub(crate) async fn share_link(&self, session: &SessionId) -> NewShareLink {
-        let spec = ShareLinkSpec {
-            life: DEFAULT_LINK_LIFE,
-            methods: LinkMethod::ALL.into(),
-            phone: None,
-            title: None,
-            return_target: None,
-        };
-        let links = &self.world.links;
-        links.create(&World::acme(), session.as_str(), &spec, None).await.unwrap()
-    }
-
-    /// Creates a share link and opens it in the browser of this caller, if the caller is the holder of
-    /// a link to a session that can have links.
-    pub(crate) async fn open_link(&self, caller: &str) {
-        let Some(session) = caller.strip_prefix("holder-").and_then(SessionId::parse) else { return };
-        let Ok(known) = WorkerStore::find(&self.world.memory, &session).await else { return };
-        if known.is_none_or(|session| session.is_paired()) {
-            return;
-        }
-        let secret = self.share_link(&session).await.secret;
-        let browser = browser_secret(session.as_str()).1;
-        self.world.links.open(&secret, None, browser).await.unwrap();
-        self.links.lock().unwrap().insert(session.to_string(), secret);
-    }
-
-    /// Returns the secret of the link that the caller holds.
-    pub(crate) fn link_secret(&self, caller: &str) -> Option<String> {
-        let session = caller.strip_prefix("holder-")?;
-        self.links.lock().unwrap().get(session).cloned()
-    }
-
     /// Creates a webhook of acme with an event that is a dead letter, and that is also the failing
     /// event of a retry queue. Returns the ids of the webhook and of the event.
     pub(crate) async fn failing_webhook(&self) -> String {
@@ -228,12 +194,6 @@ impl TestServer {
         self.stop.cancel();
         timeout(GENEROUS, self.served).await.expect("it stops in time").unwrap()
     }
-}
-
-/// Returns the secret of the browser that holds a link to this session, and its digest.
-pub(crate) fn browser_secret(session: &str) -> (String, [u8; 32]) {
-    let bytes: [u8; 32] = Sha256::digest(session).into();
-    (URL_SAFE_NO_PAD.encode(bytes), Sha256::digest(bytes).into())
 }
 
 /// Returns the API of another router over the same stores.

@@ -81,28 +81,23 @@ pub(crate) fn any_link_by_secret<'a>(
         .filter(share_links::digest.eq(digest))
         .filter(share_links::ended_at.is_null())
         .filter(share_links::expires_at.gt(now))
-        .filter(share_links::browser.is_null().or(share_links::browser.eq(browser)))
-}
-
-/// The outcomes that the browser of a link is told.
-pub(crate) fn told_outcomes() -> [&'static str; 2] {
-    [LinkOutcome::Used, LinkOutcome::Failed].map(LinkOutcome::as_str)
+        .filter(share_links::browser.eq(browser).or(share_links::browser.is_null().nullable()))
 }
 
 /// Selects the link of any organization that a browser opened, if the browser may read the link's
-/// state.
+/// state: the link is live, or has another outcome than a revocation.
 #[auto_type(no_type_alias)]
-pub(crate) fn any_link_by_browser<'a>(browser: &'a [u8], told: &'a [&'static str], now: i64) -> _ {
+pub(crate) fn any_link_by_browser<'a>(browser: &'a [u8], now: i64) -> _ {
+    let revoked: &'static str = LinkOutcome::Revoked.as_str();
     share_links::table
         .filter(share_links::browser.eq(browser))
         .filter(share_links::attempts.ge(0_i64))
         .filter(share_links::removed_at.gt(now))
         .filter(
-            share_links::ended_at
+            share_links::outcome.ne(revoked).or(share_links::ended_at
                 .is_null()
                 .and(share_links::expires_at.gt(now))
-                .nullable()
-                .or(share_links::outcome.eq_any(told)),
+                .nullable()),
         )
 }
 

@@ -159,9 +159,8 @@ impl ShareLinkDirectory for Database {
         browser: &[u8; 32],
         now: Timestamp,
     ) -> PortResult<Option<ShareLink>> {
-        let (browser, told, now) = (browser.to_vec(), scope::told_outcomes(), now.millis());
-        let row =
-            point_lookup!(self, ShareLinkRow, scope::any_link_by_browser(&browser, &told, now))?;
+        let (browser, now) = (browser.to_vec(), now.millis());
+        let row = point_lookup!(self, ShareLinkRow, scope::any_link_by_browser(&browser, now))?;
         Ok(row.map(ShareLink::try_from).transpose()?)
     }
 }

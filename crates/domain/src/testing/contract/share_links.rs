@@ -6,9 +6,8 @@ use crate::{
     access::Scope,
     caller::{Caller, Capability, Reach},
     commit::Commit,
-    event::{Event, payload::EventPayload},
+    event::payload::EventPayload,
     id::{LinkId, SessionId},
-    idempotency::IdempotencyRecord,
     ports::{
         environment::Environment,
         error::PortResult,
@@ -18,26 +17,19 @@ use crate::{
             position::Position,
             sessions::SessionStore,
             share_links::{ShareLinkDirectory, ShareLinkPage, ShareLinkStore},
-            worker::{SystemWrite, WorkerStore},
-            written::{CommitOutcome, Rejection, Written},
+            written::{CommitOutcome, Written},
         },
     },
-    resource_quota::{Resource, ResourceLimitReached},
-    session::{
-        change::Change,
-        model::Session,
-        pairing::{Identity, Phone},
-    },
+    session::{change::Change, model::Session, pairing::Phone},
     share_link::{
         method::LinkMethod,
         model::{ENDED_LINK_RETENTION, LinkOpening, LinkOutcome, ReturnTarget, ShareLink},
         owned_links::link_commit,
-        pairing_end::commit_with_links,
         write::{ShareLinkChange, ShareLinkWrite},
     },
     testing::{
         contract::fixtures::{assert_inserted, fresh_scope, fresh_session, stored_events},
-        writes::{cleanup_of, delete_session, insert_session},
+        writes::insert_session,
     },
     time::Timestamp,
 };
@@ -46,14 +38,18 @@ use crate::{
 const ALL: ShareLinkPage = ShareLinkPage { after: None, limit: 200 };
 
 /// Returns 32 bytes that no other digest of the database has.
-fn fresh_digest(environment: &dyn Environment) -> [u8; 32] {
+pub(super) fn fresh_digest(environment: &dyn Environment) -> [u8; 32] {
     let mut digest = [9; 32];
     digest[..16].copy_from_slice(&environment.ulid().to_be_bytes());
     digest
 }
 
 /// Returns a new link with a life of half an hour.
-fn fresh_link(scope: &Scope, session: &SessionId, environment: &dyn Environment) -> ShareLink {
+pub(super) fn fresh_link(
+    scope: &Scope,
+    session: &SessionId,
+    environment: &dyn Environment,
+) -> ShareLink {
     let now = environment.now();
     ShareLink {
         id: LinkId::from_bits(environment.ulid()),
@@ -87,7 +83,7 @@ fn filled(link: ShareLink) -> ShareLink {
 }
 
 /// Stores a new session, and returns the session.
-async fn stored_session(
+pub(super) async fn stored_session(
     store: &impl SessionStore,
     scope: &Scope,
     environment: &dyn Environment,
@@ -98,7 +94,7 @@ async fn stored_session(
 }
 
 /// Commits a change of a link on the session as stored.
-async fn write_link(
+pub(super) async fn write_link(
     store: &(impl ShareLinkStore + SessionStore),
     scope: &Scope,
     session: &Session,
@@ -108,7 +104,7 @@ async fn write_link(
     ShareLinkStore::commit(store, scope, &commit_of(scope, session, link, environment)).await
 }
 
-fn commit_of(
+pub(super) fn commit_of(
     scope: &Scope,
     session: &Session,
     link: ShareLinkChange,
@@ -123,7 +119,7 @@ fn commit_of(
 }
 
 /// Stores a link of a session, and returns the session after the write.
-async fn insert_link(
+pub(super) async fn insert_link(
     store: &(impl ShareLinkStore + SessionStore),
     scope: &Scope,
     session: &SessionId,
@@ -135,7 +131,11 @@ async fn insert_link(
     assert_inserted(write_link(store, scope, &known, change, environment).await);
 }
 
-async fn links_of(store: &impl ShareLinkStore, scope: &Scope, id: &SessionId) -> Vec<ShareLink> {
+pub(super) async fn links_of(
+    store: &impl ShareLinkStore,
+    scope: &Scope,
+    id: &SessionId,
+) -> Vec<ShareLink> {
     store.list(scope, id, &ALL).await.expect("list")
 }
 
@@ -311,150 +311,10 @@ pub async fn link_pages_cover_every_link_once(
     let (mut observed, mut after) = (Vec::new(), None);
     loop {
         let page = ShareLinkPage { after, limit: 3 };
-        let page = store.list(&scope, &session.id, &page).await.expect("list");
+        let page = ShareLinkStore::list(store, &scope, &session.id, &page).await.expect("list");
         let Some(last) = page.last().cloned() else { break };
         after = Some(Position { created_at: last.created_at, id: last.id });
         observed.extend(page);
     }
     assert_eq!(observed, all);
-}
-
-/// A delete of a session removes its links, and no link of another session.
-pub async fn links_leave_with_their_session(
-    store: &(impl ShareLinkStore + ShareLinkDirectory + SessionStore),
-    environment: &dyn Environment,
-) {
-    let scope = fresh_scope(environment);
-    let session = stored_session(store, &scope, environment).await;
-    let neighbour = stored_session(store, &scope, environment).await;
-    let link = fresh_link(&scope, &session.id, environment);
-    let other = fresh_link(&scope, &neighbour.id, environment);
-    insert_link(store, &scope, &session.id, &link, environment).await;
-    insert_link(store, &scope, &neighbour.id, &other, environment).await;
-    let known = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    let known = known.expect("a session");
-    let cleanup = cleanup_of(&known, &scope, environment.now());
-    assert_inserted(delete_session(store, &scope, known.version, &cleanup, &[]).await);
-    assert_eq!(links_of(store, &scope, &session.id).await, []);
-    let presented = PresentedLink { id: link.id, digest: link.digest };
-    let found = store.find_by_secret(&presented, None, environment.now()).await;
-    assert_eq!(found.expect("find"), None);
-    assert_eq!(links_of(store, &scope, &neighbour.id).await, [other]);
-}
-
-/// The write of a linked device ends the links of the session in the same commit.
-pub async fn device_ends_the_links_of_its_session(
-    store: &(impl ShareLinkStore + SessionStore + WorkerStore + EventLog),
-    environment: &dyn Environment,
-) {
-    let scope = fresh_scope(environment);
-    let session = stored_session(store, &scope, environment).await;
-    let unopened = fresh_link(&scope, &session.id, environment);
-    let mut opened = fresh_link(&scope, &session.id, environment);
-    let browser = fresh_digest(environment);
-    opened.opening = Some(LinkOpening { at: environment.now(), browser });
-    let mut stale = fresh_link(&scope, &session.id, environment);
-    stale.expires_at = environment.now();
-    for link in [&unopened, &opened, &stale] {
-        insert_link(store, &scope, &session.id, link, environment).await;
-    }
-    let found = async || {
-        let known = SessionStore::find(store, &scope, &session.id).await.expect("find");
-        known.expect("a session")
-    };
-    let old = found().await;
-    let mut unended = store.unended_links(&old).await.expect("links");
-    unended.sort_by(|a, b| a.id.cmp(&b.id));
-    let expected = [unopened.clone(), opened.clone(), stale.clone()];
-    assert_eq!(unended, expected, "expired ones included");
-
-    let paired = |session: Session| {
-        let mut change = Change::of(session);
-        change.session.observed.identity = Some(Identity {
-            phone: "15551234567".to_owned(),
-            jid: "15551234567:3@s.whatsapp.net".to_owned(),
-            lid: None,
-            device: 3,
-            push_name: None,
-        });
-        change
-    };
-    let commit = commit_with_links(paired(old.clone()), unended.clone(), environment);
-    assert!(matches!(commit.change, SystemWrite::Pair { .. }));
-    let written = WorkerStore::commit(store, &commit).await.expect("a result");
-    assert_eq!(written, Written::Done);
-    let again = commit_with_links(paired(old), unended, environment);
-    let again = WorkerStore::commit(store, &again).await.expect("a result");
-    assert_eq!(again, Written::Raced, "the version is old");
-    assert!(found().await.is_paired());
-    let now = commit.events[0].at;
-    let expected =
-        [stale, opened.ended(LinkOutcome::Used, now), unopened.ended(LinkOutcome::Revoked, now)];
-    assert_eq!(links_of(store, &scope, &session.id).await, expected);
-    let events: Vec<Event> = stored_events(store, &scope).await;
-    let mut told: Vec<_> = events.iter().map(|event| event.name().as_str()).collect();
-    told.sort_unstable();
-    let created = ["link.created"; 3];
-    let expected = [&created[..], &["link.revoked", "link.used", "session.created"]].concat();
-    assert_eq!(told, expected);
-}
-
-/// Links are removed after their retention, oldest first, within the limit.
-pub async fn old_links_are_removed(
-    store: &(impl ShareLinkStore + SessionStore + WorkerStore),
-    environment: &dyn Environment,
-) {
-    let scope = fresh_scope(environment);
-    let session = stored_session(store, &scope, environment).await;
-    let start = Timestamp::from_millis(1_000);
-    let mut links = Vec::new();
-    for n in 0..3 {
-        let mut link = fresh_link(&scope, &session.id, environment);
-        link.expires_at = start.plus(Duration::from_secs(n));
-        insert_link(store, &scope, &session.id, &link, environment).await;
-        links.insert(0, link);
-    }
-    let at = |second: u64| start.plus(ENDED_LINK_RETENTION).plus(Duration::from_secs(second));
-    let sweep = async |before, limit| store.sweep_share_links(before, limit).await.expect("sweep");
-    assert_eq!(sweep(at(0), 10).await, 0, "the moment itself is retained");
-    assert_eq!(sweep(at(2), 1).await, 1);
-    assert_eq!(links_of(store, &scope, &session.id).await, links[..2]);
-    assert_eq!(sweep(at(2), 10).await, 1);
-    assert_eq!(links_of(store, &scope, &session.id).await, links[..1]);
-    assert_eq!(sweep(at(3), 10).await, 1);
-    assert_eq!(links_of(store, &scope, &session.id).await, []);
-}
-
-/// Links fill the quota of their organization, and free it when they are removed.
-pub async fn links_fill_their_quota(
-    store: &(impl ShareLinkStore + SessionStore + EventLog),
-    environment: &dyn Environment,
-) {
-    let (scope, other_scope) = (fresh_scope(environment), fresh_scope(environment));
-    let session = stored_session(store, &scope, environment).await;
-    let insert = async |scope: &Scope, session: &SessionId| {
-        let known = SessionStore::find(store, scope, session).await.expect("find");
-        let link = fresh_link(scope, session, environment);
-        let change = ShareLinkChange::Insert(link);
-        let commit = commit_of(scope, &known.expect("a session"), change, environment);
-        let record: Option<IdempotencyRecord> = None;
-        let commit = Commit { idempotency: record, ..commit };
-        ShareLinkStore::commit(store, scope, &commit).await.expect("a result")
-    };
-    for _ in 0..2 {
-        assert_eq!(insert(&scope, &session.id).await, Ok(Written::Done));
-    }
-    let events = stored_events(store, &scope).await;
-    let full = ResourceLimitReached { resource: Resource::ShareLinks, limit: 2, used: 2 };
-    assert_eq!(insert(&scope, &session.id).await, Err(Rejection::Full(full)));
-    assert_eq!(stored_events(store, &scope).await, events, "nothing is written");
-    let neighbour = stored_session(store, &other_scope, environment).await;
-    assert_eq!(insert(&other_scope, &neighbour.id).await, Ok(Written::Done));
-
-    let known = SessionStore::find(store, &scope, &session.id).await.expect("find");
-    let known = known.expect("a session");
-    let cleanup = cleanup_of(&known, &scope, environment.now());
-    assert_inserted(delete_session(store, &scope, known.version, &cleanup, &[]).await);
-    let next = stored_session(store, &scope, environment).await;
-    assert_eq!(insert(&scope, &next.id).await, Ok(Written::Done), "the delete freed the quota");
 }

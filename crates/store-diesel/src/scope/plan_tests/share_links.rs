@@ -16,7 +16,7 @@ use crate::{
         KeysetPosition, ScopedSessionId,
         share_links::{
             any_link_by_browser, any_link_by_secret, link, link_page, links_of_session,
-            links_removed_until, told_outcomes, unended_link,
+            links_removed_until, unended_link,
         },
     },
 };
@@ -59,13 +59,13 @@ async fn directory_faults(planned: &PlannedDatabase) -> Vec<String> {
     let secret = by(["share_links_of_all", "share_links_of_all"], &["id"]);
     let browser = by(["share_links_by_browser", "share_links_by_browser"], &["browser"]);
     let removal = by(["share_links_by_removal", "share_links_by_removal"], &["removed_at"]);
-    let (digest, told) = ([7; 32], told_outcomes());
+    let digest = [7; 32];
     plan_faults!(
         planned,
         secret => any_link_by_secret("lnk_1", &digest, None, 5).select(ShareLinkRow::as_select()),
         secret => any_link_by_secret("lnk_1", &digest, Some(&digest), 5)
             .select(ShareLinkRow::as_select()),
-        browser => any_link_by_browser(&digest, &told, 5).select(ShareLinkRow::as_select()),
+        browser => any_link_by_browser(&digest, 5).select(ShareLinkRow::as_select()),
         removal => links_removed_until(9)
             .select(share_links::removed_at)
             .order(share_links::removed_at.asc())
