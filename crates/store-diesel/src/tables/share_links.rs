@@ -145,7 +145,7 @@ impl ShareLinkDirectory for Database {
         now: Timestamp,
     ) -> PortResult<Option<ShareLink>> {
         let (id, digest, now) = (presented.id.to_string(), presented.digest, now.millis());
-        let browser = browser.map(<[u8; 32]>::to_vec);
+        let browser = browser.map(|digest| digest.to_vec());
         let row = point_lookup!(
             self,
             ShareLinkRow,
