@@ -90,7 +90,7 @@ fn links_of(session: &SessionId) -> String {
 }
 
 /// Returns the kinds and actors of events about links.
-fn told(server: &TestServer) -> Vec<(String, Actor)> {
+fn link_events(server: &TestServer) -> Vec<(String, Actor)> {
     let events = server.world.memory.events();
     let links = events.iter().filter(|event| event.name().as_str().starts_with("link."));
     links.map(|event| (event.name().as_str().to_owned(), event.actor.clone())).collect()
@@ -138,7 +138,7 @@ async fn holder_links_a_phone_once() {
         ("link.opened".to_owned(), actor.clone()),
         ("link.used".to_owned(), actor.clone()),
     ];
-    assert_eq!(told(&server), expected);
+    assert_eq!(link_events(&server), expected);
     let asked = server
         .world
         .memory
