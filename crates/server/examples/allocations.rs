@@ -14,18 +14,18 @@ use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, Caller, Capability, Chats, Deadlines, KeyId, KeySpec, Leases, Messages,
-    MessagingTurns, Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
-    Sessions, Settings, WebhookPorts, Webhooks,
+    MessagingTurns, Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, ReturnOrigins,
+    SessionPorts, Sessions, Settings, ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
     testing::{
-        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment,
-        TestNotifier,
+        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainLinkSecrets, PlainSealer,
+        TestEnvironment, TestNotifier,
     },
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
-    Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, StreamDependencies,
-    render_event, serve,
+    Api, ApiDependencies, Check, Exposition, Limits, PublicUrl, Rates, Readiness,
+    StreamDependencies, render_event, serve,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store_diesel::{Config, Database};
@@ -111,7 +111,16 @@ impl Served {
             leases: leases.clone(),
             turns: MessagingTurns::default(),
         };
+        let links = ShareLinkPorts {
+            store: store.clone(),
+            directory: store.clone(),
+            secrets: Arc::new(PlainLinkSecrets),
+            environment: environment.clone(),
+            notifier: TestNotifier::new(environment.clone()),
+        };
         let api = Api::new(ApiDependencies {
+            links: ShareLinks::new(links, sessions.clone(), ReturnOrigins::new()),
+            public_url: PublicUrl::of_listener(SocketAddr::from(([127, 0, 0, 1], 8080))),
             sessions,
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),
