@@ -174,6 +174,7 @@ mod tests {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 
@@ -203,7 +204,9 @@ mod tests {
         admin.platform_admin = true;
         assert!(admin.may_operate().is_ok());
         let link = Actor::Link(LinkId::from_bits(1));
-        for actor in [Actor::Key(crate::id::KeyId::from_bits(1)), link, Actor::Operator, Actor::System] {
+        for actor in
+            [Actor::Key(crate::id::KeyId::from_bits(1)), link, Actor::Operator, Actor::System]
+        {
             admin.actor = actor;
             assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    browser_session::model::BrowserSessionDigest,
     id::{KeyId, LinkId, OrganizationId, SessionId, UserId},
     time::Timestamp,
 };
@@ -139,6 +140,8 @@ pub struct Caller {
     pub platform_admin: bool,
     /// The time at which the credential expires. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
+    /// The browser session whose cookie the request carries. `None` for every other credential.
+    pub browser_session: Option<BrowserSessionDigest>,
 }
 
 impl Caller {
@@ -151,6 +154,7 @@ impl Caller {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use crate::{
-    browser::BrowserResources,
+    browser::dependencies::Browser,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
     streams::StreamResources,
@@ -30,5 +30,5 @@ pub(crate) struct Resources {
     pub(crate) metrics: Arc<dyn Exposition>,
     pub(crate) cursor_signer: CursorSigner,
     pub(crate) streams: StreamResources,
-    pub(crate) browser: BrowserResources,
+    pub(crate) browser: Browser,
 }

@@ -37,17 +37,20 @@ macro_rules! table {
 
         impl $name {
             /// Cleans every text.
-            fn cleaned(self) -> Result<Self, Invalid> {
+            pub(super) fn cleaned(self) -> Result<Self, Invalid> {
                 Ok(Self { $($field: cleaned(stringify!($field), self.$field)?,)* })
             }
 
             /// Fills absent values from `other`.
-            fn or(self, other: Self) -> Self {
+            pub(super) fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)* }
             }
         }
     };
 }
+
+mod browsers;
+pub(crate) use browsers::Browsers;
 
 table!(
     /// The database.
@@ -272,6 +275,8 @@ pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) login: Login,
     #[command(flatten)]
+    pub(crate) browsers: Browsers,
+    #[command(flatten)]
     pub(crate) local_gateway: LocalGateway,
     #[command(flatten)]
     pub(crate) deadlines: Deadlines,
@@ -325,6 +330,7 @@ impl Settings {
             webhooks: self.webhooks.cleaned()?,
             listeners: self.listeners.cleaned()?,
             login: self.login.cleaned()?,
+            browsers: self.browsers.cleaned()?,
             local_gateway: self.local_gateway.cleaned()?,
             deadlines: self.deadlines.cleaned()?,
             limits: self.limits.cleaned()?,
@@ -342,6 +348,7 @@ impl Settings {
             webhooks: self.webhooks.or(other.webhooks),
             listeners: self.listeners.or(other.listeners),
             login: self.login.or(other.login),
+            browsers: self.browsers.or(other.browsers),
             local_gateway: self.local_gateway.or(other.local_gateway),
             deadlines: self.deadlines.or(other.deadlines),
             limits: self.limits.or(other.limits),

@@ -3,6 +3,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod bind_params;
+pub(crate) mod browser_session;
 pub(crate) mod chat;
 pub(crate) mod cleanup;
 pub(crate) mod column;

@@ -263,6 +263,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    browser_sessions (digest) {
+        digest -> Binary,
+        kind -> Text,
+        key_id -> Nullable<Text>,
+        claims -> Nullable<Text>,
+        holder -> Text,
+        organization -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+        ends_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     share_links (organization, session, id) {
         organization -> Text,
         session -> Text,

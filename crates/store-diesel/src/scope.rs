@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub(crate) mod bound_query;
+pub(crate) mod browser_sessions;
 pub(crate) mod counts;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;

@@ -1,6 +1,7 @@
 //! One file per port of the store, and per group of methods of [`Database`](crate::Database).
 
 pub(crate) mod api_keys;
+pub(crate) mod browser_sessions;
 pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod content;

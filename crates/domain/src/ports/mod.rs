@@ -27,6 +27,7 @@ pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
+    browser_sessions::BrowserSessionStore,
     data_keys::{DataKey, DataKeyStore},
     deliveries::DeliveryStore,
     erasure::{ErasedRows, ErasureStore},

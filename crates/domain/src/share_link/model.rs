@@ -193,6 +193,7 @@ impl ShareLink {
             reach: Reach::Only(BTreeSet::from([self.session.clone()])),
             platform_admin: false,
             expires_at: Some(self.expires_at),
+            browser_session: None,
         }
     }
 

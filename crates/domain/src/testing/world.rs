@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api_key::service::ApiKeys,
+    browser_session::service::{BrowserSessionLimits, BrowserSessionPorts, BrowserSessions},
     caller::{Actor, Caller, Capabilities, Reach},
     chat::service::Chats,
     deadlines::Deadlines,
@@ -73,6 +74,8 @@ pub struct World {
     pub links: ShareLinks,
     /// Use cases of API keys.
     pub keys: ApiKeys,
+    /// Use cases of browser sessions.
+    pub browser_sessions: BrowserSessions,
     /// Use cases of nodes.
     pub nodes: Nodes,
     /// Use cases of the journals of nodes.
@@ -180,6 +183,15 @@ impl World {
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),
             sessions,
+            browser_sessions: BrowserSessions::new(
+                BrowserSessionPorts {
+                    store: store.clone(),
+                    keys: store.clone(),
+                    directory: store.clone(),
+                    environment: environment.clone(),
+                },
+                BrowserSessionLimits::default(),
+            ),
             keys: ApiKeys::new(
                 store.clone(),
                 store,
@@ -264,5 +276,6 @@ fn person(organization: &str, role: &str) -> Caller {
         reach: Reach::Everything,
         platform_admin: false,
         expires_at: None,
+        browser_session: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The operations of the API: the table of operations, and the steps from a request to its handler.
 
+mod browser_table;
 mod context;
 mod credential;
 mod handler;

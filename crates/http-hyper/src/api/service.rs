@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, ShareLinks, Webhooks,
+    ApiKeys, Audit, BrowserSessions, Chats, Messages, Operators, Outbox, Sessions, ShareLinks,
+    Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -16,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 use http_listener::{HttpService, Limits};
 
 use super::{
+    browser_table::BROWSER,
     handler::ApiHandler,
+    link_table::LINK,
     operation::Operation,
-    table::{HEALTH, OPERATIONS, operations},
+    table::{API, DOCUMENT, HEALTH, OPERATIONS},
     throttle::{Rates, Throttle},
 };
 use crate::{
-    browser::{BrowserResources, public_url::PublicUrl},
+    browser::dependencies::{Browser, BrowserDependencies},
     idempotency::IdempotencyLayer,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
@@ -38,8 +41,6 @@ pub struct ApiDependencies {
     pub sessions: Sessions,
     /// The use cases of share links.
     pub links: ShareLinks,
-    /// The URL at which browsers reach the service.
-    pub public_url: PublicUrl,
     /// The use cases of chats.
     pub chats: Chats,
     /// The use cases of messages.
@@ -70,6 +71,8 @@ pub struct ApiDependencies {
     pub rates: Rates,
     /// The dependencies of event streams.
     pub streams: StreamDependencies,
+    /// The dependencies of browser sessions.
+    pub browser: BrowserDependencies,
 }
 
 /// The dependencies of event streams.
@@ -104,13 +107,12 @@ impl Api {
         let idempotency =
             IdempotencyLayer::new(dependencies.idempotency_records, environment.clone());
         Self {
-            authenticator: dependencies.authenticator,
+            authenticator: dependencies.authenticator.clone(),
             throttle: Arc::new(Throttle::new(dependencies.rates)),
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
                 links: dependencies.links,
-                browser: BrowserResources { public_url: dependencies.public_url },
                 chats: dependencies.chats,
                 messages: dependencies.messages,
                 outbox: dependencies.outbox,
@@ -121,7 +123,12 @@ impl Api {
                 readiness: dependencies.readiness,
                 metrics: dependencies.metrics,
                 cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
-                streams: stream_resources(dependencies.streams, &environment),
+                streams: stream_resources(
+                    dependencies.streams,
+                    &dependencies.browser.sessions,
+                    &environment,
+                ),
+                browser: Browser::new(dependencies.browser, dependencies.authenticator),
                 environment,
             }),
         }
@@ -133,10 +140,13 @@ impl Api {
         streams.open.watch(streams.feed.revocations(), &stop).await;
     }
 
-    /// Returns the service of the public listener: the operations of callers, the health probes and
-    /// the OpenAPI document.
+    /// Returns the service of the public listener: the operations of callers and of browsers, the health
+    /// probes and the OpenAPI document.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        self.service(operations(), limits)
+        let enabled = self.resources.browser.enabled;
+        let (link, browser) = if enabled { (LINK, BROWSER) } else { (&[][..], &[][..]) };
+        let rows = API.iter().chain(link).chain(HEALTH).chain(DOCUMENT).chain(browser);
+        self.service(rows, limits)
     }
 
     /// Returns the service of the operators' listener: the health probes and the metrics.
@@ -164,6 +174,7 @@ impl Api {
 
 fn stream_resources(
     dependencies: StreamDependencies,
+    sessions: &BrowserSessions,
     environment: &Arc<dyn Environment>,
 ) -> StreamResources {
     let StreamDependencies { feed, store, keys, tickets, bookmark_secret, ticket_secret } =
@@ -171,8 +182,8 @@ fn stream_resources(
     StreamResources {
         feed,
         store,
-        open: OpenStreams::new(keys.clone(), environment.clone()),
+        open: OpenStreams::new(keys.clone(), sessions.clone(), environment.clone()),
         bookmarks: Bookmarks::new(&bookmark_secret),
-        tickets: Tickets::new(&ticket_secret, tickets, keys, environment.clone()),
+        tickets: Tickets::new(&ticket_secret, tickets, keys, sessions.clone(), environment.clone()),
     }
 }

@@ -6,6 +6,7 @@
 //! Decision: ADR 0011.
 
 use super::{
+    browser_table::BROWSER,
     input::RequestBodySpec,
     link_table::LINK,
     operation::{Operation, delete, get, patch, post, put},
@@ -271,6 +272,8 @@ pub(crate) static API: &[Operation] = &[
             "phoneNumber",
         ])
         .documented_by(&admin::ADMIN_SESSION_LIST),
+    get("/api/v1/admin/gateways", "admin_gateway_list", Requires::Platform, &admin::gateways)
+        .documented_by(&admin::ADMIN_GATEWAY_LIST),
 ];
 
 /// The health probes, on the public and the operators' listener.
@@ -298,5 +301,5 @@ pub(crate) static OPERATIONS: &[Operation] =
 
 /// Returns every operation of the public listener.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    API.iter().chain(LINK).chain(HEALTH).chain(DOCUMENT)
+    API.iter().chain(LINK).chain(HEALTH).chain(DOCUMENT).chain(BROWSER)
 }

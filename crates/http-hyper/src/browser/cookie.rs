@@ -45,12 +45,18 @@ impl CookieSpec {
         let name = self.name(url.is_secure());
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-        let mut values = pairs.filter(|(given, _)| given.trim() == name).map(|(_, value)| value.trim());
+        let mut values =
+            pairs.filter(|(given, _)| given.trim() == name).map(|(_, value)| value.trim());
         values.next().filter(|_| values.next().is_none())
     }
 
     /// Returns the `Set-Cookie` that sets a value for a time. The value must be base64url.
-    pub(crate) fn set(&self, url: &PublicUrl, value: &str, max_age: Duration) -> Option<HeaderValue> {
+    pub(crate) fn set(
+        &self,
+        url: &PublicUrl,
+        value: &str,
+        max_age: Duration,
+    ) -> Option<HeaderValue> {
         let secure = if url.is_secure() { "; Secure" } else { "" };
         let (name, same_site, seconds) =
             (self.name(url.is_secure()), self.same_site, max_age.as_secs());
@@ -108,7 +114,8 @@ mod tests {
             COOKIE.clear(&secure).unwrap(),
             "__Host-berth=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict"
         );
-        let lax = CookieSpec::lax("__Host-x", "x").set(&secure, "v", Duration::from_secs(9)).unwrap();
+        let lax =
+            CookieSpec::lax("__Host-x", "x").set(&secure, "v", Duration::from_secs(9)).unwrap();
         assert_eq!(lax, "__Host-x=v; Max-Age=9; Path=/; Secure; HttpOnly; SameSite=Lax");
     }
 }

@@ -1,17 +1,12 @@
-//! The parts that every operation for browsers uses: the public URL, the same-origin check, cookies and their
-//! secrets.
+//! Browser sessions: the public URL, the same-origin check, cookies, and the dependencies of the operations
+//! under `/auth/`.
 //!
 //! Decision: ADR 0055.
 
 pub(crate) mod cookie;
+pub(crate) mod dependencies;
+mod login_failures;
+pub(crate) mod login_flow;
 pub(crate) mod public_url;
 pub(crate) mod same_origin;
 pub(crate) mod secret;
-
-use public_url::PublicUrl;
-
-/// What the operations for browsers know of the deployment.
-pub(crate) struct BrowserResources {
-    /// The URL at which browsers reach the service.
-    pub(crate) public_url: PublicUrl,
-}

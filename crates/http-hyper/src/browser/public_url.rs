@@ -19,7 +19,9 @@ pub enum InvalidPublicUrl {
     #[error("not of the form https://HOST or https://HOST:PORT, without a path")]
     Form,
     /// Browsers do not protect cookies over plain http, except on the machine itself.
-    #[error("plain http to another machine; use https (a proxy), or an SSH tunnel to http://localhost")]
+    #[error(
+        "plain http to another machine; use https (a proxy), or an SSH tunnel to http://localhost"
+    )]
     PlainHttp,
 }
 
@@ -90,10 +92,12 @@ fn parse_origin(text: &str) -> Option<(Uri, bool)> {
         _ => return None,
     };
     let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    let has_user = uri.authority()?.as_str().contains('@');
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    // `Uri` accepts a user, and ports above 65535.
+    let host = uri.host().filter(|host| !host.is_empty())?;
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let is_plain = uri.authority()?.as_str() == format!("{host}{port}");
     // `Uri` drops a fragment.
-    (is_bare && !has_user && has_host && !text.contains('#')).then_some((uri, is_secure))
+    (is_bare && is_plain && !text.contains('#')).then_some((uri, is_secure))
 }
 
 fn origin(uri: &Uri, is_secure: bool) -> String {
@@ -165,7 +169,9 @@ mod tests {
         for origin in ["http://localhost:9000", "http://127.0.0.1", "http://[::1]:1"] {
             assert!(is_loopback_origin(origin), "{origin}");
         }
-        for origin in ["null", "https://localhost", "http://10.0.0.1", "http://localhost.evil.example"] {
+        for origin in
+            ["null", "https://localhost", "http://10.0.0.1", "http://localhost.evil.example"]
+        {
             assert!(!is_loopback_origin(origin), "{origin}");
         }
     }

@@ -30,6 +30,18 @@ pub(crate) fn check(headers: &HeaderMap, url: &PublicUrl) -> Result<(), &'static
     if is_own { Ok(()) } else { Err(OTHER_ORIGIN) }
 }
 
+/// Accepts requests with one of the listed values of `Origin`: pages of another site, which the operator
+/// trusts.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_listed(headers: &HeaderMap, origins: &[String]) -> Result<(), &'static str> {
+    match only(headers, &header::ORIGIN) {
+        Some(Some(origin)) if origins.iter().any(|listed| listed == origin) => Ok(()),
+        _ => Err(OTHER_ORIGIN),
+    }
+}
+
 /// Returns the value of a header: `None` without the header, `Some(None)` for a header that is given
 /// twice or is no text.
 #[expect(clippy::option_option, reason = "absent, unusable and a value are three things")]
@@ -58,6 +70,22 @@ mod tests {
         assert!(is_accepted(&[("sec-fetch-site", "same-origin")]));
         assert!(is_accepted(&[("sec-fetch-site", "same-origin"), ("origin", "https://a.example")]));
         assert!(is_accepted(&[("origin", "https://berth.example")]));
+    }
+
+    #[test]
+    fn listed_origins_are_accepted() {
+        let is_listed = |origin: Option<&'static str>| {
+            let mut map = HeaderMap::new();
+            if let Some(origin) = origin {
+                map.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            check_listed(&map, &["https://app.example".to_owned()]).is_ok()
+        };
+        assert!(is_listed(Some("https://app.example")));
+        for origin in ["https://app.example.evil.example", "http://app.example", "null", ""] {
+            assert!(!is_listed(Some(origin)), "{origin:?}");
+        }
+        assert!(!is_listed(None));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 pub(crate) mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod browser_sessions;
 pub(crate) mod docs;
 pub(crate) mod event_streams;
 pub(crate) mod health;
+pub(crate) mod issuer_login;
 pub(crate) mod link_page;
 pub(crate) mod messages;
 pub(crate) mod pairing;

@@ -19,14 +19,15 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let is_of_holder = matches!(row.requires, Requires::Link | Requires::LinkSecret);
     let has_credential = guarded && !is_of_holder;
     let has_scope = !matches!(row.requires, Requires::Credential | Requires::Ticket);
-    let needs_permission = has_credential && has_scope;
+    let is_of_browsers = row.path.starts_with("/auth/");
+    let needs_permission = has_credential && has_scope && !is_of_browsers;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let repeatable = row.takes_idempotency_key();
     let records = repeatable && row.idempotency == IdempotencyMode::Recorded;
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
     let possible = [
         (!guarded, &UNREADABLE),
-        (guarded, &INVALID),
+        (guarded || !row.query.is_empty(), &INVALID),
         (has_credential, &UNAUTHORIZED),
         (needs_permission, &FORBIDDEN),
         (is_of_holder, &NO_LINK_OF_BROWSER),
@@ -34,11 +35,11 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
         (repeatable, &IDEMPOTENCY_KEY_CLASH),
         (records, &IDEMPOTENCY_KEY_IN_FLIGHT),
         (records, &IDEMPOTENCY_RECORDS_FULL),
-        (guarded && takes_if_match, &PRECONDITION_FAILED),
+        (guarded && takes_if_match && !is_of_browsers, &PRECONDITION_FAILED),
         (reads && row.body_limit.is_none(), &PAYLOAD_TOO_LARGE),
         (row.body_limit.is_some(), &MESSAGE_TOO_LARGE),
         (reads, &UNSUPPORTED_MEDIA_TYPE),
-        (guarded, &RATE_LIMITED),
+        (guarded || row.waits, &RATE_LIMITED),
         (true, &HEADERS_TOO_LARGE),
         (true, &INTERNAL),
         (true, &UNAVAILABLE),
@@ -142,6 +143,27 @@ static DEAD_LETTER_NOT_FOUND: Failure = Failure::new(
     "DeadLetterNotFound",
     "`not_found`: the webhook has no such dead letter or failing event.",
     || Error::NotFound { noun: "dead letter" }.into(),
+);
+
+pub(crate) static ORGANIZATION_NOT_FOUND: Failure = Failure::new(
+    "OrganizationNotFound",
+    "`not_found`: the login does not name the organization, whether or not the organization exists.",
+    || Error::NotFound { noun: "organization" }.into(),
+);
+
+pub(crate) static ISSUER_NOT_FOUND: Failure =
+    Failure::new("IssuerNotFound", "`not_found`: the operator has configured no issuer.", || {
+        Error::NotFound { noun: "issuer" }.into()
+    });
+
+pub(crate) static LOGINS_LIMITED: Failure = Failure::new(
+    "LoginsLimited",
+    "`rate_limited`: 20 logins of the address of the peer were refused within a minute.",
+    || {
+        let window = Duration::from_secs(60);
+        let rate_quota = RateQuota { name: "logins", count: 20, window };
+        Error::RateLimited { rate_quota, retry_after: window }.into()
+    },
 );
 
 static BODY_TOO_SLOW: Failure = Failure::new(

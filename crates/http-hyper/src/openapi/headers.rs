@@ -68,10 +68,10 @@ static HEADERS: [Header; 13] = [
     Header {
         name: "set-cookie",
         shown: "Set-Cookie",
-        about: "The cookie of the browser.",
+        about: "The cookie of the browser session, or its removal.",
         always: false,
         schema: text,
-        example: "__Host-berth-link=…; Max-Age=5400; Path=/; Secure; HttpOnly; SameSite=Strict",
+        example: "__Host-berth=…; Max-Age=604800; Path=/; Secure; HttpOnly; SameSite=Strict",
     },
     Header {
         name: "vary",

@@ -25,12 +25,16 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "parameters": parameters::references(row),
         "responses": responses(row, table),
         "security": match row.requires {
-            Requires::Nothing | Requires::LinkSecret => json!([]),
+            Requires::Nothing
+            | Requires::SameOrigin
+            | Requires::HandoverOrigin
+            | Requires::LinkSecret => json!([]),
             Requires::Link => json!([{ "linkCookie": [] }]),
+            Requires::BrowserSession => json!([{ "browserSession": [] }]),
             Requires::Ticket => json!([{ "ticket": [] }]),
             // API keys are rejected whatever capabilities they have.
-            Requires::Platform => json!([{ "bearer": [] }]),
-            _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
+            Requires::Platform => json!([{ "bearer": [] }, { "browserSession": [] }]),
+            _ => json!([{ "bearer": [] }, { "apiKey": [] }, { "browserSession": [] }]),
         },
     });
     if let Some(body) = body(row) {
@@ -53,6 +57,14 @@ const fn permission_text(requires: Requires) -> &'static str {
             "\n\nNeeds a ticket, which is used up by the upgrade. A ticket that is malformed, expired or used up, \
              and a ticket of a revoked key are one 401."
         }
+        Requires::BrowserSession => {
+            "\n\nNeeds the cookie of a browser session, in a request of a page of this service."
+        }
+        Requires::SameOrigin => {
+            "\n\nNeeds a request of a page of this service: `Sec-Fetch-Site: same-origin`, or the `Origin` of the \
+             public URL. Any other request is a 401."
+        }
+        Requires::HandoverOrigin => "\n\nNeeds an `Origin` that the operator has listed.",
         Requires::AnyCapability => {
             "\n\nNeeds any capability. Each kind of event needs the capability that the table of events names."
         }
@@ -75,6 +87,7 @@ fn body(row: &Operation) -> Option<Value> {
         RequestBodySpec::Ignored => return None,
         RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request::media_type::JSON,
         RequestBodySpec::Patch => &crate::request::media_type::MERGE_PATCH,
+        RequestBodySpec::Form => &crate::request::media_type::FORM,
     };
     let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {

@@ -36,11 +36,12 @@ pub(crate) enum DocTag {
     Audit,
     Events,
     Platform,
+    Browser,
     Service,
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Sessions,
         Self::Pairing,
         Self::Messages,
@@ -49,6 +50,7 @@ impl DocTag {
         Self::Audit,
         Self::Events,
         Self::Platform,
+        Self::Browser,
         Self::Service,
     ];
 
@@ -62,6 +64,7 @@ impl DocTag {
             Self::Audit => "Audit",
             Self::Events => "Events",
             Self::Platform => "Platform",
+            Self::Browser => "Browser sessions",
             Self::Service => "Service",
         }
     }
@@ -76,6 +79,7 @@ impl DocTag {
             Self::Audit => "The audit log.",
             Self::Events => "Events as they happen, over streams that resume without gaps.",
             Self::Platform => "For operators of the platform, across all organizations.",
+            Self::Browser => "Logins of browsers, for the pages of the service.",
             Self::Service => {
                 "The service itself: the caller as the service sees it, health probes and this document."
             }

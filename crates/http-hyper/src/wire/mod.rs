@@ -3,6 +3,7 @@
 //! sample.
 
 mod api_key;
+mod browser_session;
 mod chat;
 mod chat_actions;
 mod contact;
@@ -10,6 +11,7 @@ mod document;
 mod event;
 pub(crate) mod event_payload;
 mod example;
+mod gateway;
 mod health;
 mod identity;
 mod link_progress;
@@ -30,12 +32,17 @@ mod webhook_spec;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub use browser_session::{
+    BrowserCredentialSpec, BrowserSessionView, HandoverSpec, LoginOptionsView,
+    OrganizationChoiceSpec,
+};
 pub use chat::{ChatView, LastMessageView};
 pub use chat_actions::{PresenceSpec, ReadSpec};
 pub use contact::ContactCheckView;
 pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
+pub use gateway::GatewayView;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
 pub use link_progress::LinkProgressView;

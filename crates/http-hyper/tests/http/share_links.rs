@@ -81,7 +81,7 @@ async fn create(server: &TestServer, more: Value) -> (SessionId, Value, String) 
     assert_eq!(answer.status, 201, "{answer:?}");
     let link = answer.json();
     let (page, secret) = link["url"].as_str().unwrap().split_once('#').unwrap();
-    assert_eq!(page, "http://localhost:8080/link");
+    assert_eq!(page, "https://berth.test/link");
     (session, link.clone(), secret.to_owned())
 }
 
@@ -108,8 +108,10 @@ async fn holder_links_a_phone_once() {
     let opened = browser.open(&server, &secret).await;
     assert_eq!((opened.status.as_u16(), opened.body.len()), (204, 0));
     let cookie = opened.header("set-cookie");
-    assert!(cookie.starts_with("berth-link=") && cookie.contains("HttpOnly; SameSite=Strict"));
-    assert!(cookie.contains("Max-Age=3660; Path=/;"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-berth-link=") && cookie.contains("HttpOnly; SameSite=Strict")
+    );
+    assert!(cookie.contains("Max-Age=3660; Path=/; Secure;"), "{cookie}");
     let again = browser.open(&server, &secret).await;
     assert_eq!((again.status.as_u16(), again.header("set-cookie")), (204, ""));
 
@@ -209,7 +211,7 @@ async fn requests_of_other_origins_find_no_link() {
     let others: [&[(&str, &str)]; 6] = [
         &[],
         &[("sec-fetch-site", "cross-site")],
-        &[("sec-fetch-site", "same-site"), ("origin", "http://localhost:8080")],
+        &[("sec-fetch-site", "same-site"), ("origin", "https://berth.test")],
         &[("sec-fetch-site", "none")],
         &[("origin", "http://evil.example")],
         &[("host", "evil.example"), ("origin", "http://evil.example")],
@@ -226,7 +228,7 @@ async fn requests_of_other_origins_find_no_link() {
             assert_eq!(refused.comparable(), reference.comparable(), "{headers:?}");
         }
     }
-    let own = [("origin", "http://localhost:8080")];
+    let own = [("origin", "https://berth.test")];
     assert_eq!(raw(&server, "GET", "/link/state", &own, &browser.cookie, None).await.status, 200);
     let twice = format!("{}; {}", browser.cookie, browser.cookie);
     assert_eq!(raw(&server, "GET", "/link/state", &own, &twice, None).await.status, 404);

@@ -1,4 +1,4 @@
-//! The remote gateways in the file of settings.
+//! A remote gateway, in the file of settings.
 
 use secrecy::SecretString;
 use serde::Deserialize;

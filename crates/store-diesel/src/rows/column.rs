@@ -84,9 +84,13 @@ mod tests {
             let (kind, name) = actor_columns(&who);
             assert_eq!(actor(kind, name.as_deref()), Some(who));
         }
-        for (kind, name) in
-            [("ghost", None), ("key", None), ("key", Some("x")), ("link", None), ("system", Some("x"))]
-        {
+        for (kind, name) in [
+            ("ghost", None),
+            ("key", None),
+            ("key", Some("x")),
+            ("link", None),
+            ("system", Some("x")),
+        ] {
             assert_eq!(actor(kind, name), None, "{kind} {name:?}");
         }
     }

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod accesses;
+mod browser_sessions;
 mod compilation;
 mod deliveries;
 mod emptied;

@@ -27,6 +27,7 @@ fn filters_on_owned_tables_stand_only_in_scope() {
             "feed_floors",
             "data_keys",
             "share_links",
+            "browser_sessions",
             "webhooks",
             "webhook_cursors",
             "webhook_retries",

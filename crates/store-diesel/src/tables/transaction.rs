@@ -17,8 +17,7 @@ use crate::{
     database::statements::with_transaction,
     rows::{
         api_key::ApiKeyRow, event::EventRow, link_attempt::NewLinkAttempt, session::SessionRow,
-        share_link::ShareLinkRowChange,
-        usage::ResourceGrowth,
+        share_link::ShareLinkRowChange, usage::ResourceGrowth,
     },
     schema::{api_keys, sessions},
     scope::{self, ScopeParams, counts::octet_length},
@@ -95,9 +94,8 @@ impl RowChange {
                 growth.add(Resource::Webhooks, 1);
             }
             Self::ShareLinks(_, links) => {
-                let inserts = |change: &&ShareLinkRowChange| {
-                    matches!(change, ShareLinkRowChange::Insert(_))
-                };
+                let inserts =
+                    |change: &&ShareLinkRowChange| matches!(change, ShareLinkRowChange::Insert(_));
                 growth.add(Resource::ShareLinks, links.iter().filter(inserts).count());
             }
             Self::Mutate(_) | Self::Webhook(_) | Self::RevokeKey { .. } | Self::None => {}

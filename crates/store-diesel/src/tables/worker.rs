@@ -291,6 +291,13 @@ impl WorkerStore for Database {
             .await
     }
 
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let removal = move |database: Database| async move {
+            database.remove_browser_sessions(before, limit).await
+        };
+        self.run(removal).await
+    }
+
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_keys(ended_before, limit).await })
             .await
@@ -320,12 +327,14 @@ fn done_unless_rejected(outcome: CommitOutcome) -> Written {
 fn mutation_of(change: &SystemWrite) -> Result<Mutation, StoreError> {
     Ok(match change {
         SystemWrite::Update(SessionUpdate { session, expected })
-        | SystemWrite::Pair { update: SessionUpdate { session, expected }, .. } => Mutation::Update(
-            ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str()),
-            ExpectedRowVersion::of(*expected)?,
-            Box::new(MutableColumns::new(session)?),
-            None,
-        ),
+        | SystemWrite::Pair { update: SessionUpdate { session, expected }, .. } => {
+            Mutation::Update(
+                ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str()),
+                ExpectedRowVersion::of(*expected)?,
+                Box::new(MutableColumns::new(session)?),
+                None,
+            )
+        }
         SystemWrite::Postpone(cleanup) => {
             Mutation::Postpone(cleanup.session.to_string(), CleanupPostponement::new(cleanup)?)
         }

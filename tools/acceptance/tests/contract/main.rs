@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod browsers;
 mod credentials;
 mod document;
 mod isolation;

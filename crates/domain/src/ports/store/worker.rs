@@ -166,4 +166,8 @@ pub trait WorkerStore: Send + Sync {
     /// Removes records of spent tickets that expired before `before`, oldest first, about `limit`
     /// of them. Returns the number of rows.
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes browser sessions that ended before `before`, oldest first, about `limit` of them.
+    /// Returns the number of rows.
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }

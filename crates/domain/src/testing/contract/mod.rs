@@ -3,6 +3,7 @@
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
 
+mod browser_sessions;
 mod data_keys;
 mod deliveries;
 mod delivery_rows;
@@ -33,6 +34,10 @@ mod waiting_deliveries;
 mod webhooks;
 mod worker_store;
 
+pub use browser_sessions::{
+    browser_session_is_found_until_it_ends, ended_browser_sessions_are_removed,
+    surplus_browser_sessions_are_removed,
+};
 pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
 pub use deliveries::{
     disablement_yields_to_its_owner, due_time_of_the_owner_survives_the_lease,

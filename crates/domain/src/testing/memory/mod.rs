@@ -1,5 +1,6 @@
 //! Stores in memory. One file implements one port.
 
+mod browser_sessions;
 mod data_keys;
 mod deliveries;
 mod erasure;

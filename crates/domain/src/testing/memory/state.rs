@@ -8,6 +8,7 @@ use std::{
 use crate::{
     access::Scope,
     api_key::model::ApiKey,
+    browser_session::model::{BrowserSession, BrowserSessionDigest},
     cleanup::Cleanup,
     event::Event,
     feed::position::{FeedEvent, FeedPosition},
@@ -66,6 +67,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
     /// The spent tickets with their expiry.
     pub(in crate::testing) spent_tickets: BTreeMap<TicketDigest, Timestamp>,
+    pub(in crate::testing) browser_sessions: BTreeMap<BrowserSessionDigest, BrowserSession>,
     pub(in crate::testing) quotas: Quotas,
     down: bool,
 }

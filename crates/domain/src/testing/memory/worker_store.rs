@@ -302,6 +302,17 @@ impl WorkerStore for Memory {
         });
         Ok(limit - left)
     }
+
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut left = limit;
+        state.browser_sessions.retain(|_, session| {
+            let is_swept = left > 0 && session.expires_at < before;
+            left -= u32::from(is_swept);
+            !is_swept
+        });
+        Ok(limit - left)
+    }
 }
 
 #[async_trait]

@@ -136,6 +136,11 @@ impl WorkerStore for SteppedStore {
         wait_for_step().await;
         self.0.sweep_spent_tickets(before, limit).await
     }
+
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_browser_sessions(before, limit).await
+    }
 }
 
 #[async_trait]
