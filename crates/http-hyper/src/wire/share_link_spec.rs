@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    DEFAULT_LINK_LIFE, LinkMethod, MAX_LINK_LIFE, MAX_LINK_TITLE, MAX_RETURN_ADDRESS,
-    MIN_LINK_LIFE, ReturnTarget, ShareLinkSpec,
+    DEFAULT_LINK_LIFE, LinkMethod, MAX_LINK_LIFE, MAX_LINK_TITLE, MIN_LINK_LIFE, ReturnTarget,
+    ShareLinkSpec,
 };
 use hyper::Uri;
 use serde_json::{Value, json};
@@ -27,8 +27,9 @@ use crate::{
 };
 
 const PHONE: &str = "^[1-9][0-9]{6,14}$";
-/// An absolute URL without a fragment. Further rules apply to its host and port.
-const RETURN_URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[!\"$-~]{1,500}$";
+/// An absolute URL without a fragment, of at most 500 characters. Further rules apply to its host and
+/// port.
+const RETURN_URL: &str = "^[Hh][Tt][Tt][Pp]([Ss]://[!\"$-~]{1,492}|://[!\"$-~]{1,493})$";
 
 /// The request to create a share link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +75,7 @@ impl PartialSchema for NewShareLinkSpec {
             .property("expiresIn", life.minimum(Some(seconds(MIN_LINK_LIFE))))
             .property("methods", methods.schema_type(or_null(Type::Array)).min_items(Some(1)))
             .property("phone", phone.pattern(Some(PHONE)))
-            .property(
-                "returnUrl",
-                return_url.pattern(Some(RETURN_URL)).max_length(Some(MAX_RETURN_ADDRESS)),
-            )
+            .property("returnUrl", return_url.pattern(Some(RETURN_URL)))
             .property(
                 "title",
                 title

@@ -22,7 +22,7 @@ impl TestServer {
         let spec = ShareLinkSpec {
             life: DEFAULT_LINK_LIFE,
             methods: LinkMethod::ALL.into(),
-            phone: None,
+            phone: Some("15550000001".to_owned()),
             title: None,
             return_target: None,
         };

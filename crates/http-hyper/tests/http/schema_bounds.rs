@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Faults that need a lookup, or several fields, which no schema can state.
-const OF_THE_MOMENT: [&str; 14] = [
+const OF_THE_MOMENT: [&str; 15] = [
     // A schema bounds the number of characters.
     "1 to 65536 bytes in UTF-8",
     "must be in the future",
@@ -32,6 +32,7 @@ const OF_THE_MOMENT: [&str; 14] = [
     "since and after exclude each other",
     "must be after since",
     "is required, because the link names no phone",
+    "the link is for another phone",
     "its origin is not among the return origins that the operator allows",
     "a masked value without a previous value",
     // With the headers that the webhook has.
