@@ -143,11 +143,6 @@ impl ApiHandler {
                 ticket = Some(found);
                 caller
             }
-            Requires::Ticket => {
-                let (caller, found) = self.authenticate_ticket(request).await?;
-                ticket = Some(found);
-                caller
-            }
             Requires::BrowserSession => {
                 let (caller, session) = self.authenticate_browser(request).await?;
                 browser_session = Some(session);
