@@ -12,11 +12,14 @@
 //! credential or a part of one.
 
 mod api_key;
+mod base62;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod jwt;
+mod link_secret;
 mod oidc;
+mod secret_text;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ pub use jwt::{
     ClaimPaths, Config, ConfigError, FetchError, JwtVerifier, KeySetError, Pointer, PointerError,
     Source, SourceError,
 };
+pub use link_secret::RandomLinkSecrets;
 pub use oidc::{OidcClient, OidcCode, OidcConfig, OidcConfigError, OidcRequest};
 
 use api_key::ApiKeyAuthenticator;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     browser_session::model::BrowserSessionDigest,
-    id::{KeyId, OrganizationId, SessionId, UserId},
+    id::{KeyId, LinkId, OrganizationId, SessionId, UserId},
     time::Timestamp,
 };
 
@@ -87,6 +87,8 @@ pub enum Actor {
     User(Option<UserId>),
     /// An API key.
     Key(KeyId),
+    /// A person who holds a share link.
+    Link(LinkId),
     /// An operator at the command line.
     Operator,
     /// berth itself: a deadline, a report of a node, a retry.
@@ -98,7 +100,7 @@ impl Actor {
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::User(user) => user.as_ref(),
-            Self::Key(_) | Self::Operator | Self::System => None,
+            Self::Key(_) | Self::Link(_) | Self::Operator | Self::System => None,
         }
     }
 }

@@ -76,6 +76,7 @@ mod rate_quota;
 pub mod reconcile;
 mod resource_quota;
 mod session;
+mod share_link;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -121,8 +122,8 @@ pub use gateway::{
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
 pub use id::{
-    AttemptId, EventId, GatewayId, KeyId, OrganizationId, OutboxId, SessionId, UserId, WaMessageId,
-    WebhookId,
+    AttemptId, EventId, GatewayId, KeyId, LinkId, OrganizationId, OutboxId, SessionId, UserId,
+    WaMessageId, WebhookId,
 };
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
@@ -186,6 +187,23 @@ pub use session::{
     unlink::{LogoutOutcome, UnlinkRequest},
     version::{DueAsRead, ExpectedVersion, StoredVersion, Version},
     write::{SessionUpdate, SessionWrite},
+};
+pub use share_link::{
+    method::LinkMethod,
+    model::{
+        ENDED_LINK_RETENTION, LinkEnd, LinkOpening, LinkOutcome, MAX_LINK_PAIRINGS, ReturnTarget,
+        ShareLink, ShareLinkState,
+    },
+    pairing_end::{commit_with_links, links_to_end},
+    progress::LinkProgress,
+    redemption::OpenedLink,
+    revocation_cause::RevocationCause,
+    service::{MAX_LIVE_LINKS, NewShareLink, ReturnOrigins, ShareLinkPorts, ShareLinks},
+    spec::{
+        DEFAULT_LINK_LIFE, MAX_LINK_LIFE, MAX_LINK_TITLE, MAX_RETURN_ADDRESS, MIN_LINK_LIFE,
+        ShareLinkSpec,
+    },
+    write::{ShareLinkChange, ShareLinkWrite},
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks, ports::Environment,
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, ShareLinks, Webhooks,
+    ports::Environment,
 };
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 /// The dependencies of handlers; one value for all listeners of an API.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
+    pub(crate) links: ShareLinks,
     pub(crate) chats: Chats,
     pub(crate) messages: Messages,
     pub(crate) outbox: Outbox,

@@ -15,11 +15,12 @@ use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
     ApiKeys, Audit, BrowserSessionLimits, BrowserSessionPorts, BrowserSessions, Caller, Capability,
     Chats, Deadlines, KeyId, KeySpec, Leases, Messages, MessagingTurns, Operators, OrganizationId,
-    Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, Settings, WebhookPorts, Webhooks,
+    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, Settings,
+    ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
     testing::{
-        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment,
-        TestNotifier,
+        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainLinkSecrets, PlainSealer,
+        TestEnvironment, TestNotifier,
     },
 };
 use event_feed::{EventFeed, FeedPorts};
@@ -111,7 +112,15 @@ impl Served {
             leases: leases.clone(),
             turns: MessagingTurns::default(),
         };
+        let links = ShareLinkPorts {
+            store: store.clone(),
+            directory: store.clone(),
+            secrets: Arc::new(PlainLinkSecrets),
+            environment: environment.clone(),
+            notifier: TestNotifier::new(environment.clone()),
+        };
         let api = Api::new(ApiDependencies {
+            links: ShareLinks::new(links, sessions.clone(), ReturnOrigins::new()),
             sessions,
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),

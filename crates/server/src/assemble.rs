@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
+use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
     ApiKeys, Audit, BrowserSessionPorts, BrowserSessions, Chats, Deadlines, GatewayId,
     JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators,
-    Outbox, OutboxLimits, OutboxPorts, SessionPorts, Sessions, WebhookPorts, Webhooks,
+    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts,
+    ShareLinks, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -38,6 +39,7 @@ pub(crate) struct Dependencies {
     pub(crate) deadlines: Deadlines,
     pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
+    pub(crate) return_origins: ReturnOrigins,
     pub(crate) secrets: Secrets,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) webhook_sender: Arc<RouterWebhookSender>,
@@ -91,6 +93,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         deadlines,
         outbox_limits,
         rates,
+        return_origins,
         secrets,
         sealer,
         webhook_sender,
@@ -136,6 +139,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     Ok(Parts {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
+            links: adapters.links(return_origins),
             chats: Chats::new(adapters.store.clone()),
             messages: Messages::new(adapters.store.clone()),
             outbox: adapters.outbox(),
@@ -227,6 +231,18 @@ impl Adapters {
             leases: self.leases.clone(),
         };
         Sessions::new(ports, self.deadlines.clone())
+    }
+
+    /// Returns the use cases of share links.
+    fn links(&self, return_origins: ReturnOrigins) -> ShareLinks {
+        let ports = ShareLinkPorts {
+            store: self.store.clone(),
+            directory: self.store.clone(),
+            secrets: Arc::new(RandomLinkSecrets::default()),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        };
+        ShareLinks::new(ports, self.sessions(), return_origins)
     }
 
     /// Returns the use cases of webhooks.

@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) deadlines: domain::Deadlines,
     pub(crate) outbox: domain::OutboxLimits,
     pub(crate) quotas: domain::Quotas,
+    /// The origins to which share links may return.
+    pub(crate) return_origins: domain::ReturnOrigins,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -130,6 +132,7 @@ impl Config {
             browsers,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
             quotas: quotas::check(&settings.limits, &settings.organizations)?,
+            return_origins: return_origins::check(&settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             outbox: outbox(&settings.deadlines, settings.limits.message_queue)?,
             rates: http_hyper::Rates {
@@ -333,6 +336,7 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
 mod browsers;
 mod deadlines;
 mod quotas;
+mod return_origins;
 #[cfg(test)]
 mod tests;
 mod webhooks;

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits, NodeApi};
+use http_hyper::{Drained, Limits, NodeApi, PublicUrl};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -103,8 +103,7 @@ impl Router {
         let queue = (database.clone(), environment.clone());
         let login_flow = browsers::login_flow(&config.browsers, environment.clone())?;
         let public_url = config.browsers.public_url.clone();
-        let public_url =
-            public_url.unwrap_or_else(|| http_hyper::PublicUrl::of_listener(addresses.public));
+        let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(addresses.public));
         if config.browsers.enabled {
             let url = public_url.origin();
             tracing::info!(url, "browsers reach the service at this URL; see BERTH_PUBLIC_URL");
@@ -117,6 +116,7 @@ impl Router {
             deadlines,
             outbox_limits: config.outbox,
             rates: config.rates,
+            return_origins: config.return_origins,
             secrets,
             sealer: sealer.clone(),
             webhook_sender: Arc::new(RouterWebhookSender::new(sender.clone())),

@@ -234,6 +234,9 @@ table!(
         /// Maximum webhooks of one organization [default: 20]
         #[arg(long, env = "BERTH_WEBHOOK_QUOTA", value_name = "COUNT")]
         webhook_quota: Count,
+        /// Maximum share links of one organization, ended ones of the last hour included [default: 1000]
+        #[arg(long, env = "BERTH_SHARE_LINK_QUOTA", value_name = "COUNT")]
+        share_link_quota: Count,
         /// Maximum size of the responses recorded for one organization's requests with an
         /// `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
         #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]

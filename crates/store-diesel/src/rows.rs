@@ -27,6 +27,7 @@ pub(crate) mod retry_queue;
 pub(crate) mod session;
 pub(crate) mod session_json;
 pub(crate) mod session_messaging;
+pub(crate) mod share_link;
 pub(crate) mod usage;
 pub(crate) mod webhook;
 pub(crate) mod webhook_attempt;

@@ -42,6 +42,7 @@ mod plan_tests;
 pub(crate) mod round_robin;
 pub(crate) mod session_keys;
 pub(crate) mod session_lists;
+pub(crate) mod share_links;
 pub(crate) mod webhooks;
 
 pub(crate) use self::{

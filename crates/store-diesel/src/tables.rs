@@ -31,6 +31,7 @@ pub(crate) mod secrets;
 pub(crate) mod session_lists;
 pub(crate) mod session_versions;
 pub(crate) mod sessions;
+pub(crate) mod share_links;
 pub(crate) mod tickets;
 pub(crate) mod transaction;
 pub(crate) mod webhook_writes;

@@ -1,5 +1,6 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! spent tickets, ended browser sessions, API keys, old events, and codes in the event log.
+//! spent tickets, ended browser sessions, share links, API keys, old events, and codes in the event
+//! log.
 //!
 //! Decision: ADR 0041.
 
@@ -51,9 +52,10 @@ impl Worker {
         let codes_before = now.minus(self.deadlines.code_retention);
         let ended_before = now.minus(CLOCK_SKEW);
         let events_before = now.minus(self.deadlines.feed_retention);
-        let mut removed = [MAX_ROWS; 7];
+        let links_before = now.minus(CLOCK_SKEW);
+        let mut removed = [MAX_ROWS; 8];
         for _ in 0..MAX_STATEMENTS {
-            let [idempotency_records, attempts, tickets, sessions, keys, codes, events] =
+            let [idempotency_records, attempts, tickets, sessions, links, keys, codes, events] =
                 &mut removed;
             if *idempotency_records >= MAX_ROWS {
                 *idempotency_records =
@@ -67,6 +69,9 @@ impl Worker {
             }
             if *sessions >= MAX_ROWS {
                 *sessions = worker_store.sweep_browser_sessions(ended_before, MAX_ROWS).await?;
+            }
+            if *links >= MAX_ROWS {
+                *links = worker_store.sweep_share_links(links_before, MAX_ROWS).await?;
             }
             if *keys >= MAX_ROWS {
                 *keys = worker_store.sweep_keys(keys_before, MAX_ROWS).await?;

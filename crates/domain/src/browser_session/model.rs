@@ -85,8 +85,8 @@ impl SignIn {
             Actor::Key(key) => {
                 Self { holder: BrowserSessionHolder::Key(key), organization, expires_at }
             }
-            // No credential has the last two actors.
-            Actor::User(_) | Actor::Operator | Actor::System => {
+            // No credential has the last three actors.
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => {
                 let user = actor.user().cloned();
                 let organizations = organization.into_iter().collect();
                 let claims = LoginClaims { user, organizations, capabilities, platform_admin };

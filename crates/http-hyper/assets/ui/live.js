@@ -5,7 +5,7 @@ import { API, Failure, failure, query } from './api.js';
 import { sleep } from './dom.js';
 
 // The kinds that lists show. Pages that show messages follow them with a connection of their own.
-const KINDS = ['session.*', 'auth.*', 'api_key.*', 'webhook.*'];
+const KINDS = ['session.*', 'auth.*', 'api_key.*', 'webhook.*', 'link.*'];
 // Bookmarks come every 15 seconds; a stream that is silent for longer is broken.
 const SILENCE = 45_000;
 

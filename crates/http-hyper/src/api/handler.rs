@@ -18,6 +18,7 @@ use super::{
     context::{AuthorizedCaller, OperationContext},
     credential::{self, RequestCredential},
     input::Input,
+    link_holder,
     operation::{IdempotencyMode, Operation},
     output::OperationOutput,
     requires::Requires,
@@ -121,7 +122,7 @@ impl ApiHandler {
     /// Returns the caller of an operation.
     ///
     /// # Errors
-    /// 401 and 503 as [`Self::authenticate`]; 429 above the request rate; 403 without the
+    /// 401, 404 and 503 as [`Self::authenticate`] and [`Self::authenticate_holder`]; 429 above the request rate; 403 without the
     /// permission.
     async fn authorize(
         &self,
@@ -130,9 +131,13 @@ impl ApiHandler {
     ) -> Result<AuthorizedCaller> {
         let (mut ticket, mut browser_session) = (None, None);
         let caller = match row.requires {
-            Requires::Nothing | Requires::SameOrigin | Requires::HandoverOrigin => {
+            Requires::Nothing
+            | Requires::SameOrigin
+            | Requires::HandoverOrigin
+            | Requires::LinkSecret => {
                 return self.admit_without_caller(row, request);
             }
+            Requires::Link => self.authenticate_holder(request).await?,
             Requires::Ticket => {
                 let (caller, found) = self.authenticate_ticket(request).await?;
                 ticket = Some(found);
@@ -202,6 +207,10 @@ impl ApiHandler {
     ) -> Result<AuthorizedCaller> {
         let (browser, headers) = (&self.resources.browser, &request.head.headers);
         let checked = match row.requires {
+            Requires::LinkSecret => {
+                link_holder::check_origin(request, &self.resources)?;
+                Ok(())
+            }
             Requires::SameOrigin => same_origin::check(headers, &browser.public_url),
             Requires::HandoverOrigin => {
                 same_origin::check_listed(headers, &browser.handover_origins)
@@ -212,6 +221,18 @@ impl ApiHandler {
         let holds_permit = row.requires != Requires::Nothing || row.waits;
         let holder = holds_permit.then(|| request.connection.permit_holder());
         Ok(AuthorizedCaller { holder, ..AuthorizedCaller::default() })
+    }
+
+    /// Returns the holder of the share link that the browser of a request opened.
+    ///
+    /// # Errors
+    /// 404, the same for every cause; 503 when the link cannot be looked up now, or without a permit.
+    async fn authenticate_holder(&self, request: &RequestContext<RequestLog>) -> Result<Caller> {
+        link_holder::check_origin(request, &self.resources)?;
+        let browser = link_holder::read_cookie(request, &self.resources)?;
+        let permit = || request.permits.authentication(request.connection.permit_holder());
+        let found = link_holder::find(&self.resources, browser);
+        Ok(with_permit_if_pending(found, permit).await??)
     }
 
     /// Returns the caller that made the ticket of a request, and the ticket.

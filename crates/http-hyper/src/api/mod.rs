@@ -5,6 +5,8 @@ mod context;
 mod credential;
 mod handler;
 mod input;
+mod link_holder;
+mod link_table;
 mod operation;
 mod output;
 mod requires;
@@ -12,7 +14,10 @@ mod service;
 mod table;
 mod throttle;
 
-pub(crate) use self::{context::OperationContext, credential::TICKET, output::OperationOutput};
+pub(crate) use self::{
+    context::OperationContext, credential::TICKET, link_holder::LINK_COOKIE,
+    output::OperationOutput,
+};
 pub use self::{
     input::RequestBodySpec,
     operation::{IdempotencyMode, Operation},

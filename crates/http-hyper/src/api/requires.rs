@@ -15,6 +15,12 @@ pub enum Requires {
     /// A ticket in the parameter `ticket`, made by a caller with any capability. No other
     /// credential is read.
     Ticket,
+    /// A request of a page of this service, whose body has the secret of a share link. No credential
+    /// is read.
+    LinkSecret,
+    /// The cookie of the browser that opened a share link, in a request of a page of this service. No
+    /// other credential is read.
+    Link,
     /// The cookie of a browser session in a request of a page of this service, whatever its
     /// capabilities. No other credential is read.
     BrowserSession,
@@ -40,7 +46,7 @@ pub enum Requires {
 impl Requires {
     /// Returns whether the operation has a caller, whose credential is checked.
     pub fn has_caller(self) -> bool {
-        !matches!(self, Self::Nothing | Self::SameOrigin | Self::HandoverOrigin)
+        !matches!(self, Self::Nothing | Self::SameOrigin | Self::HandoverOrigin | Self::LinkSecret)
     }
 
     /// Returns the scope in which `caller` may use the operation; `None` for an operation without
@@ -55,7 +61,9 @@ impl Requires {
             | Self::Credential
             | Self::BrowserSession
             | Self::SameOrigin
-            | Self::HandoverOrigin => Ok(None),
+            | Self::HandoverOrigin
+            | Self::LinkSecret => Ok(None),
+            Self::Link => caller.may_link().map(|(scope, _)| Some(scope)),
             Self::Ticket | Self::AnyCapability => caller.may_any().map(Some),
             Self::Read => caller.may(Capability::Read).map(Some),
             Self::Send => caller.may(Capability::Send).map(Some),

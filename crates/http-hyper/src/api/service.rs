@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, BrowserSessions, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
+    ApiKeys, Audit, BrowserSessions, Chats, Messages, Operators, Outbox, Sessions, ShareLinks,
+    Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -18,6 +19,7 @@ use http_listener::{HttpService, Limits};
 use super::{
     browser_table::BROWSER,
     handler::ApiHandler,
+    link_table::LINK,
     operation::Operation,
     table::{API, DOCUMENT, HEALTH, OPERATIONS, UI},
     throttle::{Rates, Throttle},
@@ -37,6 +39,8 @@ use crate::{
 pub struct ApiDependencies {
     /// The use cases of sessions.
     pub sessions: Sessions,
+    /// The use cases of share links.
+    pub links: ShareLinks,
     /// The use cases of chats.
     pub chats: Chats,
     /// The use cases of messages.
@@ -108,6 +112,7 @@ impl Api {
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
+                links: dependencies.links,
                 chats: dependencies.chats,
                 messages: dependencies.messages,
                 outbox: dependencies.outbox,
@@ -138,9 +143,10 @@ impl Api {
     /// Returns the service of the public listener: the operations of callers and of browsers, the health
     /// probes, the OpenAPI document and the dashboard.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        let (browser, dashboard): (&[_], &[_]) =
-            if self.resources.browser.enabled { (BROWSER, UI) } else { (&[], &[]) };
-        let operations = API.iter().chain(HEALTH).chain(DOCUMENT);
+        // Without browsers, there is neither a login nor a page to open a share link with.
+        let (link, browser, dashboard): (&[_], &[_], &[_]) =
+            if self.resources.browser.enabled { (LINK, BROWSER, UI) } else { (&[], &[], &[]) };
+        let operations = API.iter().chain(link).chain(HEALTH).chain(DOCUMENT);
         self.service(operations.chain(browser).chain(dashboard), limits)
     }
 

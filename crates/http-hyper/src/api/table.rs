@@ -8,12 +8,13 @@
 use super::{
     browser_table::BROWSER,
     input::RequestBodySpec,
+    link_table::LINK,
     operation::{Operation, delete, get, patch, post, put},
     requires::Requires,
 };
 use crate::handlers::{
-    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions, ui,
-    webhook_actions, webhook_reports, webhooks, whoami,
+    admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions,
+    share_links, ui, webhook_actions, webhook_reports, webhooks, whoami,
 };
 use crate::openapi::failures::MAX_MESSAGE_BODY;
 
@@ -46,6 +47,26 @@ pub(crate) static API: &[Operation] = &[
     .accepts(RequestBodySpec::Json)
     .waits()
     .documented_by(&pairing::SESSION_PAIRING_CODE),
+    get("/api/v1/sessions/{session}/links", "link_list", Requires::Manage, &share_links::list)
+        .query(&["limit", "cursor"])
+        .documented_by(&share_links::LINK_LIST),
+    post("/api/v1/sessions/{session}/links", "link_create", Requires::Manage, &share_links::create)
+        .accepts(RequestBodySpec::Json)
+        .documented_by(&share_links::LINK_CREATE),
+    get(
+        "/api/v1/sessions/{session}/links/{link}",
+        "link_view",
+        Requires::Manage,
+        &share_links::view,
+    )
+    .documented_by(&share_links::LINK_VIEW),
+    delete(
+        "/api/v1/sessions/{session}/links/{link}",
+        "link_revoke",
+        Requires::Manage,
+        &share_links::revoke,
+    )
+    .documented_by(&share_links::LINK_REVOKE),
     post("/api/v1/sessions/{session}:start", "session_start", Requires::Manage, &sessions::start)
         .documented_by(&sessions::SESSION_START),
     post("/api/v1/sessions/{session}:stop", "session_stop", Requires::Manage, &sessions::stop)
@@ -290,5 +311,5 @@ pub(crate) static OPERATIONS: &[Operation] =
 
 /// Returns every operation of the public listener.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    API.iter().chain(HEALTH).chain(DOCUMENT).chain(BROWSER)
+    API.iter().chain(LINK).chain(HEALTH).chain(DOCUMENT).chain(BROWSER)
 }

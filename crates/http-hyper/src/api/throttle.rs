@@ -117,6 +117,7 @@ impl<C: Clock + Clone> Throttle<C> {
             Actor::User(user) => (2, user.as_ref().map(UserId::as_str)).hash(&mut state),
             Actor::Operator => 3.hash(&mut state),
             Actor::System => 4.hash(&mut state),
+            Actor::Link(link) => (5, link.as_str()).hash(&mut state),
         }
         std::hash::Hasher::finish(&state)
     }

@@ -198,6 +198,7 @@ fn credential(actor: &Actor, browser_session: Option<BrowserSessionDigest>) -> S
     match actor {
         Actor::User(user) => format!("user {}", user.as_ref().map_or("", |user| user.as_str())),
         Actor::Key(key) => format!("key {key}"),
+        Actor::Link(link) => format!("link {link}"),
         Actor::Operator => "operator".to_owned(),
         Actor::System => "system".to_owned(),
     }

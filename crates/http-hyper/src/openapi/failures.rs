@@ -16,9 +16,11 @@ use crate::{
 /// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
+    let is_of_holder = matches!(row.requires, Requires::Link | Requires::LinkSecret);
+    let has_credential = guarded && !is_of_holder;
     let has_scope = !matches!(row.requires, Requires::Credential | Requires::Ticket);
     let is_of_browsers = row.path.starts_with("/auth/");
-    let needs_permission = guarded && has_scope && !is_of_browsers;
+    let needs_permission = has_credential && has_scope && !is_of_browsers;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let repeatable = row.takes_idempotency_key();
     let records = repeatable && row.idempotency == IdempotencyMode::Recorded;
@@ -26,8 +28,9 @@ pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let possible = [
         (!guarded, &UNREADABLE),
         (guarded || !row.query.is_empty(), &INVALID),
-        (guarded, &UNAUTHORIZED),
+        (has_credential, &UNAUTHORIZED),
         (needs_permission, &FORBIDDEN),
+        (is_of_holder, &NO_LINK_OF_BROWSER),
         (reads, &BODY_TOO_SLOW),
         (repeatable, &IDEMPOTENCY_KEY_CLASH),
         (records, &IDEMPOTENCY_KEY_IN_FLIGHT),
@@ -50,6 +53,7 @@ fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure>
     let things = [
         ("{session}", &SESSION_NOT_FOUND),
         ("{key}", &KEY_NOT_FOUND),
+        ("{link}", &LINK_NOT_FOUND),
         ("{chat}", &CHAT_NOT_FOUND),
         ("{message}", &MESSAGE_NOT_FOUND),
         ("{webhook}", &WEBHOOK_NOT_FOUND),
@@ -100,6 +104,21 @@ static KEY_NOT_FOUND: Failure = Failure::new(
     "`not_found`: no such key in your organization. The response is the same, byte for byte, for a missing \
      or revoked key and for one of another organization.",
     || Error::NotFound { noun: "API key" }.into(),
+);
+
+static LINK_NOT_FOUND: Failure = Failure::new(
+    "LinkNotFound",
+    "`not_found`: the session has no such link. The response is the same, byte for byte, if the session does \
+     not exist for the caller.",
+    || Error::NotFound { noun: "link" }.into(),
+);
+
+static NO_LINK_OF_BROWSER: Failure = Failure::new(
+    "NoLinkOfBrowser",
+    "`not_found`: no such link in this browser. The response is the same, byte for byte, for an unknown, \
+     expired, revoked or used link, for a link that another browser opened, and for a request of another \
+     origin.",
+    || Error::NotFound { noun: "link" }.into(),
 );
 
 static CHAT_NOT_FOUND: Failure =
@@ -222,6 +241,16 @@ pub(crate) static WEBHOOKS_FULL: Failure = Failure::new(
     || {
         Error::Full(ResourceLimitReached { resource: Resource::Webhooks, limit: 20, used: 20 })
             .into()
+    },
+);
+
+pub(crate) static LINKS_FULL: Failure = Failure::new(
+    "LinksFull",
+    "`conflict`: the organization has reached its quota of share links. A link counts until an hour after its \
+     end.",
+    || {
+        let (limit, used) = (1_000, 1_000);
+        Error::Full(ResourceLimitReached { resource: Resource::ShareLinks, limit, used }).into()
     },
 );
 

@@ -25,7 +25,11 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "parameters": parameters::references(row),
         "responses": responses(row, table),
         "security": match row.requires {
-            Requires::Nothing | Requires::SameOrigin | Requires::HandoverOrigin => json!([]),
+            Requires::Nothing
+            | Requires::SameOrigin
+            | Requires::HandoverOrigin
+            | Requires::LinkSecret => json!([]),
+            Requires::Link => json!([{ "linkCookie": [] }]),
             Requires::BrowserSession => json!([{ "browserSession": [] }]),
             Requires::Ticket => json!([{ "ticket": [] }]),
             // API keys are rejected whatever capabilities they have.
@@ -42,6 +46,12 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
 const fn permission_text(requires: Requires) -> &'static str {
     match requires {
         Requires::Nothing => "",
+        Requires::LinkSecret => {
+            "\n\nNeeds no credential. A request of another origin gets the response of a link that does not exist."
+        }
+        Requires::Link => {
+            "\n\nNeeds the cookie of the browser that opened a share link, in a request of a page of this service."
+        }
         Requires::Credential => "\n\nNeeds a credential of any kind, whatever its capabilities.",
         Requires::Ticket => {
             "\n\nNeeds a ticket, which is used up by the upgrade. A ticket that is malformed, expired or used up, \
@@ -190,10 +200,14 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
     let below = format!("{}/{{", row.path);
     let links = table.iter().filter_map(|other| {
         let name = other.path.strip_prefix(&below)?.split('}').next()?;
+        let mut parameters = json!({ name: "$response.body#/id" });
+        for parent in row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            parameters[parent] = json!(format!("$request.path.{parent}"));
+        }
         let link = json!({
             "operationId": other.name,
             "description": other.doc.summary,
-            "parameters": { name: "$response.body#/id" },
+            "parameters": parameters,
         });
         Some((other.name.to_owned(), link))
     });

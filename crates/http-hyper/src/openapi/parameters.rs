@@ -120,7 +120,7 @@ const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\
 /// The operations with a stream of events.
 const STREAMS: &[&str] = &["event_stream", "realtime"];
 
-static PARAMETERS: [Parameter; 28] = [
+static PARAMETERS: [Parameter; 31] = [
     Parameter {
         only: &[],
         component: "session",
@@ -271,6 +271,30 @@ static PARAMETERS: [Parameter; 28] = [
         name: "wait",
         about: "Maximum time to wait for a code, in seconds.",
         schema: || json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 10, "examples": [20] }),
+    },
+    Parameter {
+        only: &[],
+        component: "link",
+        location: ParameterLocation::Path,
+        name: "link",
+        about: "The `id` of a share link. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["lnk_01JGXS1DN00000000000000006"] }),
+    },
+    Parameter {
+        only: &["link_state"],
+        component: "linkWait",
+        location: ParameterLocation::Query,
+        name: "wait",
+        about: "Maximum time to wait for another version than `version`, in seconds.",
+        schema: || json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0, "examples": [20] }),
+    },
+    Parameter {
+        only: &["link_state"],
+        component: "linkVersion",
+        location: ParameterLocation::Query,
+        name: "version",
+        about: "The `version` of an earlier response.",
+        schema: || json!({ "type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["7"] }),
     },
     Parameter {
         only: STREAMS,

@@ -125,7 +125,7 @@ impl OpenStreams {
     pub(crate) fn watch_credential(self: &Arc<Self>, caller: &Caller) -> WatchedCredential {
         let key = match &caller.actor {
             Actor::Key(key) => Some(key.clone()),
-            Actor::User(_) | Actor::Operator | Actor::System => None,
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => None,
         };
         let session = caller.browser_session.map(|digest| (digest, caller.organization.clone()));
         let end = StreamEnd::default();

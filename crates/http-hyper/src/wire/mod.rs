@@ -14,6 +14,7 @@ mod example;
 mod gateway;
 mod health;
 mod identity;
+mod link_progress;
 mod list;
 mod message;
 mod message_list;
@@ -21,6 +22,8 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod share_link;
+mod share_link_spec;
 mod stream;
 mod webhook;
 mod webhook_reports;
@@ -42,6 +45,7 @@ pub(crate) use example::WithExample;
 pub use gateway::GatewayView;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
+pub use link_progress::LinkProgressView;
 pub use list::{ListView, SessionPageSpec};
 pub use message::{
     ContactCardView, LocationView, MediaView, MessageErrorView, MessageSpec, MessageView,
@@ -52,6 +56,8 @@ pub use message_list::{ChatPageSpec, MessagePageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use share_link::{NewShareLinkView, ShareLinkView};
+pub use share_link_spec::{LinkCodeSpec, LinkSecretSpec, NewShareLinkSpec};
 pub use stream::{EventFeedPageView, TicketView};
 pub use webhook::{RetryPolicyView, WebhookView};
 pub use webhook_reports::{

@@ -60,7 +60,7 @@ impl WhoamiView {
         let (kind, subject) = match &caller.actor {
             Actor::Key(key) => (API_KEY, Some(key.to_string())),
             // No credential of a request has the last two actors.
-            Actor::User(_) | Actor::Operator | Actor::System => {
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => {
                 let subject = caller.actor.user().map(UserId::as_str);
                 (LOGIN_TOKEN, subject.map(str::to_owned))
             }

@@ -29,7 +29,7 @@ async fn admin_succeeds_on_every_operation_and_is_the_actor_of_changes() {
     let manager = Actor::Key(KeyId::from_bits(2));
     for (caller, actor) in [("acme", admin.clone()), ("browser", admin), ("manager", manager)] {
         let own = |row: &&Operation| match row.requires {
-            Requires::Platform | Requires::Ticket => false,
+            Requires::Platform | Requires::Ticket | Requires::Link | Requires::LinkSecret => false,
             Requires::Read | Requires::Send => caller != "manager",
             _ => true,
         };
@@ -231,10 +231,13 @@ async fn canaries_never_appear_in_other_organizations() {
             // The events of the sessions that the caller can reach.
             Requires::AnyCapability => kind.is_elsewhere(),
             Requires::Credential => kind.names_acme(),
+            // The code names the session in this world.
+            Requires::Link => kind.name == "holder",
             _ => false,
         };
         for kind in KINDS.iter().filter(|kind| !kind.may(row)).filter(|kind| !entitled(kind)) {
             let caller = kind.token(&hidden, other.as_str());
+            server.open_link(&caller).await;
             let answer = walk(&server, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
             // A confined caller may see its own session in a list.
@@ -259,7 +262,10 @@ async fn other_methods_are_rejected_with_allow() {
         allow.push("OPTIONS");
         allow.sort_unstable();
         let allow = allow.join(", ");
-        let path = path.replace("{session}", "sess_x").replace("{key}", "key_x");
+        let path = path
+            .replace("{session}", "sess_x")
+            .replace("{key}", "key_x")
+            .replace("{link}", "lnk_x");
         let path = path.replace("{webhook}", "wh_x").replace("{deadLetter}", "evt_x");
         let path = path.replace("{chat}", "7").replace("{message}", "3EB0");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {

@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-pub(crate) static KINDS: [Kind; 20] = [
+pub(crate) static KINDS: [Kind; 21] = [
     of("nobody", "no credential", ""),
     of("garbage", "a credential of no kind", "garbage"),
     of("unknown", "a key that was never made", "unknown"),
@@ -61,6 +61,7 @@ pub(crate) static KINDS: [Kind; 20] = [
     of("guest", "a person of acme without a role", "guest"),
     of("member", "a member of acme: reads and sends", "member"),
     of("reader", "a key of acme that reads and sends", "reader"),
+    of("holder", "the browser that opened a share link to the session asked for", "holder-{this}"),
     of("stranger", "an admin of another organization", "zeta"),
     of("elsewhere", "a key of acme confined to another session", "only-{other}"),
     member("here", "a key of acme confined to the session asked for", "only-{this}"),

@@ -6,10 +6,7 @@ use std::{
     fs,
 };
 
-use http_hyper::{
-    api::operations,
-    openapi,
-};
+use http_hyper::{api::operations, openapi};
 use serde_json::Value;
 
 use crate::conformity::{DOCUMENT, assert_valid, operation, resolved};

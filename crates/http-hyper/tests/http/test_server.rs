@@ -2,9 +2,10 @@
 //! words.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -33,6 +34,7 @@ use crate::{
     client::{GENEROUS, ReceivedResponse, Version, ask, send},
     conformity::assert_documented,
     fake_reconciler::FakeReconciler,
+    link_holders::browser_secret,
 };
 
 /// A running service.
@@ -44,6 +46,8 @@ pub(crate) struct TestServer {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
+    /// The secrets of links by the session of each.
+    pub(crate) links: Mutex<BTreeMap<String, String>>,
     served: JoinHandle<Drained>,
 }
 
@@ -80,7 +84,8 @@ impl TestServer {
         let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self { world, reconciler, authenticator, checks, api, address, stop, served }
+        let links = Mutex::default();
+        Self { world, reconciler, authenticator, checks, api, address, stop, links, served }
     }
 
     /// Sends a request of a caller over HTTP/1.1.
@@ -102,7 +107,13 @@ impl TestServer {
         body: Option<&Value>,
     ) -> ReceivedResponse {
         let mut request = ask(method, path);
-        request = browser::authorize(request, caller);
+        request = match caller.strip_prefix("holder-") {
+            Some(session) => {
+                let cookie = format!("__Host-berth-link={}", browser_secret(session).0);
+                request.header("cookie", cookie).header("sec-fetch-site", "same-origin")
+            }
+            None => browser::authorize(request, caller),
+        };
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
@@ -228,6 +239,7 @@ pub(crate) fn backing(
 ) -> ApiDependencies {
     ApiDependencies {
         sessions: world.sessions.clone(),
+        links: world.links.clone(),
         chats: world.chats.clone(),
         messages: world.messages.clone(),
         outbox: world.outbox.clone(),

@@ -15,6 +15,7 @@ pub(crate) struct RemoteGateway {
 }
 
 impl RemoteGateway {
+    /// Cleans every text.
     pub(super) fn cleaned(self) -> Result<Self, Invalid> {
         let (id, token) = (Some(self.id), Some(self.token));
         Ok(Self {

@@ -26,6 +26,7 @@ fn filters_on_owned_tables_stand_only_in_scope() {
             "link_attempts",
             "feed_floors",
             "data_keys",
+            "share_links",
             "browser_sessions",
             "webhooks",
             "webhook_cursors",

@@ -11,6 +11,7 @@ mod isolation;
 mod kicks;
 mod kills;
 mod life;
+mod links;
 mod messages;
 mod other_clients;
 mod outages;

@@ -20,6 +20,7 @@ pub(crate) mod nodes;
 pub(crate) mod outbox;
 pub(crate) mod position;
 pub(crate) mod sessions;
+pub(crate) mod share_links;
 pub(crate) mod tickets;
 pub(crate) mod webhooks;
 pub(crate) mod worker;

@@ -18,6 +18,7 @@ mod orphans;
 mod outbox;
 mod quotas;
 mod sessions;
+mod share_links;
 pub(crate) mod state;
 mod tickets;
 mod webhook_rows;

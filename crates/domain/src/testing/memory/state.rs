@@ -13,7 +13,7 @@ use crate::{
     event::Event,
     feed::position::{FeedEvent, FeedPosition},
     gateway::node::Node,
-    id::{GatewayId, KeyId, OrganizationId, SessionId, WebhookId},
+    id::{GatewayId, KeyId, LinkId, OrganizationId, SessionId, WebhookId},
     idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     link_attempt::LinkAttempt,
     orphan::model::Orphan,
@@ -30,6 +30,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
+    share_link::model::ShareLink,
     testing::memory::{messaging_rows::MessagingRows, webhook_rows::WebhookRows},
     time::Timestamp,
 };
@@ -56,6 +57,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) audited: Option<OrganizationId>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
+    pub(in crate::testing) share_links: BTreeMap<LinkId, ShareLink>,
     pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,
     /// Messages of sessions, also of deleted ones until they are removed.
     pub(in crate::testing) messaging: BTreeMap<SessionId, MessagingRows>,
