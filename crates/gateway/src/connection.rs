@@ -31,6 +31,7 @@ use crate::{
     engine_runtime::EngineRuntime,
     fair_permits::{FairPermit, Group},
     messaging::{EngineWire, InboundJournal, LearnedNames, MessageEvents, Presence},
+    reachability::ConnectAttempts,
     session_state::StateCell,
     whatsapp_transport::{PersistBeforeSend, PersistingTransportFactory},
 };
@@ -55,6 +56,7 @@ pub(crate) struct Connection {
     /// Whether the keys can belong to a linked device: they were opened as linked, or WhatsApp may
     /// have received the confirmation of a link.
     may_be_linked: Arc<AtomicBool>,
+    attempts: Arc<ConnectAttempts>,
     ended: bool,
 }
 
@@ -69,8 +71,10 @@ impl Connection {
         let (sender, events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let open = CancellationToken::new();
         let may_be_linked = Arc::new(AtomicBool::new(!linking));
+        let attempts = Arc::new(ConnectAttempts::new(context.reachability.clone()));
         let task = ConnectionTask {
             may_be_linked: may_be_linked.clone(),
+            attempts: attempts.clone(),
             context: context.clone(),
             state_cell: state_cell.clone(),
             events: sender.clone(),
@@ -85,7 +89,16 @@ impl Connection {
         let (sender, runtime) = (sender.downgrade(), task.runtime.clone());
         let task = tokio::spawn(task.run());
         let ended = false;
-        Self { events, sender, _open: open.drop_guard(), task, runtime, may_be_linked, ended }
+        Self {
+            events,
+            sender,
+            _open: open.drop_guard(),
+            task,
+            runtime,
+            may_be_linked,
+            attempts,
+            ended,
+        }
     }
 
     /// Returns the next event. The last one is [`ConnectionEvent::EngineStopped`].
@@ -99,6 +112,11 @@ impl Connection {
                 ConnectionEvent::EngineStopped(EngineExit::Crashed)
             }
         }
+    }
+
+    /// Returns whether the engine waits before its next attempt although WhatsApp can be reached again.
+    pub(crate) fn waits_needlessly(&self) -> bool {
+        self.attempts.waits_needlessly()
     }
 
     /// Returns a sender for the results of requests that run on behalf of this connection.
@@ -132,6 +150,7 @@ struct ConnectionTask {
     runtime: EngineRuntime,
     linking: bool,
     may_be_linked: Arc<AtomicBool>,
+    attempts: Arc<ConnectAttempts>,
     /// Cancelled when the engine ends or the connection is closed.
     ended: CancellationToken,
 }
@@ -206,6 +225,7 @@ impl ConnectionTask {
         device.process_command(DeviceCommand::SetDeviceProps(device_props())).await;
         let transports = PersistingTransportFactory {
             inner: self.context.transports.transport_factory(self.state_cell.session.as_str()),
+            attempts: self.attempts.clone(),
             persistence: PersistBeforeSend::new(device.clone(), self.may_be_linked.clone()),
             runtime: self.runtime.clone(),
         };

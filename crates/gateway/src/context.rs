@@ -10,7 +10,7 @@ use wacore::net::HttpClient;
 
 use crate::{
     fair_permits::FairPermits, journal::Journal, keys::KeyStore, outbox::Outbox,
-    whatsapp_transport::TransportProvider,
+    reachability::Reachability, whatsapp_transport::TransportProvider,
 };
 
 /// The resources that all sessions of a node share.
@@ -23,6 +23,8 @@ pub(crate) struct NodeContext {
     pub(crate) outbox: Outbox,
     /// Creates the connections to WhatsApp.
     pub(crate) transports: Arc<dyn TransportProvider>,
+    /// Whether WhatsApp can be reached.
+    pub(crate) reachability: Arc<Reachability>,
     /// The HTTP client of the engine.
     pub(crate) http: Arc<dyn HttpClient>,
     /// The version of WhatsApp Web to claim. `None`: the engine fetches the current version.

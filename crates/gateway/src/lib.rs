@@ -35,6 +35,7 @@ mod node;
 mod outbox;
 mod outgoing_http;
 mod pairing_attempt;
+mod reachability;
 mod reasons;
 mod refusal;
 mod reporter;

@@ -159,6 +159,7 @@ fn node_context(
         journal,
         outbox: Outbox::default(),
         transports,
+        reachability: Arc::default(),
         http: Arc::new(EngineHttpClient::new((!simulated).then_some(clients))),
         version: simulated.then_some(SIMULATED_VERSION),
         compute_permits: Arc::new(Semaphore::new(compute_permit_count())),

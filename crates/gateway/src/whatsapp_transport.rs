@@ -30,12 +30,13 @@ use whatsapp_rust::{
     transport::{Connector, default_tls_connector, from_websocket},
 };
 
-use crate::engine_runtime::EngineRuntime;
+use crate::{engine_runtime::EngineRuntime, reachability::ConnectAttempts};
 
 /// Time limit for sending a confirmation on a network that accepts no data.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-type OpenTransport = (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
+pub(crate) type OpenTransport =
+    (Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>);
 
 /// Creates the connections of sessions to WhatsApp.
 pub trait TransportProvider: Send + Sync {
@@ -84,6 +85,7 @@ impl TransportFactory for PromptTransportFactory {
 /// Opens transports that persist a link before they confirm it.
 pub(crate) struct PersistingTransportFactory {
     pub(crate) inner: Arc<dyn TransportFactory>,
+    pub(crate) attempts: Arc<ConnectAttempts>,
     pub(crate) persistence: Arc<PersistBeforeSend>,
     /// Completes a confirmation that has started, even when the connection closes.
     pub(crate) runtime: EngineRuntime,
@@ -92,7 +94,9 @@ pub(crate) struct PersistingTransportFactory {
 #[async_trait]
 impl TransportFactory for PersistingTransportFactory {
     async fn create_transport(&self) -> anyhow::Result<OpenTransport> {
+        self.attempts.begin(&self.inner);
         let (inner, events) = self.inner.create_transport().await?;
+        self.attempts.succeeded();
         let (persistence, runtime) = (self.persistence.clone(), self.runtime.clone());
         Ok((
             Arc::new(PersistingTransport { inner, persistence, runtime, closed: Arc::default() }),

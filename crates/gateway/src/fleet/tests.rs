@@ -17,6 +17,7 @@ async fn fleet(data: &std::path::Path) -> Arc<Fleet> {
         journal: Journal::open(data, JournalLimits::default()).await.unwrap(),
         outbox: Outbox::default(),
         transports: Arc::new(WebSocketProvider(None)),
+        reachability: Arc::default(),
         http: Arc::new(EngineHttpClient::new(None)),
         version: None,
         compute_permits: Arc::new(Semaphore::new(1)),

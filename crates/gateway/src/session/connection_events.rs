@@ -196,6 +196,9 @@ impl SessionActor {
         let Some(client) = handle.client.upgrade() else { return };
         let connected = client.is_connected();
         let silence_left = remaining_silence(client.stats().last_data_received_ms);
+        if !connected && handle.inner.waits_needlessly() {
+            return self.on_engine_stopped(EngineExit::Stopped(CONNECTION_LOST.to_owned()));
+        }
         match handle.state {
             ConnectionState::Up if !connected => self.on_disconnected(CONNECTION_LOST.to_owned()),
             ConnectionState::Up if silence_left.is_zero() => self.on_silence(),

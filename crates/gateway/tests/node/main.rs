@@ -24,6 +24,8 @@ mod lifecycle;
 #[cfg(feature = "sim")]
 mod membership;
 #[cfg(feature = "sim")]
+mod outages;
+#[cfg(feature = "sim")]
 mod outbound;
 mod program;
 #[cfg(feature = "sim")]

@@ -7,7 +7,11 @@ use acceptance::{
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use testbed::{event_stream::EventStream, receiver::Receiver, sessions::path_of};
+use testbed::{
+    event_stream::EventStream,
+    receiver::Receiver,
+    sessions::{PATIENCE, path_of},
+};
 
 use crate::each_database;
 
@@ -118,7 +122,7 @@ fn pages_of_a_long_chat_have_no_gap(deployment: &Deployment) -> Result<()> {
     let contact = deployment.stack.phones.new_phone("Writer")?;
     let bodies: Vec<_> = (0..120).map(|n| format!("text {n}")).collect();
     let ids = contact.send_texts(&messenger.phone.number, &bodies)?;
-    messenger.until_messages(120, PROMPT)?;
+    messenger.until_messages(120, PATIENCE)?;
     let path = format!("/chats/{}/messages?limit=7", contact.number);
     let mut paged = messenger
         .pages(&path, || messenger.write(&contact, "while the pages are read").map(drop))?;

@@ -152,8 +152,8 @@ fn waiting_message_leaves_after_the_outage_and_in_order(deployment: &Deployment)
 
 /// Callers of one session, a contact that answers, and the acknowledgements change the same rows.
 fn texts_of_many_callers_are_accepted_and_leave_in_order(deployment: &Deployment) -> Result<()> {
-    const CALLERS: usize = 24;
-    const TEXTS: usize = 8;
+    const CALLERS: usize = 16;
+    const TEXTS: usize = 4;
     let messenger = Messenger::start(deployment, "Busy")?;
     messenger.send_without_limits()?;
     let contact = deployment.stack.phones.new_phone("Chatty")?;
