@@ -8,7 +8,8 @@ use std::{
 use auth::{ClaimPaths, OidcClient, OidcCode, OidcConfig, OidcConfigError, OidcRequest};
 use aws_lc_rs::digest::{SHA256, digest};
 use domain::{
-    BrowserSessionHolder, Capability, SignIn, Timestamp, ports::Refused, testing::TestEnvironment,
+    BrowserSessionHolder, Capability, OrganizationId, SignIn, Timestamp, ports::Refused,
+    testing::TestEnvironment,
 };
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
@@ -95,7 +96,7 @@ async fn url_of_a_login_has_every_parameter() {
 async fn code_is_exchanged_for_the_login_of_the_id_token() {
     let fixture = Fixture::new(None).await;
     let sign_in = fixture.redeem().await.unwrap();
-    assert_eq!(sign_in.organization.as_ref().map(|it| it.as_str()), Some("acme"));
+    assert_eq!(sign_in.organization.as_ref().map(OrganizationId::as_str), Some("acme"));
     assert_eq!(sign_in.expires_at, Some(Timestamp::from_millis((NOW + 300) * 1000)));
     let BrowserSessionHolder::Person(claims) = sign_in.holder else { panic!("no person") };
     assert_eq!(claims.user.unwrap().as_str(), "u");

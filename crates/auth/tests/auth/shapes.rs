@@ -155,12 +155,13 @@ async fn sign_in_has_every_organization_of_the_token() {
         let credential = Credential::Bearer(token.clone());
         let sign_in = world.chain.sign_in(&credential).await.unwrap();
         let BrowserSessionHolder::Person(login) = sign_in.holder else { panic!("no person") };
-        let organizations: Vec<_> = login.organizations.iter().map(|it| it.as_str()).collect();
+        let organizations: Vec<_> =
+            login.organizations.iter().map(OrganizationId::as_str).collect();
         assert_eq!(organizations, expected);
         assert_eq!(login.capabilities.iter().collect::<Vec<_>>(), Capability::ALL[..2]);
         assert_eq!(sign_in.expires_at, Some(Timestamp::from_millis((NOW + 60) * 1000)));
         let only = (expected.len() == 1).then(|| expected[0]);
-        assert_eq!(sign_in.organization.as_ref().map(|it| it.as_str()), only);
+        assert_eq!(sign_in.organization.as_ref().map(OrganizationId::as_str), only);
         let caller = world.bearer(&token).await.unwrap();
         assert_eq!(caller.organization, sign_in.organization, "a token alone chooses none");
         world.clock.advance(Duration::from_secs(91));

@@ -130,18 +130,14 @@ impl Browser {
         if let Err(Refused::Denied(_)) = &checked {
             self.failures.record(address, now);
         }
-        self.accepted(checked, way)
+        Self::accepted(checked, way)
     }
 
     /// Returns the login that was accepted, and counts the outcome.
     ///
     /// # Errors
     /// As [`Self::check_credential`].
-    pub(crate) fn accepted(
-        &self,
-        checked: Result<SignIn, Refused>,
-        way: LoginWay,
-    ) -> Result<SignIn> {
+    pub(crate) fn accepted(checked: Result<SignIn, Refused>, way: LoginWay) -> Result<SignIn> {
         let outcome = match &checked {
             Ok(_) => "accepted",
             Err(Refused::Denied(_)) => "refused",

@@ -143,7 +143,7 @@ pub(crate) async fn begin(mut cx: OperationContext) -> Result<Reply> {
             Ok(redirect(url).with(header::SET_COOKIE, login.cookie(browser)?))
         }
         Err(refused) => {
-            let _ = browser.accepted(Err(refused), LoginWay::Issuer);
+            let _ = Browser::accepted(Err(refused), LoginWay::Issuer);
             Ok(LoginProblem::Issuer.reply())
         }
     }
@@ -233,7 +233,7 @@ impl LoginInProgress {
             Ok(sign_in) if has_no_rights(sign_in) => Some(LoginProblem::NoOrganization),
             Ok(_) => None,
         };
-        let accepted = browser.accepted(redeemed, LoginWay::Issuer);
+        let accepted = Browser::accepted(redeemed, LoginWay::Issuer);
         if let Some(problem) = problem {
             return Ok(problem.reply());
         }

@@ -88,6 +88,7 @@ impl DocTag {
 }
 
 /// A success response.
+#[expect(clippy::struct_excessive_bools, reason = "each is a header of the response")]
 pub(crate) struct ResponseDoc {
     pub(crate) status: u16,
     pub(crate) about: &'static str,

@@ -206,6 +206,10 @@ fn logout_ends_the_streams_of_the_browser_alone(deployment: &Deployment) -> Resu
 
 fn browser_of_a_token_ends_with_the_token(deployment: &Deployment) -> Result<()> {
     let name = deployment.organization()?.name;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the token must expire on the clock of the router"
+    )]
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let token = Token::of(&name, "admin").with("exp", json!(now + 3)).sign();
     let page = browser(deployment, &token)?;
