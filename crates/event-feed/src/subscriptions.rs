@@ -81,8 +81,14 @@ impl Subscriptions {
     }
 
     /// Adds events of subscribed organizations in the order of their positions, and moves the
-    /// position.
-    pub(crate) fn push(&self, events: Vec<Arc<RenderedEvent>>, until: FeedPosition) {
+    /// position. `others` have further events up to the position: an organization whose first
+    /// subscription began since [`Self::are_subscribed`] has them in the store only.
+    pub(crate) fn push<'a>(
+        &self,
+        events: Vec<Arc<RenderedEvent>>,
+        others: impl Iterator<Item = &'a OrganizationId>,
+        until: FeedPosition,
+    ) {
         let mut locked = self.table.lock();
         let table = &mut *locked;
         let mut changed = HashMap::new();
@@ -94,6 +100,12 @@ impl Subscriptions {
             table.bytes -= subscribed.recent.bytes();
             subscribed.recent.push(event);
             table.bytes += subscribed.recent.bytes();
+        }
+        for organization in others {
+            let Some(subscribed) = table.organizations.get_mut(organization) else { continue };
+            table.bytes -= subscribed.recent.bytes();
+            subscribed.recent = RecentEvents::new(until);
+            changed.entry(organization.clone()).or_insert_with(|| subscribed.changed.clone());
         }
         table.position = until;
         table.drop_least_read();
@@ -243,7 +255,7 @@ mod tests {
             let position = FeedPosition::from_number(n + 1);
             // Each organization is read once, and organization 0 all the time.
             subscribed[usize::try_from(n).unwrap()].read(FeedPosition::START, 9);
-            subscriptions.push(vec![event(n + 1, &organization(n))], position);
+            subscriptions.push(vec![event(n + 1, &organization(n))], [].iter(), position);
             let found = subscribed[0].read(FeedPosition::START, 9);
             assert!(matches!(found, RecentRead::Events { events, .. } if events.len() == 1));
             assert!(subscriptions.table.lock().bytes <= MAX_BYTES);
@@ -260,5 +272,28 @@ mod tests {
         assert_eq!((table.bytes, table.organizations.len()), (0, 0));
         drop(table);
         assert!(!subscriptions.exist());
+    }
+
+    #[test]
+    fn events_before_a_subscription_that_begins_during_a_read_are_in_the_store() {
+        let subscriptions = Arc::<Subscriptions>::default();
+        let [subscribed, other] = [1, 2].map(organization);
+        let earlier = Subscription::new(subscriptions.clone(), &subscribed);
+        let organizations = [&subscribed, &other];
+        assert_eq!(subscriptions.are_subscribed(organizations.into_iter()), [true, false]);
+        // The tail has decided which events to render, and has not added them yet.
+        let late = Subscription::new(subscriptions.clone(), &other);
+        let mut told = std::pin::pin!(late.changed());
+        told.as_mut().enable();
+        let until = FeedPosition::from_number(2);
+        subscriptions.push(vec![event(1, &subscribed)], [&other].into_iter(), until);
+        let found = late.read(FeedPosition::START, 9);
+        assert!(matches!(found, RecentRead::TooFarBack { until } if until.number() == 2));
+        assert!(told.enable(), "the reader is not told");
+        let found = earlier.read(FeedPosition::START, 9);
+        assert!(matches!(found, RecentRead::Events { events, .. } if events.len() == 1));
+        subscriptions.push(vec![event(3, &other)], [].iter(), FeedPosition::from_number(3));
+        let found = late.read(until, 9);
+        assert!(matches!(found, RecentRead::Events { events, .. } if events.len() == 1));
     }
 }

@@ -99,9 +99,12 @@ impl Tail {
         let feed = &self.feed;
         let subscribed =
             feed.subscriptions.are_subscribed(found.iter().map(|it| &it.event.organization));
-        let rendered = found.iter().zip(subscribed).filter(|(_, subscribed)| *subscribed);
-        let rendered = rendered.map(|(found, _)| RenderedEvent::new(found, &feed.ports.render));
-        feed.subscriptions.push(rendered.collect(), until);
+        let (selected, others): (Vec<_>, Vec<_>) =
+            found.iter().zip(subscribed).partition(|(_, subscribed)| *subscribed);
+        let render = |(found, _)| RenderedEvent::new(found, &feed.ports.render);
+        let rendered = selected.into_iter().map(render).collect();
+        let others = others.iter().map(|(found, _)| &found.event.organization);
+        feed.subscriptions.push(rendered, others, until);
         feed.watchers.add(found);
         for key in found.iter().filter_map(revoked_key) {
             // Fails without receivers.

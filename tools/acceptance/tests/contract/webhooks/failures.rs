@@ -153,8 +153,10 @@ fn event_without_further_attempts_is_a_dead_letter(deployment: &Deployment) -> R
     let order = sequences(&seen, &session);
     ensure!(order == [1, 2, 2, 3, 4], "{order:?}");
     let dead = of_session(&seen, &session)[1].id().to_owned();
-    let state = webhook.until("the dead letter is counted", |state| state["dead"] == 1)?;
-    ensure!(state["failed"] == 2 && state["blockedSessions"] == 0, "{state}");
+    let state = webhook.until("the session is no longer blocked", |state| {
+        state["dead"] == 1 && state["blockedSessions"] == 0
+    })?;
+    ensure!(state["failed"] == 2, "{state}");
     let [letter] = &webhook.all("/dead-letters")?[..] else { anyhow::bail!("not one dead letter") };
     let facts = (&letter["event"], &letter["session"], &letter["attempts"], &letter["status"]);
     let expected = (&json!(dead), &json!(session.id), &json!(2), &json!(422));
