@@ -4,7 +4,11 @@
 //! Tests of http-hyper write two more files, the OpenAPI document and the authorization matrix, and
 //! check that both are current.
 
-use std::{fmt::Write as _, fs, process::Command};
+use std::{
+    fmt::Write as _,
+    fs,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use testbed::{
@@ -15,7 +19,7 @@ use testbed::{
     workspace::{self, Workspace},
 };
 
-use crate::fuzz;
+use crate::{fuzz, tool};
 
 /// A generated file with its generator.
 struct Blessed {
@@ -52,6 +56,19 @@ pub(crate) fn run(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<()> {
         println!("wrote {}", blessed.path);
     }
     Ok(())
+}
+
+/// Writes the pictures of the README.
+pub(crate) fn pictures(workspace: &Workspace, prebuilt: &Prebuilt) -> Result<ExitCode> {
+    let programs = Programs::find(workspace, prebuilt)?;
+    let folder = workspace.root.join("docs/pictures");
+    let arguments = [
+        "--pictures".into(),
+        folder.into(),
+        "--programs".into(),
+        programs.folder().as_os_str().to_owned(),
+    ];
+    tool::BROWSER.run(workspace, &arguments)
 }
 
 /// Writes `docs/openapi.json` and `crates/http-hyper/tests/http/authorization.txt`.

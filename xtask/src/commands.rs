@@ -36,12 +36,21 @@ pub(crate) enum Command {
     /// Check the rules of the project.
     Tidy(Tidy),
     /// Write the generated files.
-    Bless(Prebuilt),
+    Bless(Bless),
     /// Measure speed and memory of release builds and write `docs/benchmarks.md`.
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
     /// Run `test` on exactly the locked and committed state, as before a change lands.
     Ci,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bless {
+    /// Write the pictures of the README instead, which no test compares.
+    #[arg(long)]
+    pub(crate) pictures: bool,
+    #[command(flatten)]
+    pub(crate) prebuilt: Prebuilt,
 }
 
 /// Arguments for a program of `tools/`, which has its own help.
@@ -85,6 +94,8 @@ pub(crate) enum Part {
     Contract,
     /// Every fault suite at its small size.
     Faults,
+    /// The dashboard in Chromium.
+    Browser,
 }
 
 #[derive(Debug, Args)]

@@ -47,7 +47,10 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Mutants(asked) => tool::MUTANTS.run(&workspace, &asked.arguments),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),
-        Command::Bless(bless) => bless::run(&workspace, &bless).map(|()| ExitCode::SUCCESS),
+        Command::Bless(bless) if bless.pictures => bless::pictures(&workspace, &bless.prebuilt),
+        Command::Bless(bless) => {
+            bless::run(&workspace, &bless.prebuilt).map(|()| ExitCode::SUCCESS)
+        }
         Command::Bench(asked) => bench::run(&workspace, &asked.arguments),
         Command::Ci => test::run_as_ci(&workspace),
     }

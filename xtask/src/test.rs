@@ -31,7 +31,8 @@ pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     if wants(Part::Tidy) {
         tidy::check(workspace, &mut checks);
     }
-    if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults].into_iter().any(wants) {
+    if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults, Part::Browser].into_iter().any(wants)
+    {
         run_built(workspace, wants, &mut checks);
     }
     if wants(Part::Fuzz) {
@@ -72,6 +73,11 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut C
         let folder = programs.folder().as_os_str().to_owned();
         let check = ["--check".into(), "--programs".into(), folder];
         rings::run_tool(workspace, tool::SOAK, &check, checks);
+    }
+    if wants(Part::Browser) {
+        println!("\ndashboard");
+        let arguments = ["--programs".into(), programs.folder().as_os_str().to_owned()];
+        rings::run_tool(workspace, tool::BROWSER, &arguments, checks);
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Tool {
 pub(crate) const DEMO: Tool = Tool { package: "demo", program: "demo" };
 /// The fault suites.
 pub(crate) const SOAK: Tool = Tool { package: "faults", program: "soak" };
+/// The tests of the dashboard.
+pub(crate) const BROWSER: Tool = Tool { package: "browser", program: "browser" };
 /// Mutation tests of the isolation between organizations.
 pub(crate) const MUTANTS: Tool = Tool { package: "mutants", program: "mutants" };
 

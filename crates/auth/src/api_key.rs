@@ -6,7 +6,6 @@
 //!
 //! Decision: ADR 0013.
 
-mod base62;
 pub(crate) mod cache;
 pub(crate) mod text;
 mod usage;

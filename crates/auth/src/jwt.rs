@@ -23,7 +23,7 @@ mod validity;
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Caller,
+    Caller, SignIn,
     ports::{Environment, Refused},
 };
 use serde_json::Value;
@@ -88,14 +88,42 @@ impl JwtVerifier {
 
     /// Returns the caller of a token.
     pub(crate) async fn verify(&self, text: &str) -> Result<Caller, Refused> {
+        let token = self.verified(text).await?;
+        token.caller(self.environment.now(), self.leeway).map_err(Refused::Denied)
+    }
+
+    /// Returns the login of a browser session by a token.
+    pub(crate) async fn sign_in(&self, text: &str) -> Result<SignIn, Refused> {
+        let token = self.verified(text).await?;
+        token.sign_in(self.environment.now(), self.leeway).map_err(Refused::Denied)
+    }
+
+    /// Returns the login that an ID token states. The token has the nonce of the login, and names no
+    /// other client as authorized party. Never cached: an ID token is used once.
+    pub(crate) async fn sign_in_of_id_token(
+        &self,
+        text: &str,
+        nonce: &str,
+        client: &str,
+    ) -> Result<SignIn, Refused> {
+        let token = Token::parse(text).map_err(Refused::Denied)?;
+        self.keys.verify(&token).await?;
+        let claims = json::object(&token.payload).ok_or("the claims are not a JSON object");
+        let claims = claims.map_err(Refused::Denied)?;
+        claims::check_login(&claims, nonce, client).map_err(Refused::Denied)?;
+        let verified = self.read_claims(&claims);
+        verified.sign_in(self.environment.now(), self.leeway).map_err(Refused::Denied)
+    }
+
+    /// Returns a token whose signature is valid, from the cache or verified now.
+    async fn verified(&self, text: &str) -> Result<Arc<VerifiedToken>, Refused> {
         let text = Token::check_length(text).map_err(Refused::Denied)?;
         let digest = token_cache::digest(text);
         let cached = self.keys.current().and_then(|set| set.tokens.get(&digest));
-        let token = match cached {
-            Some(token) => token,
-            None => self.verify_uncached(text, digest).await?,
-        };
-        token.caller(self.environment.now(), self.leeway).map_err(Refused::Denied)
+        match cached {
+            Some(token) => Ok(token),
+            None => self.verify_uncached(text, digest).await,
+        }
     }
 
     /// Verifies and reads a token, and caches the result with the key set that verified the token.
@@ -119,7 +147,11 @@ impl JwtVerifier {
         let origin = claims::check_origin(claims, issuer, audience);
         let validity = Validity::read(claims);
         let expires_at = validity.ok().map(Validity::expires_at);
-        let caller = origin.and_then(|()| self.claims.caller(claims, expires_at));
-        VerifiedToken { validity, caller }
+        let login = origin.and_then(|()| self.claims.login(claims));
+        let caller = login
+            .as_ref()
+            .map(|login| login.caller(login.only_organization(), expires_at))
+            .map_err(|cause| *cause);
+        VerifiedToken { validity, login, caller }
     }
 }

@@ -12,16 +12,20 @@
 //! credential or a part of one.
 
 mod api_key;
+mod base62;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod jwt;
+mod link_secret;
+mod oidc;
+mod secret_text;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Caller,
+    Caller, SignIn,
     ports::{Authenticator, Credential, Environment, KeyDirectory, Refused},
 };
 
@@ -30,6 +34,8 @@ pub use jwt::{
     ClaimPaths, Config, ConfigError, FetchError, JwtVerifier, KeySetError, Pointer, PointerError,
     Source, SourceError,
 };
+pub use link_secret::RandomLinkSecrets;
+pub use oidc::{OidcClient, OidcCode, OidcConfig, OidcConfigError, OidcRequest};
 
 use api_key::ApiKeyAuthenticator;
 
@@ -63,6 +69,15 @@ impl Authenticator for Chain {
             (Credential::Bearer(_), None) => {
                 Err(Refused::Denied("a login token, but no key set is configured"))
             }
+        }
+    }
+
+    async fn sign_in(&self, credential: &Credential) -> Result<SignIn, Refused> {
+        match (credential, &self.jwt) {
+            (Credential::Bearer(text), Some(jwt)) if !api_key::text::has_prefix(text) => {
+                jwt.sign_in(text).await
+            }
+            _ => self.authenticate(credential).await.map(SignIn::of_caller),
         }
     }
 }

@@ -11,7 +11,7 @@
 use crate::{
     caller::{Actor, Caller, Capabilities, Capability, Reach},
     error::{Error, Result},
-    id::{OrganizationId, SessionId},
+    id::{LinkId, OrganizationId, SessionId},
 };
 
 /// An organization and a reach, of a caller that has the capability. Every read and write for a
@@ -82,6 +82,23 @@ impl Caller {
 }
 
 impl Caller {
+    /// Returns the scope of the holder of a share link, and the link. The scope is one session. The
+    /// holder has no capability, so that no other function gives the holder a scope.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for every caller except the holder of a link.
+    pub fn may_link(&self) -> Result<(Scope, LinkId)> {
+        match (&self.actor, &self.organization, &self.reach) {
+            (Actor::Link(link), Some(organization), Reach::Only(only)) if only.len() == 1 => {
+                let (organization, reach) = (organization.clone(), self.reach.clone());
+                Ok((Scope { organization, reach, actor: self.actor.clone() }, link.clone()))
+            }
+            _ => Err(Error::Forbidden),
+        }
+    }
+}
+
+impl Caller {
     /// Allows reads across organizations. The right gives no scope in any organization. Only a user
     /// can have it: an API key belongs to one organization.
     ///
@@ -114,6 +131,14 @@ impl Scope {
     /// Returns true if the session belongs to the scope's organization and is within the reach.
     pub fn covers(&self, organization: &OrganizationId, session: &SessionId) -> bool {
         self.organization == *organization && self.reach.covers(session)
+    }
+
+    /// Returns the session of a scope that reaches exactly one.
+    pub fn only_session(&self) -> Option<&SessionId> {
+        match &self.reach {
+            Reach::Only(sessions) if sessions.len() == 1 => sessions.first(),
+            Reach::Only(_) | Reach::Everything => None,
+        }
     }
 
     /// Allows the creation of sessions and keys. A caller that is confined to named sessions could
@@ -149,6 +174,7 @@ mod tests {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 
@@ -177,7 +203,10 @@ mod tests {
         assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         admin.platform_admin = true;
         assert!(admin.may_operate().is_ok());
-        for actor in [Actor::Key(crate::id::KeyId::from_bits(1)), Actor::Operator, Actor::System] {
+        let link = Actor::Link(LinkId::from_bits(1));
+        for actor in
+            [Actor::Key(crate::id::KeyId::from_bits(1)), link, Actor::Operator, Actor::System]
+        {
             admin.actor = actor;
             assert!(matches!(admin.may_operate(), Err(Error::Forbidden)));
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    id::{KeyId, OrganizationId, SessionId, UserId},
+    browser_session::model::BrowserSessionDigest,
+    id::{KeyId, LinkId, OrganizationId, SessionId, UserId},
     time::Timestamp,
 };
 
@@ -86,6 +87,8 @@ pub enum Actor {
     User(Option<UserId>),
     /// An API key.
     Key(KeyId),
+    /// A person who holds a share link.
+    Link(LinkId),
     /// An operator at the command line.
     Operator,
     /// berth itself: a deadline, a report of a node, a retry.
@@ -97,7 +100,7 @@ impl Actor {
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::User(user) => user.as_ref(),
-            Self::Key(_) | Self::Operator | Self::System => None,
+            Self::Key(_) | Self::Link(_) | Self::Operator | Self::System => None,
         }
     }
 }
@@ -137,6 +140,8 @@ pub struct Caller {
     pub platform_admin: bool,
     /// The time at which the credential expires. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
+    /// The browser session whose cookie the request carries. `None` for every other credential.
+    pub browser_session: Option<BrowserSessionDigest>,
 }
 
 impl Caller {
@@ -149,6 +154,7 @@ impl Caller {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 }

@@ -101,6 +101,9 @@ generated_id!(
 generated_id!(
     /// Id of a message that waits for its sending: `out_` and a ULID.
     OutboxId, "out_");
+generated_id!(
+    /// Id of a share link: `lnk_` and a ULID.
+    LinkId, "lnk_");
 external_id!(
     /// Id of an organization, assigned by the issuer of login tokens: 1 to 128 bytes without control
     /// characters.

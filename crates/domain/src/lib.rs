@@ -32,6 +32,7 @@
 //!     reach: Reach::Everything,
 //!     platform_admin: false,
 //!     expires_at: None,
+//!     browser_session: None,
 //! };
 //! let (session, text_of) = (SessionId::from_bits(1), "Dear customer");
 //! let organization = OrganizationId::parse("acme").unwrap();
@@ -51,6 +52,7 @@
 pub mod access;
 mod api_key;
 mod audit;
+mod browser_session;
 mod caller;
 mod chat;
 mod cleanup;
@@ -74,6 +76,7 @@ mod rate_quota;
 pub mod reconcile;
 mod resource_quota;
 mod session;
+mod share_link;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -87,6 +90,10 @@ pub use api_key::{
     write::KeyWrite,
 };
 pub use audit::Audit;
+pub use browser_session::{
+    model::{BrowserSession, BrowserSessionDigest, BrowserSessionHolder, LoginClaims, SignIn},
+    service::{BrowserSessionLimits, BrowserSessionPorts, BrowserSessions},
+};
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};
 pub use chat::{
     model::{Chat, ChatId, ChatKind, ChatTimer},
@@ -115,8 +122,8 @@ pub use gateway::{
     service::{HeartbeatOutcome, Lease, Nodes, RefusedReport, Registration, ReportOutcome},
 };
 pub use id::{
-    AttemptId, EventId, GatewayId, KeyId, OrganizationId, OutboxId, SessionId, UserId, WaMessageId,
-    WebhookId,
+    AttemptId, EventId, GatewayId, KeyId, LinkId, OrganizationId, OutboxId, SessionId, UserId,
+    WaMessageId, WebhookId,
 };
 pub use idempotency::{IdempotencyKeyHash, IdempotencyRecord, RecordResponse, Recorder};
 pub use link_attempt::{LinkAttempt, MAX_LINK_ATTEMPTS_PER_HOUR};
@@ -149,7 +156,7 @@ pub use messaging::{
     },
     turns::MessagingTurns,
 };
-pub use operators::Operators;
+pub use operators::{OperatedNode, Operators};
 pub use orphan::{model::Orphan, service::Orphans};
 pub use outbox::{
     message_field::MessageField,
@@ -180,6 +187,23 @@ pub use session::{
     unlink::{LogoutOutcome, UnlinkRequest},
     version::{DueAsRead, ExpectedVersion, StoredVersion, Version},
     write::{SessionUpdate, SessionWrite},
+};
+pub use share_link::{
+    method::LinkMethod,
+    model::{
+        ENDED_LINK_RETENTION, LinkEnd, LinkOpening, LinkOutcome, MAX_LINK_PAIRINGS, ReturnTarget,
+        ShareLink, ShareLinkState,
+    },
+    pairing_end::{commit_with_links, links_to_end},
+    progress::LinkProgress,
+    redemption::OpenedLink,
+    revocation_cause::RevocationCause,
+    service::{MAX_LIVE_LINKS, NewShareLink, ReturnOrigins, ShareLinkPorts, ShareLinks},
+    spec::{
+        DEFAULT_LINK_LIFE, MAX_LINK_LIFE, MAX_LINK_TITLE, MAX_RETURN_ADDRESS, MIN_LINK_LIFE,
+        ShareLinkSpec,
+    },
+    write::{ShareLinkChange, ShareLinkWrite},
 };
 pub use time::Timestamp;
 pub use violation::{FieldPath, Violation};

@@ -18,6 +18,8 @@ pub enum Resource {
     ApiKeys,
     /// Number of webhooks.
     Webhooks,
+    /// Number of share links, those that ended within the last hour included.
+    ShareLinks,
     /// Bytes of recorded responses of requests with an idempotency key.
     IdempotencyRecords,
     /// Bytes of the metadata of all sessions, as JSON without the outer braces.
@@ -26,8 +28,14 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 5] =
-        [Self::Sessions, Self::ApiKeys, Self::Webhooks, Self::IdempotencyRecords, Self::Metadata];
+    pub const ALL: [Self; 6] = [
+        Self::Sessions,
+        Self::ApiKeys,
+        Self::Webhooks,
+        Self::ShareLinks,
+        Self::IdempotencyRecords,
+        Self::Metadata,
+    ];
 
     /// Returns the stable name, as sent to callers and used in settings.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Resource {
             Self::Sessions => "sessions",
             Self::ApiKeys => "api_keys",
             Self::Webhooks => "webhooks",
+            Self::ShareLinks => "share_links",
             Self::IdempotencyRecords => "idempotency_records",
             Self::Metadata => "metadata",
         }
@@ -57,6 +66,10 @@ impl Resource {
             }
             Self::Webhooks => {
                 "the organization has as many webhooks as it may have; delete some of them first"
+            }
+            Self::ShareLinks => {
+                "the organization has as many share links as it may have; a link counts until an hour \
+                 after its end"
             }
             Self::IdempotencyRecords => {
                 "the organization's recorded responses take as much room as they may; each is removed \
@@ -90,6 +103,8 @@ pub struct ResourceLimits {
     pub api_keys: Option<u64>,
     /// Maximum number of webhooks.
     pub webhooks: Option<u64>,
+    /// Maximum number of share links.
+    pub share_links: Option<u64>,
     /// Maximum bytes of recorded responses.
     pub idempotency_records: Option<u64>,
     /// Maximum bytes of metadata.
@@ -104,6 +119,7 @@ impl ResourceLimits {
         sessions: Some(20_000),
         api_keys: Some(1_000),
         webhooks: Some(20),
+        share_links: Some(1_000),
         idempotency_records: Some(256 * MIB),
         metadata: Some(64 * MIB),
     };
@@ -114,6 +130,7 @@ impl ResourceLimits {
             Resource::Sessions => self.sessions,
             Resource::ApiKeys => self.api_keys,
             Resource::Webhooks => self.webhooks,
+            Resource::ShareLinks => self.share_links,
             Resource::IdempotencyRecords => self.idempotency_records,
             Resource::Metadata => self.metadata,
         }

@@ -41,6 +41,16 @@ pub enum FieldPath {
     ReplayAfter,
     /// The time at which a replay ends.
     ReplayUntil,
+    /// The life of a share link.
+    LinkLife,
+    /// The methods of a share link.
+    LinkMethods,
+    /// The phone of a share link.
+    LinkPhone,
+    /// The title of a share link.
+    LinkTitle,
+    /// The address that the browser may go to after the end of a share link.
+    LinkReturnAddress,
     /// A part of a request about a message.
     Message(MessageField),
 }

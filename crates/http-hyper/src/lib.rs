@@ -24,7 +24,8 @@
 //! - PATCH and DELETE evaluate `If-Match`, GET and HEAD evaluate `If-None-Match`. A malformed
 //!   `If-Match` is a validation error, because the header guards a write; a malformed
 //!   `If-None-Match` is ignored.
-//! - Two credentials, of any kind, are 401: the choice between them would be a guess.
+//! - Two credentials, of any kind, are 401: the choice between them would be a guess. The cookie of a
+//!   browser session is no credential beside another one, and counts in requests of own pages only.
 //! - An HTTP/1.1 request without `Host`, and a request with two `Host` headers or an invalid one,
 //!   is a validation error (RFC 9112, 3.2).
 //! - A body that arrives too slowly is 408 `request_timeout`; headers that are too large are 431
@@ -34,6 +35,7 @@
 //! ([`Api::operators`]) and the nodes' ([`NodeApi::service`]). [`serve`] runs one of them.
 
 pub mod api;
+mod browser;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -53,6 +55,11 @@ pub mod wire;
 pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
 
 pub use api::{Api, ApiDependencies, Rates, StreamDependencies};
+pub use browser::{
+    dependencies::BrowserDependencies,
+    login_flow::{LoginCode, LoginFlow, LoginRequest},
+    public_url::{InvalidPublicUrl, PublicUrl, normalized_origin},
+};
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
 pub use request_log::RequestLog;

@@ -52,6 +52,7 @@ impl RequestLog {
         let actor = match &caller.actor {
             Actor::User(user) => format!("user:{}", user.as_ref().map_or("", |u| u.as_str())),
             Actor::Key(key) => format!("key:{key}"),
+            Actor::Link(link) => format!("link:{link}"),
             Actor::Operator => "operator".to_owned(),
             Actor::System => "system".to_owned(),
         };

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks, ports::Environment,
+    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, ShareLinks, Webhooks,
+    ports::Environment,
 };
 
 use crate::{
+    browser::dependencies::Browser,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
     streams::StreamResources,
@@ -15,6 +17,7 @@ use crate::{
 /// The dependencies of handlers; one value for all listeners of an API.
 pub(crate) struct Resources {
     pub(crate) sessions: Sessions,
+    pub(crate) links: ShareLinks,
     pub(crate) chats: Chats,
     pub(crate) messages: Messages,
     pub(crate) outbox: Outbox,
@@ -27,4 +30,5 @@ pub(crate) struct Resources {
     pub(crate) metrics: Arc<dyn Exposition>,
     pub(crate) cursor_signer: CursorSigner,
     pub(crate) streams: StreamResources,
+    pub(crate) browser: Browser,
 }

@@ -13,19 +13,20 @@ use std::{
 use async_trait::async_trait;
 use auth::{Chain, KeyCache, RandomKeyGenerator};
 use domain::{
-    ApiKeys, Audit, Caller, Capability, Chats, Deadlines, KeyId, KeySpec, Leases, Messages,
-    MessagingTurns, Operators, OrganizationId, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
-    Sessions, Settings, WebhookPorts, Webhooks,
+    ApiKeys, Audit, BrowserSessionLimits, BrowserSessionPorts, BrowserSessions, Caller, Capability,
+    Chats, Deadlines, KeyId, KeySpec, Leases, Messages, MessagingTurns, Operators, OrganizationId,
+    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, Settings,
+    ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
     ports::KeyGenerator as _,
     testing::{
-        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainSealer, TestEnvironment,
-        TestNotifier,
+        FakeMessagingControl, FakeSessionControl, FakeWebhookSender, PlainLinkSecrets, PlainSealer,
+        TestEnvironment, TestNotifier,
     },
 };
 use event_feed::{EventFeed, FeedPorts};
 use http_hyper::{
-    Api, ApiDependencies, Check, Exposition, Limits, Rates, Readiness, StreamDependencies,
-    render_event, serve,
+    Api, ApiDependencies, BrowserDependencies, Check, Exposition, Limits, PublicUrl, Rates,
+    Readiness, StreamDependencies, render_event, serve,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store_diesel::{Config, Database};
@@ -111,7 +112,15 @@ impl Served {
             leases: leases.clone(),
             turns: MessagingTurns::default(),
         };
+        let links = ShareLinkPorts {
+            store: store.clone(),
+            directory: store.clone(),
+            secrets: Arc::new(PlainLinkSecrets),
+            environment: environment.clone(),
+            notifier: TestNotifier::new(environment.clone()),
+        };
         let api = Api::new(ApiDependencies {
+            links: ShareLinks::new(links, sessions.clone(), ReturnOrigins::new()),
             sessions,
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),
@@ -119,10 +128,16 @@ impl Served {
             keys,
             webhooks,
             audit: Audit::new(store.clone()),
-            operators: Operators::new(store.clone(), environment.clone(), leases),
+            operators: Operators::new(
+                store.clone(),
+                store.clone(),
+                environment.clone(),
+                leases,
+                Deadlines::default().lease,
+            ),
             authenticator: Arc::new(Chain::new(None, key_cache, environment.clone())),
             idempotency_records: store.clone(),
-            environment,
+            environment: environment.clone(),
             readiness: Arc::new(Unused),
             metrics: Arc::new(Unused),
             cursor_secret: [7; 32],
@@ -136,9 +151,25 @@ impl Served {
                 }),
                 store: store.clone(),
                 keys: store.clone(),
-                tickets: store,
+                tickets: store.clone(),
                 bookmark_secret: [8; 32],
                 ticket_secret: [9; 32],
+            },
+            browser: BrowserDependencies {
+                enabled: true,
+                sessions: BrowserSessions::new(
+                    BrowserSessionPorts {
+                        store: store.clone(),
+                        keys: store.clone(),
+                        directory: store,
+                        environment,
+                    },
+                    BrowserSessionLimits::default(),
+                ),
+                public_url: PublicUrl::parse("http://localhost").expect("a URL"),
+                handover_origins: Vec::new(),
+                login_flow: None,
+                login_secret: [10; 32],
             },
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

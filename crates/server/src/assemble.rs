@@ -3,15 +3,19 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator};
+use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
-    ApiKeys, Audit, Chats, Deadlines, GatewayId, JournalPorts, Journals, Leases, MessageRetention,
-    Messages, MessagingTurns, Nodes, Operators, Outbox, OutboxLimits, OutboxPorts, SessionPorts,
-    Sessions, WebhookPorts, Webhooks,
+    ApiKeys, Audit, BrowserSessionPorts, BrowserSessions, Chats, Deadlines, GatewayId,
+    JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators,
+    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts,
+    ShareLinks, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
-use http_hyper::{Api, ApiDependencies, NodeApi, Rates, StreamDependencies, render_event};
+use http_hyper::{
+    Api, ApiDependencies, BrowserDependencies, LoginFlow, NodeApi, PublicUrl, Rates,
+    StreamDependencies, render_event,
+};
 use sealing::Sealer;
 use secrecy::{ExposeSecret, SecretString};
 use store_diesel::{Database, DatabaseKind};
@@ -20,9 +24,9 @@ use webhook_dispatcher::{Dispatcher, DispatcherPorts};
 use worker::{MessageRemover, OutboxDispatcher, Worker};
 
 use crate::{
-    environment::SystemEnvironment, message_metrics::MeteredMessaging, metrics::Metrics,
-    notifier::RouterNotifier, organization_tags::HmacOrganizationTags, readiness::RouterReadiness,
-    webhook_sender::RouterWebhookSender,
+    config::Browsers, environment::SystemEnvironment, message_metrics::MeteredMessaging,
+    metrics::Metrics, notifier::RouterNotifier, organization_tags::HmacOrganizationTags,
+    readiness::RouterReadiness, webhook_sender::RouterWebhookSender,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -35,12 +39,18 @@ pub(crate) struct Dependencies {
     pub(crate) deadlines: Deadlines,
     pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
+    pub(crate) return_origins: ReturnOrigins,
     pub(crate) secrets: Secrets,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) webhook_sender: Arc<RouterWebhookSender>,
     pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the process is told to stop.
     pub(crate) shutting_down: CancellationToken,
+    pub(crate) browsers: Browsers,
+    /// The URL at which browsers reach the service.
+    pub(crate) public_url: PublicUrl,
+    /// The issuer of logins; `None` without one.
+    pub(crate) login_flow: Option<Arc<dyn LoginFlow>>,
 }
 
 /// Secrets that all routers over the database share.
@@ -53,6 +63,8 @@ pub(crate) struct Secrets {
     pub(crate) bookmark: [u8; 32],
     /// Encrypts tickets.
     pub(crate) ticket: [u8; 32],
+    /// Encrypts logins in progress.
+    pub(crate) login: [u8; 32],
 }
 
 /// Interval in which a router reads new events of others while it has readers.
@@ -81,11 +93,15 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         deadlines,
         outbox_limits,
         rates,
+        return_origins,
         secrets,
         sealer,
         webhook_sender,
         metrics,
         shutting_down,
+        browsers,
+        public_url,
+        login_flow,
     } = dependencies;
     let node_tokens =
         tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
@@ -123,6 +139,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     Ok(Parts {
         api: Api::new(ApiDependencies {
             sessions: adapters.sessions(),
+            links: adapters.links(return_origins),
             chats: Chats::new(adapters.store.clone()),
             messages: Messages::new(adapters.store.clone()),
             outbox: adapters.outbox(),
@@ -144,6 +161,22 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
                 tickets: adapters.store.clone(),
                 bookmark_secret: secrets.bookmark,
                 ticket_secret: secrets.ticket,
+            },
+            browser: BrowserDependencies {
+                enabled: browsers.enabled,
+                sessions: BrowserSessions::new(
+                    BrowserSessionPorts {
+                        store: adapters.store.clone(),
+                        keys: adapters.store.clone(),
+                        directory: adapters.store.clone(),
+                        environment: environment.clone(),
+                    },
+                    browsers.limits,
+                ),
+                public_url,
+                handover_origins: browsers.handover_origins,
+                login_flow,
+                login_secret: secrets.login,
             },
         }),
         nodes: NodeApi::new(adapters.nodes(), adapters.journals(), node_tokens, environment),
@@ -200,6 +233,18 @@ impl Adapters {
         Sessions::new(ports, self.deadlines.clone())
     }
 
+    /// Returns the use cases of share links.
+    fn links(&self, return_origins: ReturnOrigins) -> ShareLinks {
+        let ports = ShareLinkPorts {
+            store: self.store.clone(),
+            directory: self.store.clone(),
+            secrets: Arc::new(RandomLinkSecrets::default()),
+            environment: self.environment.clone(),
+            notifier: self.notifier.clone(),
+        };
+        ShareLinks::new(ports, self.sessions(), return_origins)
+    }
+
     /// Returns the use cases of webhooks.
     fn webhooks(&self) -> Webhooks {
         Webhooks::new(WebhookPorts {
@@ -217,7 +262,9 @@ impl Adapters {
 
     /// Returns the use cases of operators.
     fn operators(&self) -> Operators {
-        Operators::new(self.store.clone(), self.environment.clone(), self.leases.clone())
+        let (environment, leases) = (self.environment.clone(), self.leases.clone());
+        let (store, lease) = (self.store.clone(), self.deadlines.lease);
+        Operators::new(store.clone(), store, environment, leases, lease)
     }
 
     /// Returns the use cases of API keys.

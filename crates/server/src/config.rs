@@ -12,7 +12,7 @@ use sealing::SealKeys;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use self::webhooks::seal_keys;
+pub(crate) use self::{browsers::Browsers, webhooks::seal_keys};
 use self::{
     deadlines::{deadlines, outbox},
     webhooks::webhook_allow,
@@ -30,10 +30,13 @@ pub(crate) struct Config {
     pub(crate) listeners: Listeners,
     pub(crate) connections: Connections,
     pub(crate) login: auth::Config,
+    pub(crate) browsers: Browsers,
     pub(crate) gateways: Gateways,
     pub(crate) deadlines: domain::Deadlines,
     pub(crate) outbox: domain::OutboxLimits,
     pub(crate) quotas: domain::Quotas,
+    /// The origins to which share links may return.
+    pub(crate) return_origins: domain::ReturnOrigins,
     pub(crate) rates: http_hyper::Rates,
     pub(crate) log: Log,
 }
@@ -109,6 +112,8 @@ impl Config {
     /// Checks all settings, without access to files, network or database.
     pub(crate) fn check(settings: Settings) -> Result<Self, Invalid> {
         let listeners = settings.listeners;
+        let login = login(settings.login)?;
+        let browsers = Browsers::check(settings.browsers, &login.claims, login.leeway)?;
         Ok(Self {
             database: database(settings.database),
             seal_keys: seal_keys(settings.sealing)?,
@@ -123,9 +128,11 @@ impl Config {
                 trusted_proxies: networks("trusted_proxies", listeners.trusted_proxies.as_deref())?,
                 streams: streams(&settings.limits)?,
             },
-            login: login(settings.login)?,
+            login,
+            browsers,
             gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
             quotas: quotas::check(&settings.limits, &settings.organizations)?,
+            return_origins: return_origins::check(&settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
             outbox: outbox(&settings.deadlines, settings.limits.message_queue)?,
             rates: http_hyper::Rates {
@@ -326,8 +333,10 @@ fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
     entries.enumerate().map(read).collect()
 }
 
+mod browsers;
 mod deadlines;
 mod quotas;
+mod return_origins;
 #[cfg(test)]
 mod tests;
 mod webhooks;

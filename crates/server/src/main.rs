@@ -2,6 +2,7 @@
 //! sessions. Gateways hold the connections to WhatsApp.
 
 mod assemble;
+mod browsers;
 mod cli;
 mod clock_skew;
 mod config;

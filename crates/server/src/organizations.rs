@@ -95,6 +95,7 @@ const fn noun(kind: ErasedKind) -> &'static str {
         ErasedKind::Sessions => "sessions",
         ErasedKind::ApiKeys => "API keys",
         ErasedKind::Webhooks => "webhooks",
+        ErasedKind::Rows(ErasedRows::BrowserSessions) => "browser sessions",
         ErasedKind::Rows(ErasedRows::ApiKeys) => "rows of API keys",
         ErasedKind::Rows(ErasedRows::IdempotencyRecords) => "recorded responses",
         ErasedKind::Rows(ErasedRows::LinkAttempts) => "link attempts",

@@ -6,14 +6,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits, NodeApi};
+use http_hyper::{Drained, Limits, NodeApi, PublicUrl};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     assemble::{Dependencies, Parts, Secrets, assemble},
-    clock_skew,
+    browsers, clock_skew,
     config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
     invalid::Invalid,
@@ -96,10 +96,18 @@ impl Router {
             tag: database.secret("group", rand::random()).await?,
             bookmark: database.secret("bookmark", rand::random()).await?,
             ticket: database.secret("ticket", rand::random()).await?,
+            login: database.secret("login", rand::random()).await?,
         };
         let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
         let queue = (database.clone(), environment.clone());
+        let login_flow = browsers::login_flow(&config.browsers, environment.clone())?;
+        let public_url = config.browsers.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(addresses.public));
+        if config.browsers.enabled {
+            let url = public_url.origin();
+            tracing::info!(url, "browsers reach the service at this URL; see BERTH_PUBLIC_URL");
+        }
         let dependencies = Dependencies {
             database,
             environment,
@@ -108,11 +116,15 @@ impl Router {
             deadlines,
             outbox_limits: config.outbox,
             rates: config.rates,
+            return_origins: config.return_origins,
             secrets,
             sealer: sealer.clone(),
             webhook_sender: Arc::new(RouterWebhookSender::new(sender.clone())),
             metrics,
             shutting_down: shutting_down.clone(),
+            browsers: config.browsers,
+            public_url,
+            login_flow,
         };
         let parts = assemble(dependencies)?;
         let supervisor =

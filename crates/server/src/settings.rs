@@ -7,6 +7,7 @@
 //! all other checks.
 
 mod organization_quotas;
+mod remote_gateway;
 mod text;
 
 use std::{collections::BTreeMap, path::Path};
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use organization_quotas::OrganizationQuotas;
+pub(crate) use remote_gateway::RemoteGateway;
 pub(crate) use text::{Count, Document, Switch};
 use text::{cleaned, secret};
 
@@ -35,17 +37,20 @@ macro_rules! table {
 
         impl $name {
             /// Cleans every text.
-            fn cleaned(self) -> Result<Self, Invalid> {
+            pub(super) fn cleaned(self) -> Result<Self, Invalid> {
                 Ok(Self { $($field: cleaned(stringify!($field), self.$field)?,)* })
             }
 
             /// Fills absent values from `other`.
-            fn or(self, other: Self) -> Self {
+            pub(super) fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)* }
             }
         }
     };
 }
+
+mod browsers;
+pub(crate) use browsers::Browsers;
 
 table!(
     /// The database.
@@ -229,6 +234,9 @@ table!(
         /// Maximum webhooks of one organization [default: 20]
         #[arg(long, env = "BERTH_WEBHOOK_QUOTA", value_name = "COUNT")]
         webhook_quota: Count,
+        /// Maximum share links of one organization, ended ones of the last hour included [default: 1000]
+        #[arg(long, env = "BERTH_SHARE_LINK_QUOTA", value_name = "COUNT")]
+        share_link_quota: Count,
         /// Maximum size of the responses recorded for one organization's requests with an
         /// `Idempotency-Key`, in bytes, `KiB`, `MiB` or `GiB` [default: 256MiB]
         #[arg(long, env = "BERTH_IDEMPOTENCY_QUOTA", value_name = "SIZE")]
@@ -267,6 +275,8 @@ pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) login: Login,
     #[command(flatten)]
+    pub(crate) browsers: Browsers,
+    #[command(flatten)]
     pub(crate) local_gateway: LocalGateway,
     #[command(flatten)]
     pub(crate) deadlines: Deadlines,
@@ -283,24 +293,6 @@ pub(crate) struct Settings {
     /// By organization id.
     #[arg(skip)]
     pub(crate) organizations: BTreeMap<String, OrganizationQuotas>,
-}
-
-/// A `[[gateway]]` table.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RemoteGateway {
-    pub(crate) id: String,
-    pub(crate) token: SecretString,
-}
-
-impl RemoteGateway {
-    fn cleaned(self) -> Result<Self, Invalid> {
-        let (id, token) = (Some(self.id), Some(self.token));
-        Ok(Self {
-            id: cleaned("gateway", id)?.unwrap_or_default(),
-            token: cleaned("gateway", token)?.unwrap_or_default(),
-        })
-    }
 }
 
 impl Settings {
@@ -338,6 +330,7 @@ impl Settings {
             webhooks: self.webhooks.cleaned()?,
             listeners: self.listeners.cleaned()?,
             login: self.login.cleaned()?,
+            browsers: self.browsers.cleaned()?,
             local_gateway: self.local_gateway.cleaned()?,
             deadlines: self.deadlines.cleaned()?,
             limits: self.limits.cleaned()?,
@@ -355,6 +348,7 @@ impl Settings {
             webhooks: self.webhooks.or(other.webhooks),
             listeners: self.listeners.or(other.listeners),
             login: self.login.or(other.login),
+            browsers: self.browsers.or(other.browsers),
             local_gateway: self.local_gateway.or(other.local_gateway),
             deadlines: self.deadlines.or(other.deadlines),
             limits: self.limits.or(other.limits),

@@ -77,6 +77,10 @@ pub enum StoreError {
     /// rolled back. The error never leaves this crate.
     #[error("the commit is rejected")]
     Rejected(Rejection),
+    /// A row of a commit no longer meets its condition, after another row of the commit was written.
+    /// Rolls the transaction back; the error never leaves this crate.
+    #[error("a row of the commit has changed")]
+    LostRace,
     /// A deleted session had the id of a session, and its messages are not all removed.
     #[error("messages of an earlier session with the id {0} remain")]
     Remaining(String),

@@ -3,6 +3,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod bind_params;
+pub(crate) mod browser_session;
 pub(crate) mod chat;
 pub(crate) mod cleanup;
 pub(crate) mod column;
@@ -26,6 +27,7 @@ pub(crate) mod retry_queue;
 pub(crate) mod session;
 pub(crate) mod session_json;
 pub(crate) mod session_messaging;
+pub(crate) mod share_link;
 pub(crate) mod usage;
 pub(crate) mod webhook;
 pub(crate) mod webhook_attempt;

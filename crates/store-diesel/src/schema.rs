@@ -263,6 +263,45 @@ diesel::table! {
 }
 
 diesel::table! {
+    browser_sessions (digest) {
+        digest -> Binary,
+        kind -> Text,
+        key_id -> Nullable<Text>,
+        claims -> Nullable<Text>,
+        holder -> Text,
+        organization -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+        ends_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    share_links (organization, session, id) {
+        organization -> Text,
+        session -> Text,
+        id -> Text,
+        digest -> Binary,
+        title -> Nullable<Text>,
+        methods -> Text,
+        phone -> Nullable<Text>,
+        return_address -> Nullable<Text>,
+        return_origin -> Nullable<Text>,
+        created_by_kind -> Text,
+        created_by_name -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        opened_at -> Nullable<BigInt>,
+        browser -> Nullable<Binary>,
+        attempts -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+        removed_at -> BigInt,
+    }
+}
+
+diesel::table! {
     secrets (name) {
         name -> Text,
         value -> Binary,

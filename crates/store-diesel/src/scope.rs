@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub(crate) mod bound_query;
+pub(crate) mod browser_sessions;
 pub(crate) mod counts;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
@@ -41,6 +42,7 @@ mod plan_tests;
 pub(crate) mod round_robin;
 pub(crate) mod session_keys;
 pub(crate) mod session_lists;
+pub(crate) mod share_links;
 pub(crate) mod webhooks;
 
 pub(crate) use self::{

@@ -1,6 +1,7 @@
 //! One file per port of the store, and per group of methods of [`Database`](crate::Database).
 
 pub(crate) mod api_keys;
+pub(crate) mod browser_sessions;
 pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod content;
@@ -30,6 +31,7 @@ pub(crate) mod secrets;
 pub(crate) mod session_lists;
 pub(crate) mod session_versions;
 pub(crate) mod sessions;
+pub(crate) mod share_links;
 pub(crate) mod tickets;
 pub(crate) mod transaction;
 pub(crate) mod webhook_writes;

@@ -1,5 +1,6 @@
 //! Removes expired rows in small batches: idempotency records, link attempts that no longer count,
-//! spent tickets, API keys, old events, and codes in the event log.
+//! spent tickets, ended browser sessions, share links, API keys, old events, and codes in the event
+//! log.
 //!
 //! Decision: ADR 0041.
 
@@ -16,7 +17,7 @@ const MAX_ROWS: u32 = 500;
 /// The maximum number of statements for each kind of row in one sweep. The next round of the worker
 /// continues the sweep.
 const MAX_STATEMENTS: u32 = 40;
-/// Added to the age of link attempts and tickets: another router's clock may be behind this
+/// Added to the age of link attempts, tickets and browser sessions: another router's clock may be behind this
 /// router's clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
@@ -49,11 +50,13 @@ impl Worker {
         let uncounted = now.minus(LinkAttempt::RETENTION + CLOCK_SKEW);
         let keys_before = now.minus(self.deadlines.key_retention);
         let codes_before = now.minus(self.deadlines.code_retention);
-        let tickets_before = now.minus(CLOCK_SKEW);
+        let ended_before = now.minus(CLOCK_SKEW);
         let events_before = now.minus(self.deadlines.feed_retention);
-        let mut removed = [MAX_ROWS; 6];
+        let links_before = now.minus(CLOCK_SKEW);
+        let mut removed = [MAX_ROWS; 8];
         for _ in 0..MAX_STATEMENTS {
-            let [idempotency_records, attempts, tickets, keys, codes, events] = &mut removed;
+            let [idempotency_records, attempts, tickets, sessions, links, keys, codes, events] =
+                &mut removed;
             if *idempotency_records >= MAX_ROWS {
                 *idempotency_records =
                     worker_store.sweep_idempotency_records(now, MAX_ROWS).await?;
@@ -62,7 +65,13 @@ impl Worker {
                 *attempts = worker_store.sweep_link_attempts(uncounted, MAX_ROWS).await?;
             }
             if *tickets >= MAX_ROWS {
-                *tickets = worker_store.sweep_spent_tickets(tickets_before, MAX_ROWS).await?;
+                *tickets = worker_store.sweep_spent_tickets(ended_before, MAX_ROWS).await?;
+            }
+            if *sessions >= MAX_ROWS {
+                *sessions = worker_store.sweep_browser_sessions(ended_before, MAX_ROWS).await?;
+            }
+            if *links >= MAX_ROWS {
+                *links = worker_store.sweep_share_links(links_before, MAX_ROWS).await?;
             }
             if *keys >= MAX_ROWS {
                 *keys = worker_store.sweep_keys(keys_before, MAX_ROWS).await?;

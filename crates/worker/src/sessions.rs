@@ -3,9 +3,10 @@
 use std::error::Error;
 
 use domain::{
-    Actor, Change, Declaration, LogoutOutcome, Node, Result, Session, SessionId, Snapshot,
+    Change, Declaration, LogoutOutcome, Node, Result, Session, SessionId, ShareLink, Snapshot,
     SystemCommit, back_off,
     commit::{CommitTarget, Decision, commit_once, execute},
+    commit_with_links, links_to_end,
     ports::{GatewayError, Notification, SystemWrite, Written},
     reconcile::{NodeLiveness, Step, plan},
 };
@@ -98,9 +99,10 @@ impl Worker {
         let due = now.plus(back_off(session.failures));
         match answer {
             Ok(snapshot) => {
+                let links = self.links_to_end(&session, &snapshot).await?;
                 if let Some(change) = session.clone().observe_answer(snapshot, now, &self.deadlines)
                 {
-                    return self.write(change).await.map(done_if_settled);
+                    return self.write_with_links(change, links).await.map(done_if_settled);
                 }
                 let (id, rest) = (&session.id, session.rest_until());
                 let written = self
@@ -144,10 +146,11 @@ impl Worker {
     /// Stores the observed state, which shows why the unlink takes long, and retries later.
     async fn unconfirmed(&self, session: Session, observed: Snapshot) -> Result<Progress> {
         let now = self.ports.environment.now();
+        let links = self.links_to_end(&session, &observed).await?;
         let Some(change) = session.clone().observe(observed, now, &self.deadlines) else {
             return self.postpone_session(session).await;
         };
-        match self.write(change).await? {
+        match self.write_with_links(change, links).await? {
             Progress::Continue(session) => self.postpone_session(*session).await,
             Progress::Done => Ok(Progress::Done),
         }
@@ -183,7 +186,7 @@ impl Worker {
             Ok(match session.clone().complete_unlink(outcome, last.as_ref(), now) {
                 None => Decision::Keep(Progress::Continue(Box::new(session))),
                 Some(change) => {
-                    let (commit, next) = self.commit_of(change);
+                    let (commit, next) = self.commit_of(change, Vec::new());
                     Decision::Write(commit, next)
                 }
             })
@@ -205,10 +208,21 @@ impl Worker {
         self.done_unless_raced(written, &session.id).await
     }
 
+    /// Returns the share links that an answer of the node ends.
+    async fn links_to_end(&self, session: &Session, answer: &Snapshot) -> Result<Vec<ShareLink>> {
+        let is_linked = answer.identity.is_some();
+        Ok(links_to_end(&*self.ports.worker_store, session, is_linked).await?)
+    }
+
     /// Writes a change of a session as read. After a lost race, continues with the current session.
     async fn write(&self, change: Change) -> Result<Progress> {
+        self.write_with_links(change, Vec::new()).await
+    }
+
+    /// Writes a change of a session as read, and ends its share links if the change links a device.
+    async fn write_with_links(&self, change: Change, links: Vec<ShareLink>) -> Result<Progress> {
         let id = change.session.id.clone();
-        let (commit, next) = self.commit_of(change);
+        let (commit, next) = self.commit_of(change, links);
         match commit_once(self, &commit).await? {
             Written::Done => Ok(next),
             Written::Raced => self.reload(&id).await,
@@ -216,10 +230,15 @@ impl Worker {
     }
 
     /// Returns the commit of a change, and the progress after the commit.
-    fn commit_of(&self, change: Change) -> (SystemCommit<SystemWrite>, Progress) {
-        let commit = change.into_commit(&Actor::System, &*self.ports.environment);
-        let next = Progress::Continue(Box::new(commit.change.session.clone()));
-        (commit.map(SystemWrite::Update), next)
+    fn commit_of(
+        &self,
+        change: Change,
+        links: Vec<ShareLink>,
+    ) -> (SystemCommit<SystemWrite>, Progress) {
+        let commit = commit_with_links(change, links, &*self.ports.environment);
+        let next = commit.change.updated().cloned().map(Box::new);
+        let next = next.map_or(Progress::Done, Progress::Continue);
+        (commit, next)
     }
 
     async fn done_unless_raced(&self, written: Written, id: &SessionId) -> Result<Progress> {

@@ -18,13 +18,15 @@ pub enum Credential {
     Key(String),
     /// A login token, sent as `Authorization: Bearer`.
     Token(String),
+    /// Name and value of the cookie of a browser session, sent as a page of the service does.
+    Cookie(String),
 }
 
 impl Credential {
     /// Returns the secret text.
     pub fn text(&self) -> &str {
         match self {
-            Self::Key(text) | Self::Token(text) => text,
+            Self::Key(text) | Self::Token(text) | Self::Cookie(text) => text,
         }
     }
 
@@ -33,6 +35,7 @@ impl Credential {
         match self {
             Self::Key(key) => ("X-Api-Key", key.clone()),
             Self::Token(token) => ("Authorization", format!("Bearer {token}")),
+            Self::Cookie(cookie) => ("Cookie", cookie.clone()),
         }
     }
 }
@@ -157,6 +160,10 @@ impl Api {
     pub fn headers<'a>(&self, given: &[(&'a str, &str)], has_body: bool) -> Vec<(&'a str, String)> {
         let mut headers: Vec<_> = given.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
         headers.extend(self.credential.as_ref().map(Credential::header));
+        let is_page = matches!(self.credential, Some(Credential::Cookie(_)));
+        if is_page && !given.iter().any(|(name, _)| name.eq_ignore_ascii_case("sec-fetch-site")) {
+            headers.push(("Sec-Fetch-Site", "same-origin".to_owned()));
+        }
         if has_body && !given.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("Content-Type", "application/json".to_owned()));
         }

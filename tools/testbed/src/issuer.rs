@@ -1,10 +1,11 @@
-//! A login issuer: a key set over HTTP on loopback, and tokens signed by its key.
+//! A login issuer: a key set over HTTP on loopback, and tokens signed by its key; and an OIDC issuer
+//! that logs in the same person at once.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -16,7 +17,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Value, json};
 
-use crate::client::Credential;
+use crate::{client::Credential, issuer_flow};
 
 /// Claim `iss` of the tokens.
 pub const NAME: &str = "https://login.example";
@@ -31,6 +32,7 @@ pub struct Issuer {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
     fetched: Arc<AtomicUsize>,
+    person: Arc<Mutex<Value>>,
 }
 
 /// The claims of a token and the number of its signing key.
@@ -47,17 +49,20 @@ impl Issuer {
         let address = listener.local_addr()?;
         let (stopped, fetched) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (ending, count) = (Arc::clone(&stopped), Arc::clone(&fetched));
+        let person = Arc::new(Mutex::new(json!({})));
+        let claims = Arc::clone(&person);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ending.load(Ordering::SeqCst) {
                     return; // closes the port
                 }
-                if serve(stream).is_ok() {
+                let claims = claims.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if serve(stream, address, &claims).is_ok_and(|was_fetched| was_fetched) {
                     count.fetch_add(1, Ordering::SeqCst);
                 }
             }
         });
-        Ok(Self { address, stopped, fetched })
+        Ok(Self { address, stopped, fetched, person })
     }
 
     /// Returns the URL of the key set.
@@ -72,6 +77,19 @@ impl Issuer {
             ("BERTH_JWT_ISSUER", NAME.to_owned()),
             ("BERTH_JWT_AUDIENCE", AUDIENCE.to_owned()),
         ]
+    }
+
+    /// Returns the settings with which browsers log in at this issuer.
+    pub fn login_settings(&self) -> [(&'static str, String); 2] {
+        [
+            ("BERTH_OIDC_ISSUER", format!("http://{}", self.address)),
+            ("BERTH_OIDC_CLIENT_ID", issuer_flow::CLIENT.to_owned()),
+        ]
+    }
+
+    /// Sets the claims of the person whom the next logins of browsers log in.
+    pub fn set_person(&self, claims: Value) {
+        *self.person.lock().unwrap_or_else(PoisonError::into_inner) = claims;
     }
 
     /// Returns the number of fetches of the key set.
@@ -138,10 +156,15 @@ fn pair(key: u8) -> KeyPair {
     KeyPair::from_seed(Seed::new([key; 32]))
 }
 
-fn serve(mut stream: TcpStream) -> Result<()> {
+/// Answers a request; returns whether the request was for the key set.
+fn serve(mut stream: TcpStream, address: SocketAddr, person: &Value) -> Result<bool> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let mut request = [0; 4096];
-    let _ = stream.read(&mut request)?;
+    let request = issuer_flow::read_request(&mut stream)?;
+    let sign = |claims: Value| Token { claims, key: 1 }.sign();
+    if let Some(answer) = issuer_flow::answer(&request, address, person, &sign) {
+        stream.write_all(answer.as_bytes())?;
+        return Ok(false);
+    }
     let x = URL_SAFE_NO_PAD.encode(pair(1).pk.as_ref());
     let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid(1), "alg": "EdDSA" });
     let body = json!({ "keys": [key] }).to_string();
@@ -151,5 +174,5 @@ fn serve(mut stream: TcpStream) -> Result<()> {
          Connection: close\r\n\r\n{body}",
         body.len()
     )?;
-    Ok(())
+    Ok(true)
 }

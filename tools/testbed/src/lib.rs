@@ -13,6 +13,7 @@ pub mod folder;
 pub mod http;
 pub mod interrupt;
 pub mod issuer;
+mod issuer_flow;
 pub mod messenger;
 pub mod options;
 pub mod parallel;

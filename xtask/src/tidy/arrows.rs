@@ -13,8 +13,17 @@ const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The crates that read the event feed, besides `server`.
 const FEED_READERS: [&str; 2] = ["http-hyper", "webhook-dispatcher"];
 /// The packages that build and test the programs and link none of them.
-const TOOLS: [&str; 8] =
-    ["acceptance", "bench", "demo", "faults", "mutants", "rust-tokens", "testbed", "xtask"];
+const TOOLS: [&str; 9] = [
+    "acceptance",
+    "bench",
+    "browser",
+    "demo",
+    "faults",
+    "mutants",
+    "rust-tokens",
+    "testbed",
+    "xtask",
+];
 /// Dependencies that `domain` has.
 const ALLOWED_BY_DOMAIN: [&str; 2] = ["async-trait", "thiserror"];
 /// Number of further small dependencies that `domain` may have.

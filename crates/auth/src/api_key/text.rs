@@ -1,25 +1,14 @@
 //! The text of an API key, `wa_<key id>_<secret><checksum>`: generation and parsing.
-//!
-//! All three parts are base62 of a fixed width: 22 digits of key id (128 bits), 43 of secret
-//! (256 bits), 6 of CRC-32 over all characters before it. The checksum gives no security: it
-//! rejects a typing error without a lookup, and lets a scanner distinguish a leaked key from a
-//! random text of the same form.
 
 use domain::{
     KeyId,
     ports::{GeneratedKey, KeyGenerator, PresentedKey},
 };
 use rustls::crypto::SecureRandom;
-use sha2::{Digest, Sha256};
 
-use super::base62;
+use crate::secret_text::{digest, fill, format_prefix, format_secret, parse_secret};
 
 const PREFIX: &str = "wa_";
-const ID_LENGTH: usize = 22;
-const SECRET_LENGTH: usize = 43;
-const CHECKSUM_LENGTH: usize = 6;
-/// The length of all characters before the checksum.
-const BODY_LENGTH: usize = PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH;
 
 /// Generates API keys from 256 bits of the random source of the TLS library, which the operating
 /// system seeds. The process needs no second cryptographic source.
@@ -36,10 +25,7 @@ impl Default for RandomKeyGenerator {
 
 impl KeyGenerator for RandomKeyGenerator {
     fn generate(&self, id: &KeyId) -> GeneratedKey {
-        let mut secret = [0; 32];
-        // The port has no error, and this random source aborts instead of failing. If it fails
-        // after all, a panic in one request is better than a key that can be guessed.
-        assert!(self.random.fill(&mut secret).is_ok(), "the random source failed");
+        let secret = fill(self.random);
         GeneratedKey { key: format_key(id, &secret), digest: digest(&secret) }
     }
 
@@ -57,41 +43,23 @@ pub(crate) fn has_prefix(text: &str) -> bool {
 /// Returns the key id and the digest of the secret; `None` for a text that
 /// [`RandomKeyGenerator`] cannot have generated.
 pub(crate) fn parse(text: &str) -> Option<PresentedKey> {
-    if text.len() != BODY_LENGTH + CHECKSUM_LENGTH || !text.is_ascii() {
-        return None;
-    }
-    let (body, checksum) = text.split_at(BODY_LENGTH);
-    if base62::decode(checksum)? != crc32fast::hash(body.as_bytes()).to_be_bytes() {
-        return None;
-    }
-    let (id, rest) = body.strip_prefix(PREFIX)?.split_at(ID_LENGTH);
-    let secret = base62::decode::<32>(rest.strip_prefix('_')?)?;
-    let id = KeyId::from_bits(u128::from_be_bytes(base62::decode(id)?));
-    Some(PresentedKey { id, digest: digest(&secret) })
+    let (id, secret) = parse_secret(PREFIX, text)?;
+    Some(PresentedKey { id: KeyId::from_bits(id), digest: digest(&secret) })
 }
 
 fn prefix(id: &KeyId) -> String {
-    format!("{PREFIX}{}", base62::encode(&id.bits().to_be_bytes(), ID_LENGTH))
+    format_prefix(PREFIX, id.bits())
 }
 
 pub(crate) fn format_key(id: &KeyId, secret: &[u8; 32]) -> String {
-    let body = format!("{}_{}", prefix(id), base62::encode(secret, SECRET_LENGTH));
-    let checksum = crc32fast::hash(body.as_bytes()).to_be_bytes();
-    body + &base62::encode(&checksum, CHECKSUM_LENGTH)
+    format_secret(PREFIX, id.bits(), secret)
 }
 
 /// Parses a key and formats it again; `None` when the text cannot be parsed.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn reformat(text: &str) -> Option<String> {
-    let id = parse(text)?.id;
-    let secret = text.get(PREFIX.len() + ID_LENGTH + 1..BODY_LENGTH)?;
-    Some(format_key(&id, &base62::decode(secret)?))
-}
-
-/// Returns the digest by which the directory finds the key. A fast hash is enough: unlike a
-/// password, 256 random bits cannot be searched.
-fn digest(secret: &[u8; 32]) -> [u8; 32] {
-    Sha256::digest(secret).into()
+    let (id, secret) = parse_secret(PREFIX, text)?;
+    Some(format_key(&KeyId::from_bits(id), &secret))
 }
 
 #[cfg(test)]

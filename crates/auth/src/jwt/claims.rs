@@ -4,12 +4,13 @@
 //! pointers (RFC 6901). A value must have one of the forms below; any other value rejects the
 //! token.
 //!
-//! - Organization: a string, or a list or object with exactly one entry (Keycloak: the entry's
-//!   `id`, or else its name). With no entry or with several, the caller has no organization.
+//! - Organization: a string, or a list or object (Keycloak: the `id` of an entry, or else its name).
+//!   With no entry or with several, the caller has no organization; a browser session chooses one of
+//!   several.
 //! - Roles: a string, with commas between roles (better-auth), or a list of strings (Keycloak). The
 //!   strongest known role counts.
 
-use domain::{Actor, Caller, Capabilities, OrganizationId, Reach, Timestamp, UserId};
+use domain::{Capabilities, LoginClaims, OrganizationId, UserId};
 use serde_json::{Map, Value};
 
 use super::{pointer::Pointer, token::Cause};
@@ -92,29 +93,19 @@ impl ClaimPaths {
         }
     }
 
-    /// Returns the caller that the claims describe. A token without `sub` is accepted, because
+    /// Returns the rights that the claims state. A token without `sub` is accepted, because
     /// organization and role decide about rights, and the subject does not.
-    pub(super) fn caller(
-        &self,
-        claims: &Value,
-        expires_at: Option<Timestamp>,
-    ) -> Result<Caller, Cause> {
-        let organization = organization(self.organization.get(claims))?;
+    pub(super) fn login(&self, claims: &Value) -> Result<LoginClaims, Cause> {
+        let organizations = organizations(self.organization.get(claims))?;
         let roles = roles(self.role.get(claims))?;
         let platform_roles = platform_roles(self.platform_role.get(claims))?;
         let user = text(claims.get("sub"), "the subject is not text")?;
         let user = user.map(|s| UserId::parse(s).ok_or("the subject is not a valid user id"));
-        let capabilities = match organization {
-            Some(_) => strongest_role(&roles),
-            None => Capabilities::default(),
-        };
-        Ok(Caller {
-            actor: Actor::User(user.transpose()?),
-            organization,
-            capabilities,
-            reach: Reach::Everything,
+        Ok(LoginClaims {
+            user: user.transpose()?,
+            organizations,
+            capabilities: strongest_role(&roles),
             platform_admin: platform_roles.contains(&SUPER_ADMIN),
-            expires_at,
         })
     }
 }
@@ -143,6 +134,17 @@ pub(super) fn check_origin(
     }
 }
 
+/// Rejects an ID token of another login, or for another client (OIDC Core, 3.1.3.7).
+pub(super) fn check_login(claims: &Value, nonce: &str, client: &str) -> Result<(), Cause> {
+    if text(claims.get("nonce"), "the nonce is not text")? != Some(nonce) {
+        return Err("the ID token is of another login");
+    }
+    match text(claims.get("azp"), "the authorized party is not text")? {
+        Some(party) if party != client => Err("the ID token is for another client"),
+        _ => Ok(()),
+    }
+}
+
 /// Treats a `null` claim as absent.
 pub(super) fn present(claim: Option<&Value>) -> Option<&Value> {
     claim.filter(|claim| !claim.is_null())
@@ -156,24 +158,23 @@ fn all_text(values: &[Value]) -> Option<Vec<&str>> {
     values.iter().map(Value::as_str).collect()
 }
 
-fn organization(claim: Option<&Value>) -> Result<Option<OrganizationId>, Cause> {
+fn organizations(claim: Option<&Value>) -> Result<Vec<OrganizationId>, Cause> {
     let error = "the organization claim has an unknown form";
-    let id = match claim {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(id.as_str()).filter(|id| !id.is_empty()),
-        Some(Value::Array(ids)) => match all_text(ids).ok_or(error)?.as_slice() {
-            [id] => Some(*id),
-            _ => None,
-        },
-        Some(Value::Object(entries)) => single_entry(entries, error)?,
+    let ids = match claim {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(id)) if id.is_empty() => Vec::new(),
+        Some(Value::String(id)) => vec![id.as_str()],
+        Some(Value::Array(ids)) => all_text(ids).ok_or(error)?,
+        Some(Value::Object(entries)) => entry_ids(entries, error)?,
         Some(_) => return Err(error),
     };
-    id.map(|id| OrganizationId::parse(id).ok_or("the organization is not a valid organization id"))
-        .transpose()
+    let parse = |id| OrganizationId::parse(id);
+    let parsed: Option<_> = ids.into_iter().map(parse).collect();
+    parsed.ok_or("the organization is not a valid organization id")
 }
 
-/// Returns the organization in Keycloak's map by alias, if the map has exactly one entry.
-fn single_entry(entries: &Map<String, Value>, error: Cause) -> Result<Option<&str>, Cause> {
+/// Returns the organizations in Keycloak's map by alias.
+fn entry_ids(entries: &Map<String, Value>, error: Cause) -> Result<Vec<&str>, Cause> {
     let mut ids = Vec::new();
     for (alias, entry) in entries {
         ids.push(match entry.as_object().ok_or(error)?.get("id") {
@@ -181,10 +182,7 @@ fn single_entry(entries: &Map<String, Value>, error: Cause) -> Result<Option<&st
             Some(id) => id.as_str().ok_or(error)?,
         });
     }
-    Ok(match ids.as_slice() {
-        [id] => Some(*id),
-        _ => None,
-    })
+    Ok(ids)
 }
 
 fn roles(claim: Option<&Value>) -> Result<Vec<&str>, Cause> {

@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Caller, Timestamp};
+use domain::{Caller, LoginClaims, SignIn, Timestamp};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
@@ -29,7 +29,9 @@ pub(super) fn digest(token: &str) -> TokenDigest {
 #[derive(Debug)]
 pub(super) struct VerifiedToken {
     pub(super) validity: Result<Validity, Cause>,
-    /// The caller, if the token has the expected issuer and audience.
+    /// The rights that the token states, if the token has the expected issuer and audience.
+    pub(super) login: Result<LoginClaims, Cause>,
+    /// The caller of these rights.
     pub(super) caller: Result<Caller, Cause>,
 }
 
@@ -38,6 +40,13 @@ impl VerifiedToken {
     pub(super) fn caller(&self, now: Timestamp, leeway: Duration) -> Result<Caller, Cause> {
         self.validity?.check(now, leeway)?;
         self.caller.clone()
+    }
+
+    /// Returns the login of a browser session if the token is valid at `now`, with `leeway`.
+    pub(super) fn sign_in(&self, now: Timestamp, leeway: Duration) -> Result<SignIn, Cause> {
+        let validity = self.validity?;
+        validity.check(now, leeway)?;
+        Ok(SignIn::of_claims(self.login.clone()?, Some(validity.expires_at())))
     }
 }
 
@@ -56,7 +65,11 @@ mod tests {
     #[test]
     fn memory_stays_bounded_and_tokens_in_use_stay_cached() {
         let cache = empty();
-        let token = Arc::new(VerifiedToken { validity: Err("no times"), caller: Err("no caller") });
+        let token = Arc::new(VerifiedToken {
+            validity: Err("no times"),
+            login: Err("no login"),
+            caller: Err("no caller"),
+        });
         cache.insert(digest("in use"), token.clone());
         for n in 0..MAX_TOKENS * 3 {
             cache.insert(digest(&n.to_string()), token.clone());

@@ -13,6 +13,8 @@ mod hostile;
 mod issuer;
 mod key_cache;
 mod key_sets;
+mod oidc;
+mod oidc_issuer;
 mod presets;
 mod shapes;
 mod signer;

@@ -1,7 +1,12 @@
 //! Organization and role claims: accepted forms by issuer, and rejected forms.
 
+use std::time::Duration;
+
 use auth::{ClaimPaths, Config, Pointer};
-use domain::{Actor, Caller, Capability, OrganizationId, ports::Refused};
+use domain::{
+    Actor, BrowserSessionHolder, Caller, Capability, OrganizationId, Timestamp,
+    ports::{Authenticator, Credential, Refused},
+};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
@@ -128,4 +133,38 @@ fn preset_names_are_the_documented_ones() {
     assert!(ClaimPaths::PRESETS.iter().all(|name| ClaimPaths::preset(name).is_some()));
     assert_eq!(ClaimPaths::preset("okta"), None);
     assert_eq!(ClaimPaths::default().organization, Pointer::parse("/org_id").unwrap());
+}
+
+#[tokio::test]
+async fn sign_in_has_every_organization_of_the_token() {
+    let signer = Signer::new(Algorithm::EdDSA, "k1");
+    let preset = ClaimPaths::preset("keycloak").unwrap();
+    for (claims, expected) in [
+        (json!("acme"), vec!["acme"]),
+        (json!(["acme", "zeta"]), vec!["acme", "zeta"]),
+        (json!({ "acme": {}, "z": { "id": "zeta" } }), vec!["acme", "zeta"]),
+        (json!(null), vec![]),
+    ] {
+        let config = Config { claims: preset.clone(), ..inline(&[signer.jwk()]) };
+        let world = World::new(config).await;
+        let roles = json!({ "roles": ["member"] });
+        let token = json!({
+            "sub": "u", "exp": NOW + 60, "organization": claims, "realm_access": roles,
+        });
+        let token = signer.token(&token);
+        let credential = Credential::Bearer(token.clone());
+        let sign_in = world.chain.sign_in(&credential).await.unwrap();
+        let BrowserSessionHolder::Person(login) = sign_in.holder else { panic!("no person") };
+        let organizations: Vec<_> =
+            login.organizations.iter().map(OrganizationId::as_str).collect();
+        assert_eq!(organizations, expected);
+        assert_eq!(login.capabilities.iter().collect::<Vec<_>>(), Capability::ALL[..2]);
+        assert_eq!(sign_in.expires_at, Some(Timestamp::from_millis((NOW + 60) * 1000)));
+        let only = (expected.len() == 1).then(|| expected[0]);
+        assert_eq!(sign_in.organization.as_ref().map(OrganizationId::as_str), only);
+        let caller = world.bearer(&token).await.unwrap();
+        assert_eq!(caller.organization, sign_in.organization, "a token alone chooses none");
+        world.clock.advance(Duration::from_secs(91));
+        assert!(matches!(world.chain.sign_in(&credential).await, Err(Refused::Denied(_))));
+    }
 }

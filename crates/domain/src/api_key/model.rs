@@ -55,6 +55,7 @@ impl ApiKey {
             capabilities: self.capabilities,
             platform_admin: false,
             expires_at: self.expires_at,
+            browser_session: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     event::field_spec::{EventFieldShape, EventFieldType},
-    id::{KeyId, OutboxId, WaMessageId, WebhookId},
+    id::{KeyId, LinkId, OutboxId, WaMessageId, WebhookId},
     message::{
         kind::{MessageDirection, MessageKind, MessageSource},
         state::{FailureReason, MessageStatus},
@@ -15,6 +15,7 @@ use crate::{
         status::{ReasonCode, Status},
         unlink::LogoutOutcome,
     },
+    share_link::revocation_cause::RevocationCause,
     time::Timestamp,
     webhook::{disabled_reason::DisabledReason, field::WebhookField},
 };
@@ -249,6 +250,7 @@ named_fields!(
     DisabledReason: one_of!(DisabledReason),
     FailureReason: one_of!(FailureReason),
     KeyId: EventFieldType::Text,
+    LinkId: EventFieldType::Text,
     LogoutOutcome: one_of!(LogoutOutcome),
     MessageDirection: one_of!(MessageDirection),
     MessageKind: one_of!(MessageKind),
@@ -257,6 +259,7 @@ named_fields!(
     OutboxId: EventFieldType::Text,
     ReasonCode: one_of!(ReasonCode),
     RequestedAction: one_of!(RequestedAction),
+    RevocationCause: one_of!(RevocationCause),
     Status: one_of!(Status),
     WaMessageId: EventFieldType::Text,
     WebhookId: EventFieldType::Text,

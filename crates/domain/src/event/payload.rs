@@ -6,7 +6,7 @@ use crate::{
         fields::Omittable,
         message_fields::{EventFailure, EventLevel, EventMedia, EventQuote},
     },
-    id::{KeyId, OutboxId, WaMessageId, WebhookId},
+    id::{KeyId, LinkId, OutboxId, WaMessageId, WebhookId},
     message::{
         kind::{MessageDirection, MessageKind, MessageSource},
         state::MessageStatus,
@@ -17,6 +17,7 @@ use crate::{
         status::{ReasonCode, Status},
         unlink::LogoutOutcome,
     },
+    share_link::revocation_cause::RevocationCause,
     time::Timestamp,
     webhook::{disabled_reason::DisabledReason, field::WebhookField},
 };
@@ -95,6 +96,33 @@ events! {
         lid: Option<String> = "waLid",
         /// Number of the device within the account.
         device: u32 = "deviceId",
+    }
+    /// A share link was created.
+    LinkCreated = "link.created" {
+        /// The link.
+        link: LinkId = "link",
+        /// Text that the holder of the link reads.
+        title: Option<String> = "title",
+        /// Time at which the link expires.
+        expires_at: Timestamp = "expiresAt",
+    }
+    /// A browser opened a share link, which no other browser can open from now on.
+    LinkOpened = "link.opened" {
+        /// The link.
+        link: LinkId = "link",
+    }
+    /// A phone was linked after a browser opened the share link.
+    LinkUsed = "link.used" {
+        /// The link.
+        link: LinkId = "link",
+    }
+    /// A share link ended without having linked a phone. A link that expires has no event.
+    LinkRevoked = "link.revoked" {
+        /// The link.
+        link: LinkId = "link",
+        /// The cause: a caller revoked the link, a phone was linked in another way, or every pairing
+        /// attempt of the link ended without a linked phone.
+        cause: RevocationCause = "reason",
     }
     /// A message was received, or sent from another device of the account.
     Message = "message" {

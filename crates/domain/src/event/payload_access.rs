@@ -57,6 +57,10 @@ impl EventName {
             | Self::SessionDeleted
             | Self::SessionRetired
             | Self::AuthPaired
+            | Self::LinkCreated
+            | Self::LinkOpened
+            | Self::LinkUsed
+            | Self::LinkRevoked
             | Self::ApiKeyCreated
             | Self::ApiKeyRevoked
             | Self::WebhookCreated

@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    caller::Actor,
     commit::{CommitTarget, Decision, SystemCommit, execute},
     deadlines::Deadlines,
     error::{Error, Result},
@@ -24,6 +23,10 @@ use crate::{
         },
     },
     session::{model::Session, observed::Snapshot},
+    share_link::{
+        model::ShareLink,
+        pairing_end::{commit_with_links, links_to_end},
+    },
     time::Timestamp,
 };
 
@@ -265,14 +268,20 @@ impl Nodes {
         id: &SessionId,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let decide = |session: Option<Session>| {
-            let now = self.environment.now();
-            let observe = |own: Session| own.observe(snapshot.clone(), now, &self.deadlines);
-            let Some(change) = session.and_then(observe) else { return Ok(Decision::Keep(())) };
-            let commit = change.into_commit(&Actor::System, &*self.environment);
-            Ok(Decision::Write(commit.map(SystemWrite::Update), ()))
+        let find = || async {
+            let Some(session) = self.find_on_node(id, node).await? else { return Ok(None) };
+            let is_linked = snapshot.identity.is_some();
+            let links = links_to_end(&*self.worker_store, &session, is_linked).await?;
+            Ok(Some((session, links)))
         };
-        execute(self, || self.find_on_node(id, node), decide).await
+        let decide = |found: Option<(Session, Vec<ShareLink>)>| {
+            let now = self.environment.now();
+            let Some((own, links)) = found else { return Ok(Decision::Keep(())) };
+            let observed = own.observe(snapshot.clone(), now, &self.deadlines);
+            let Some(change) = observed else { return Ok(Decision::Keep(())) };
+            Ok(Decision::Write(commit_with_links(change, links, &*self.environment), ()))
+        };
+        execute(self, find, decide).await
     }
 
     async fn find_on_node(&self, id: &SessionId, node: &GatewayId) -> Result<Option<Session>> {

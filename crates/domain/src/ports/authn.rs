@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{caller::Caller, id::KeyId, ports::error::BoxError};
+use crate::{browser_session::model::SignIn, caller::Caller, id::KeyId, ports::error::BoxError};
 
 /// Credential of a request. `Debug` omits the secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +41,15 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// [`Refused`].
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused>;
+
+    /// Returns the login from which a browser session begins. Unlike the caller, the login has every
+    /// organization that a token names.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    async fn sign_in(&self, credential: &Credential) -> Result<SignIn, Refused> {
+        self.authenticate(credential).await.map(SignIn::of_caller)
+    }
 }
 
 /// A new API key.

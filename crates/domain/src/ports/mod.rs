@@ -7,6 +7,7 @@
 pub(crate) mod authn;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod link_secrets;
 pub(crate) mod messaging_control;
 pub(crate) mod notify;
 pub(crate) mod seal;
@@ -17,6 +18,7 @@ pub(crate) mod webhook_sender;
 pub use authn::{Authenticator, Credential, GeneratedKey, KeyGenerator, PresentedKey, Refused};
 pub use environment::{Environment, OrganizationTags};
 pub use error::{BoxError, PortError, PortResult};
+pub use link_secrets::{GeneratedSecret, LinkSecrets, PresentedLink};
 pub use messaging_control::{
     ChatActivity, ContactCheck, HandOver, HandOverOutcome, HandOverRefusal, MessagingControl,
     NodeCancellation, NodeMessageState, OutboundMessage, OutboundMessages, ReadMessages,
@@ -25,6 +27,7 @@ pub use notify::{Notification, Notifier, Subscription, Topic, VersionLookup};
 pub use seal::{SealContext, SealError, SealedSecret, SecretSealer};
 pub use session_control::{GatewayError, SessionControl};
 pub use store::{
+    browser_sessions::BrowserSessionStore,
     data_keys::{DataKey, DataKeyStore},
     deliveries::DeliveryStore,
     erasure::{ErasedRows, ErasureStore},
@@ -39,6 +42,7 @@ pub use store::{
     outbox::{DueOutbox, KeyedEntry, OutboxStore, WaitingMessages},
     position::Position,
     sessions::{OperatorStore, SessionFilter, SessionPage, SessionStore},
+    share_links::{ShareLinkDirectory, ShareLinkPage, ShareLinkStore},
     tickets::{TicketDigest, TicketStore},
     webhooks::{WebhookPage, WebhookStore},
     worker::{Claim, SystemWrite, WorkerStore},

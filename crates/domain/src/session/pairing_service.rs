@@ -32,7 +32,17 @@ impl Sessions {
     pub async fn qr(&self, caller: &Caller, id: &str, wait: Duration) -> Result<QrCode> {
         let scope = caller.may(Capability::Manage)?;
         let session = self.pair(&scope, id, None).await?;
-        let code = self.wait_for(&scope, session, wait, Session::live_qr).await?;
+        self.qr_of(&scope, session, wait).await
+    }
+
+    /// Returns the QR code of a session that pairs. Waits up to `wait` for a code.
+    pub(crate) async fn qr_of(
+        &self,
+        scope: &Scope,
+        session: Session,
+        wait: Duration,
+    ) -> Result<QrCode> {
+        let code = self.wait_for(scope, session, wait, Session::live_qr).await?;
         let retry_after = Duration::from_secs(2);
         code.ok_or(Error::NotYet { noun: "QR code", retry_after })
     }
@@ -55,11 +65,20 @@ impl Sessions {
             return Err(Error::Validation(vec![Violation::new(FieldPath::Phone, reason)]));
         };
         let session = self.pair(&scope, id, Some(&phone)).await?;
+        self.pairing_code_of(&scope, session).await
+    }
+
+    /// Returns the pairing code of a session that pairs with one. Waits up to 20 s for the code.
+    pub(crate) async fn pairing_code_of(
+        &self,
+        scope: &Scope,
+        session: Session,
+    ) -> Result<PairingCode> {
         let answer = |session: &Session, now| match session.live_code(now) {
             None if session.observed.code_refused() => Some(Err(Error::NoPairingCode)),
             code => code.map(Ok),
         };
-        let answer = self.wait_for(&scope, session, PAIRING_CODE_WAIT, answer).await?;
+        let answer = self.wait_for(scope, session, PAIRING_CODE_WAIT, answer).await?;
         answer.unwrap_or_else(|| Err(Error::unavailable("no pairing code came in time")))
     }
 

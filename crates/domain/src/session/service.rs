@@ -285,12 +285,21 @@ impl Sessions {
         OwnedSessions { store, scope, notifier, recorder }
     }
 
-    pub(super) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
+    pub(crate) async fn find(&self, scope: &Scope, id: &str) -> Result<Session> {
         let session = match SessionId::parse(id) {
             Some(id) => self.ports.store.find(scope, &id).await?,
             None => None,
         };
         or_not_found("session", session)
+    }
+
+    /// Returns the session as shown now: with the lease of its node.
+    pub(crate) fn with_lease(&self, session: Session) -> Session {
+        self.ports.leases.apply(session, self.now())
+    }
+
+    pub(crate) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
     }
 
     pub(super) fn now(&self) -> Timestamp {

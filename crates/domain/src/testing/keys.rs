@@ -1,10 +1,11 @@
-//! Predictable API keys and organization tags, for tests of other parts.
+//! Predictable API keys, secrets of share links and organization tags, for tests of other parts.
 
 use crate::{
-    id::{KeyId, OrganizationId},
+    id::{KeyId, LinkId, OrganizationId},
     ports::{
         authn::{GeneratedKey, KeyGenerator},
         environment::OrganizationTags,
+        link_secrets::{GeneratedSecret, LinkSecrets, PresentedLink},
     },
 };
 
@@ -21,6 +22,23 @@ impl KeyGenerator for PlainKeyGenerator {
 
     fn prefix(&self, id: &KeyId) -> String {
         format!("wa_{}", id.as_str())
+    }
+}
+
+/// Generates `<id>_secret`, with the bits of the id as digest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainLinkSecrets;
+
+impl LinkSecrets for PlainLinkSecrets {
+    fn generate(&self, id: &LinkId) -> GeneratedSecret {
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(&id.bits().to_be_bytes());
+        GeneratedSecret { text: format!("{id}_secret"), digest }
+    }
+
+    fn read(&self, text: &str) -> Option<PresentedLink> {
+        let id = LinkId::parse(text.strip_suffix("_secret")?)?;
+        Some(PresentedLink { digest: self.generate(&id).digest, id })
     }
 }
 

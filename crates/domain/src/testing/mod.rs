@@ -28,14 +28,14 @@ pub use environment::TestEnvironment;
 pub use fake_messaging_control::FakeMessagingControl;
 pub use fake_session_control::FakeSessionControl;
 pub use fake_webhook_sender::{FakeWebhookSender, SentRequest, outcome};
-pub use keys::{PlainKeyGenerator, PlainOrganizationTags};
+pub use keys::{PlainKeyGenerator, PlainLinkSecrets, PlainOrganizationTags};
 pub use life::check_lifecycle;
 pub use memory::state::Memory;
 pub use messaging_fixture::{MessagingFixture, MessagingTestStore};
 pub use notifier::{TestNotifier, TestPause};
 pub use outbox_fixture::{OutboxFixture, OutboxTestStore};
 pub use plain_sealer::PlainSealer;
-pub use world::{CANARY, World};
+pub use world::{CANARY, RETURN_ORIGIN, World};
 pub use writes::{
     cleanup_of, commit_parts, delete_session, insert_key, insert_session, link_session, revoke_key,
     update_by_system, update_session, write_by_system, write_session,

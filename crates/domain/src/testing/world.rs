@@ -1,10 +1,11 @@
 //! Two organizations with memory stores. All data of the first contains a canary that must never
 //! reach the second.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api_key::service::ApiKeys,
+    browser_session::service::{BrowserSessionLimits, BrowserSessionPorts, BrowserSessions},
     caller::{Actor, Caller, Capabilities, Reach},
     chat::service::Chats,
     deadlines::Deadlines,
@@ -28,12 +29,13 @@ use crate::{
         service::{SessionPorts, Sessions},
         settings::Settings,
     },
+    share_link::service::{ReturnOrigins, ShareLinkPorts, ShareLinks},
     testing::{
         environment::TestEnvironment,
         fake_messaging_control::FakeMessagingControl,
         fake_session_control::FakeSessionControl,
         fake_webhook_sender::FakeWebhookSender,
-        keys::PlainKeyGenerator,
+        keys::{PlainKeyGenerator, PlainLinkSecrets},
         memory::state::Memory,
         notifier::{TestNotifier, TestPause},
         plain_sealer::PlainSealer,
@@ -47,6 +49,9 @@ use crate::{
 
 /// A word in every text of the first organization.
 pub const CANARY: &str = "canary";
+
+/// The origin that both organizations allow for return addresses of share links.
+pub const RETURN_ORIGIN: &str = "https://return.example";
 
 /// The organizations `acme-canary` and `zeta` with their use cases.
 #[derive(Clone)]
@@ -65,8 +70,12 @@ pub struct World {
     pub leases: Arc<Leases>,
     /// Use cases of sessions.
     pub sessions: Sessions,
+    /// Use cases of share links.
+    pub links: ShareLinks,
     /// Use cases of API keys.
     pub keys: ApiKeys,
+    /// Use cases of browser sessions.
+    pub browser_sessions: BrowserSessions,
     /// Use cases of nodes.
     pub nodes: Nodes,
     /// Use cases of the journals of nodes.
@@ -152,13 +161,37 @@ impl World {
             leases: leases.clone(),
             turns,
         };
+        let links = ShareLinkPorts {
+            store: store.clone(),
+            directory: store.clone(),
+            secrets: Arc::new(PlainLinkSecrets),
+            environment: environment.clone(),
+            notifier: notifier.clone(),
+        };
+        let sessions = Sessions::new(ports, deadlines.clone());
+        let origin = BTreeSet::from([RETURN_ORIGIN.to_owned()]);
+        let origins: ReturnOrigins = ["acme-canary", "zeta"]
+            .into_iter()
+            .filter_map(OrganizationId::parse)
+            .map(|organization| (organization, origin.clone()))
+            .collect();
         let world = Self {
+            links: ShareLinks::new(links, sessions.clone(), origins),
             outbox: Outbox::new(outbox, deadlines.clone(), OutboxLimits::default()),
             messaging,
             journals: Journals::new(journals),
             chats: Chats::new(store.clone()),
             messages: Messages::new(store.clone()),
-            sessions: Sessions::new(ports, deadlines.clone()),
+            sessions,
+            browser_sessions: BrowserSessions::new(
+                BrowserSessionPorts {
+                    store: store.clone(),
+                    keys: store.clone(),
+                    directory: store.clone(),
+                    environment: environment.clone(),
+                },
+                BrowserSessionLimits::default(),
+            ),
             keys: ApiKeys::new(
                 store.clone(),
                 store,
@@ -243,5 +276,6 @@ fn person(organization: &str, role: &str) -> Caller {
         reach: Reach::Everything,
         platform_admin: false,
         expires_at: None,
+        browser_session: None,
     }
 }

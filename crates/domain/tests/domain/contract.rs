@@ -93,6 +93,9 @@ memory_passes!(
     key_directory_finds_valid_keys_only,
     key_validity_needs_no_digest,
     ticket_is_spent_once,
+    browser_session_is_found_until_it_ends,
+    surplus_browser_sessions_are_removed,
+    ended_browser_sessions_are_removed,
     event_pages_are_newest_first_and_in_scope,
     operators_see_sessions_of_every_organization,
     idempotency_record_is_stored_once_until_it_expires,
@@ -114,6 +117,13 @@ memory_passes!(
     erasure_removes_the_rows_of_one_organization,
     unfinished_deletions_are_counted,
     replay_and_restart_change_the_progress,
+    device_ends_the_links_of_its_session,
+    link_is_found_by_its_secrets_while_they_count,
+    link_is_visible_within_scope_only,
+    link_pages_cover_every_link_once,
+    links_leave_with_their_session,
+    old_links_are_removed,
+    write_of_a_link_is_guarded_by_its_session,
     first_position_is_found_by_time,
 );
 
@@ -136,6 +146,7 @@ memory_with_quotas_passes!(
     metadata_fills_its_quota,
     api_keys_fill_their_quota,
     webhooks_fill_their_quota,
+    links_fill_their_quota,
     idempotency_records_fill_their_quota,
 );
 

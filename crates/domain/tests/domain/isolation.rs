@@ -214,7 +214,10 @@ async fn audit_log_and_operator_list_reject_other_callers_before_lookup() {
     let id = world.acme_session().await.id;
     let store = Arc::new(world.memory.clone());
     let (clock, leases) = (world.environment.clone(), world.leases.clone());
-    let (audit, operators) = (Audit::new(store.clone()), Operators::new(store, clock, leases));
+    let (audit, operators) = (
+        Audit::new(store.clone()),
+        Operators::new(store.clone(), store, clock, leases, Duration::from_secs(30)),
+    );
     let events = EventPage { filter: EventFilter::default(), before: None, limit: 9 };
     let sessions = SessionPage { filter: SessionFilter::default(), after: None, limit: 9 };
     let platform = Caller { organization: None, platform_admin: true, ..World::acme_member() };

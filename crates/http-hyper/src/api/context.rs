@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{AcceptanceKey, Caller, Error, RecordResponse};
+use domain::{AcceptanceKey, BrowserSession, Caller, Error, RecordResponse};
 use http_listener::{ConnectionActivity, Permit, PermitHolder, RequestPermits};
 use hyper::HeaderMap;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub(super) struct AuthorizedCaller {
     pub(super) holder: Option<PermitHolder>,
     /// The ticket of an operation that [requires](super::Requires::Ticket) one.
     pub(super) ticket: Option<Ticket>,
+    /// The session of an operation that [requires](super::Requires::BrowserSession) one.
+    pub(super) browser_session: Option<BrowserSession>,
 }
 
 /// One admitted request.
@@ -88,6 +90,14 @@ impl OperationContext {
     /// The operation requires no ticket.
     pub(crate) fn ticket(&self) -> Result<&Ticket> {
         self.authorized.ticket.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
+    }
+
+    /// Returns the browser session of a request that [requires](super::Requires::BrowserSession) one.
+    ///
+    /// # Errors
+    /// The operation requires no browser session.
+    pub(crate) fn browser_session(&self) -> Result<&BrowserSession> {
+        self.authorized.browser_session.as_ref().ok_or(Problem::Domain(Error::Unauthorized))
     }
 
     /// Takes a permit for a stream.

@@ -1,25 +1,65 @@
-//! The credential of a request: a bearer token, an API key, or a ticket.
+//! The credential of a request: a bearer token, an API key, the cookie of a browser session, or a ticket.
 
-use domain::ports::Credential;
+use domain::{BrowserSessionDigest, ports::Credential};
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::request::query::Query;
+use crate::{
+    browser::{dependencies::Browser, same_origin},
+    request::query::Query,
+};
 
 /// The parameter with a ticket.
 pub(crate) const TICKET: &str = "ticket";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Returns the credential of a request. Two credentials are rejected, because the choice between
-/// them would be a guess.
-pub(super) fn read(headers: &HeaderMap) -> Result<Credential, &'static str> {
+/// The credential of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RequestCredential {
+    /// A credential in a header of its own.
+    Header(Credential),
+    /// The cookie of a browser session.
+    Cookie(BrowserSessionDigest),
+}
+
+/// Returns the credential of a request. A cookie counts without any other credential only.
+pub(super) fn read(
+    headers: &HeaderMap,
+    browser: &Browser,
+) -> Result<RequestCredential, &'static str> {
+    match read_header(headers) {
+        Err(NO_CREDENTIAL) => read_cookie(headers, browser).map(RequestCredential::Cookie),
+        read => read.map(RequestCredential::Header),
+    }
+}
+
+/// Returns the browser session of a request. The cookie counts in requests of pages of this service
+/// only, because browsers send it with requests of any page of the same site, too.
+pub(super) fn read_cookie(
+    headers: &HeaderMap,
+    browser: &Browser,
+) -> Result<BrowserSessionDigest, &'static str> {
+    if !browser.enabled {
+        return Err(NO_CREDENTIAL);
+    }
+    let digest = browser.session_digest(headers).ok_or(NO_CREDENTIAL)?;
+    same_origin::check(headers, &browser.public_url)?;
+    digest
+}
+
+/// The logged cause of a request without a credential.
+const NO_CREDENTIAL: &str = "no credential";
+
+/// Returns the credential in a header of its own. Two credentials are rejected, because the choice
+/// between them would be a guess.
+fn read_header(headers: &HeaderMap) -> Result<Credential, &'static str> {
     let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
     let keys = headers.get_all(X_API_KEY).iter().map(api_key);
     let mut given = bearers.chain(keys);
     match (given.next(), given.next()) {
-        (None, _) => Err("no credential"),
+        (None, _) => Err(NO_CREDENTIAL),
         (Some(_), Some(_)) => Err("more than one credential"),
         (Some(credential), None) => credential.ok_or("malformed credential"),
     }
@@ -60,7 +100,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        super::read(&map)
+        read_header(&map)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
-    Caller, Error,
+    BrowserSession, BrowserSessionDigest, Caller, Error,
     ports::{Authenticator, Refused},
 };
 use http_listener::{
@@ -16,14 +16,16 @@ use hyper::{Method, Response, header, http::request::Parts};
 
 use super::{
     context::{AuthorizedCaller, OperationContext},
-    credential,
+    credential::{self, RequestCredential},
     input::Input,
+    link_holder,
     operation::{IdempotencyMode, Operation},
     output::OperationOutput,
     requires::Requires,
     throttle::Throttle,
 };
 use crate::{
+    browser::same_origin,
     idempotency::{IdempotencyLayer, IdempotentRequest, RequestIdentity},
     request::conditions::IfNoneMatch,
     request_log::{RequestLog, RouteLabels},
@@ -84,7 +86,7 @@ impl ApiHandler {
                 return Ok(Reply::no_content().with(header::ALLOW, allow).into());
             }
         };
-        let routine = row.requires == Requires::Nothing;
+        let routine = row.requires == Requires::Nothing && !row.waits;
         request.log.set_route(RouteLabels { template: row.path, operation: row.name, routine });
         let authorized = self.authorize(row, request).await?; // 401, 403, 429
         let (head, mut input) = read_input(row, request, authorized.holder).await?;
@@ -120,26 +122,39 @@ impl ApiHandler {
     /// Returns the caller of an operation.
     ///
     /// # Errors
-    /// 401 and 503 as [`Self::authenticate`]; 429 above the request rate; 403 without the
+    /// 401, 404 and 503 as [`Self::authenticate`] and [`Self::authenticate_holder`]; 429 above the request rate; 403 without the
     /// permission.
     async fn authorize(
         &self,
         row: &Operation,
         request: &RequestContext<RequestLog>,
     ) -> Result<AuthorizedCaller> {
-        let (caller, ticket) = match row.requires {
-            Requires::Nothing => return Ok(AuthorizedCaller::default()),
-            Requires::Ticket => {
-                let (caller, ticket) = self.authenticate_ticket(request).await?;
-                (caller, Some(ticket))
+        let (mut ticket, mut browser_session) = (None, None);
+        let caller = match row.requires {
+            Requires::Nothing
+            | Requires::SameOrigin
+            | Requires::HandoverOrigin
+            | Requires::LinkSecret => {
+                return self.admit_without_caller(row, request);
             }
-            _ => (self.authenticate(request).await?, None),
+            Requires::Link => self.authenticate_holder(request).await?,
+            Requires::Ticket => {
+                let (caller, found) = self.authenticate_ticket(request).await?;
+                ticket = Some(found);
+                caller
+            }
+            Requires::BrowserSession => {
+                let (caller, session) = self.authenticate_browser(request).await?;
+                browser_session = Some(session);
+                caller
+            }
+            _ => self.authenticate(request).await?,
         };
         request.log.set_caller(&caller);
         let holder = self.throttle.count(&caller)?;
         row.requires.authorize(&caller)?;
         request.connection.mark_authenticated();
-        Ok(AuthorizedCaller { caller: Some(caller), holder: Some(holder), ticket })
+        Ok(AuthorizedCaller { caller: Some(caller), holder: Some(holder), ticket, browser_session })
     }
 
     /// Returns the caller of a request. A permit is held while the credential is looked up.
@@ -148,12 +163,76 @@ impl ApiHandler {
     /// 401, the same for every cause; 503 when the credential cannot be checked now, or without a
     /// permit.
     async fn authenticate(&self, request: &RequestContext<RequestLog>) -> Result<Caller> {
-        let refuse = |cause| {
-            request.log.set_refused(cause);
-            Error::Unauthorized
+        let credential = credential::read(&request.head.headers, &self.resources.browser);
+        match credential.map_err(|cause| refuse(request, cause))? {
+            RequestCredential::Header(credential) => {
+                admit(request, self.authenticator.authenticate(&credential)).await
+            }
+            RequestCredential::Cookie(digest) => {
+                self.find_browser_session(request, digest).await.map(|(caller, _)| caller)
+            }
+        }
+    }
+
+    /// Returns the caller of a browser session, and the session.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    async fn authenticate_browser(
+        &self,
+        request: &RequestContext<RequestLog>,
+    ) -> Result<(Caller, BrowserSession)> {
+        let digest = credential::read_cookie(&request.head.headers, &self.resources.browser);
+        let digest = digest.map_err(|cause| refuse(request, cause))?;
+        self.find_browser_session(request, digest).await
+    }
+
+    async fn find_browser_session(
+        &self,
+        request: &RequestContext<RequestLog>,
+        digest: BrowserSessionDigest,
+    ) -> Result<(Caller, BrowserSession)> {
+        admit(request, self.resources.browser.sessions.authenticate(digest)).await
+    }
+
+    /// Admits a request of an operation without a caller. A request that reads a body or waits holds a
+    /// permit of its connection.
+    ///
+    /// # Errors
+    /// 401 for a request of a page of another origin, if the operation requires a certain one.
+    fn admit_without_caller(
+        &self,
+        row: &Operation,
+        request: &RequestContext<RequestLog>,
+    ) -> Result<AuthorizedCaller> {
+        let (browser, headers) = (&self.resources.browser, &request.head.headers);
+        let checked = match row.requires {
+            Requires::LinkSecret => {
+                link_holder::check_origin(request, &self.resources)?;
+                Ok(())
+            }
+            Requires::SameOrigin => same_origin::check(headers, &browser.public_url),
+            Requires::HandoverOrigin => {
+                same_origin::check_listed(headers, &browser.handover_origins)
+            }
+            _ => Ok(()),
         };
-        let credential = credential::read(&request.head.headers).map_err(refuse)?;
-        admit(request, self.authenticator.authenticate(&credential)).await
+        checked.map_err(|cause| refuse(request, cause))?;
+        let holds_permit = row.requires != Requires::Nothing || row.waits;
+        let holder = holds_permit.then(|| request.connection.permit_holder());
+        Ok(AuthorizedCaller { holder, ..AuthorizedCaller::default() })
+    }
+
+    /// Returns the holder of the share link that the browser of a request opened.
+    ///
+    /// # Errors
+    /// 404, the same for every cause; 503 when the link cannot be looked up now, or without a permit.
+    async fn authenticate_holder(&self, request: &RequestContext<RequestLog>) -> Result<Caller> {
+        link_holder::check_origin(request, &self.resources)?;
+        let browser = link_holder::read_cookie(request, &self.resources)?;
+        let permit = || request.permits.authentication(request.connection.permit_holder());
+        let found = link_holder::find(&self.resources, browser);
+        Ok(with_permit_if_pending(found, permit).await??)
     }
 
     /// Returns the caller that made the ticket of a request, and the ticket.
@@ -182,10 +261,21 @@ impl ApiHandler {
         };
         let Some(scope) = row.requires.authorize(caller)? else { return Ok(None) };
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-        let identity = RequestIdentity { route: row.name, target, body: &body };
+        let identity = RequestIdentity {
+            route: row.name,
+            target,
+            body: &body,
+            browser_session: caller.browser_session,
+        };
         let now = self.resources.environment.now();
         Ok(Some(Arc::new(IdempotentRequest::new(scope, &key, &identity, now)?)))
     }
+}
+
+/// Returns the response of a request without an accepted credential, whose cause the log states.
+fn refuse(request: &RequestContext<RequestLog>, cause: &'static str) -> Error {
+    request.log.set_refused(cause);
+    Error::Unauthorized
 }
 
 /// Reads the input of a request, and takes the permit that the request holds.
@@ -215,10 +305,7 @@ async fn admit<T>(
     let permit = || request.permits.authentication(request.connection.permit_holder());
     match with_permit_if_pending(authentication, permit).await? {
         Ok(admitted) => Ok(admitted),
-        Err(Refused::Denied(cause)) => {
-            request.log.set_refused(cause);
-            Err(Error::Unauthorized.into())
-        }
+        Err(Refused::Denied(cause)) => Err(refuse(request, cause).into()),
         Err(Refused::Unavailable(source)) => Err(Error::unavailable(source).into()),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     request::{
         conditions::IfMatch,
         fields::Fields,
-        media_type::{self, JSON, MERGE_PATCH},
+        media_type::{self, FORM, JSON, MERGE_PATCH},
         query::Query,
     },
     response::{
@@ -29,6 +29,8 @@ pub enum RequestBodySpec {
     Json,
     /// A JSON merge patch (RFC 7396), with the media type of a merge patch or of JSON.
     Patch,
+    /// The fields of a form, as `application/x-www-form-urlencoded`. No body counts as an empty form.
+    Form,
 }
 
 /// The part of an operation that decides how its input is read.
@@ -92,8 +94,12 @@ impl Input {
             RequestBodySpec::Patch => {
                 media_type::read(body, &head.headers, &MERGE_PATCH, permit).await?
             }
+            RequestBodySpec::Form => media_type::read(body, &head.headers, &FORM, permit).await?,
         };
-        let fields = Fields::parse(&text);
+        let fields = match spec.body {
+            RequestBodySpec::Form => Fields::parse_form(&text),
+            _ => Fields::parse(&text),
+        };
         let idempotency_key = match key {
             IdempotencyKey::Given(key) => Some((key, text)),
             IdempotencyKey::Absent | IdempotencyKey::Malformed => None,

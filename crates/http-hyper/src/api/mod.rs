@@ -1,9 +1,12 @@
 //! The operations of the API: the table of operations, and the steps from a request to its handler.
 
+mod browser_table;
 mod context;
 mod credential;
 mod handler;
 mod input;
+mod link_holder;
+mod link_table;
 mod operation;
 mod output;
 mod requires;
@@ -11,7 +14,10 @@ mod service;
 mod table;
 mod throttle;
 
-pub(crate) use self::{context::OperationContext, credential::TICKET, output::OperationOutput};
+pub(crate) use self::{
+    context::OperationContext, credential::TICKET, link_holder::LINK_COOKIE,
+    output::OperationOutput,
+};
 pub use self::{
     input::RequestBodySpec,
     operation::{IdempotencyMode, Operation},

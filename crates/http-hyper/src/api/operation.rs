@@ -25,8 +25,8 @@ pub struct Operation {
     /// The permission that the caller needs.
     pub requires: Requires,
     /// The query parameters that the operation accepts. Other parameters are rejected, because a
-    /// misspelled filter must not silently match everything. Operations that require nothing ignore
-    /// the query.
+    /// misspelled filter must not silently match everything. Operations that require nothing and
+    /// name no parameters ignore the query.
     pub query: &'static [&'static str],
     /// The body that the operation accepts.
     pub body_spec: RequestBodySpec,
@@ -75,7 +75,7 @@ impl Operation {
     pub(crate) fn input_spec(&self) -> InputSpec<'_> {
         InputSpec {
             method: &self.method,
-            query: (self.requires != Requires::Nothing).then_some(self.query),
+            query: self.reads_query().then_some(self.query),
             body: self.body_spec,
             body_limit: self.body_limit,
             takes_idempotency_key: self.takes_idempotency_key(),
@@ -88,6 +88,12 @@ impl Operation {
         self.method == Method::POST
             && self.idempotency != IdempotencyMode::Ignored
             && self.requires != Requires::Nothing
+    }
+
+    /// Returns whether the query is read. Operations that require nothing ignore the query, unless they
+    /// name parameters.
+    fn reads_query(&self) -> bool {
+        self.requires != Requires::Nothing || !self.query.is_empty()
     }
 
     /// Returns whether the handler reads neither query parameters nor fields of the body.

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use domain::{
-    ApiKeys, Audit, Chats, Messages, Operators, Outbox, Sessions, Webhooks,
+    ApiKeys, Audit, BrowserSessions, Chats, Messages, Operators, Outbox, Sessions, ShareLinks,
+    Webhooks,
     ports::{
         Authenticator, Environment, IdempotencyStore, KeyValidity, OrganizationFeed, TicketStore,
     },
@@ -16,12 +17,15 @@ use tokio_util::sync::CancellationToken;
 use http_listener::{HttpService, Limits};
 
 use super::{
+    browser_table::BROWSER,
     handler::ApiHandler,
+    link_table::LINK,
     operation::Operation,
-    table::{HEALTH, OPERATIONS, operations},
+    table::{API, DOCUMENT, HEALTH, OPERATIONS, UI},
     throttle::{Rates, Throttle},
 };
 use crate::{
+    browser::dependencies::{Browser, BrowserDependencies},
     idempotency::IdempotencyLayer,
     readiness::{Exposition, Readiness},
     request::cursor::CursorSigner,
@@ -35,6 +39,8 @@ use crate::{
 pub struct ApiDependencies {
     /// The use cases of sessions.
     pub sessions: Sessions,
+    /// The use cases of share links.
+    pub links: ShareLinks,
     /// The use cases of chats.
     pub chats: Chats,
     /// The use cases of messages.
@@ -65,6 +71,8 @@ pub struct ApiDependencies {
     pub rates: Rates,
     /// The dependencies of event streams.
     pub streams: StreamDependencies,
+    /// The dependencies of browser sessions.
+    pub browser: BrowserDependencies,
 }
 
 /// The dependencies of event streams.
@@ -99,11 +107,12 @@ impl Api {
         let idempotency =
             IdempotencyLayer::new(dependencies.idempotency_records, environment.clone());
         Self {
-            authenticator: dependencies.authenticator,
+            authenticator: dependencies.authenticator.clone(),
             throttle: Arc::new(Throttle::new(dependencies.rates)),
             idempotency: Arc::new(idempotency),
             resources: Arc::new(Resources {
                 sessions: dependencies.sessions,
+                links: dependencies.links,
                 chats: dependencies.chats,
                 messages: dependencies.messages,
                 outbox: dependencies.outbox,
@@ -114,7 +123,12 @@ impl Api {
                 readiness: dependencies.readiness,
                 metrics: dependencies.metrics,
                 cursor_signer: CursorSigner::new(&dependencies.cursor_secret),
-                streams: stream_resources(dependencies.streams, &environment),
+                streams: stream_resources(
+                    dependencies.streams,
+                    &dependencies.browser.sessions,
+                    &environment,
+                ),
+                browser: Browser::new(dependencies.browser, dependencies.authenticator),
                 environment,
             }),
         }
@@ -126,10 +140,14 @@ impl Api {
         streams.open.watch(streams.feed.revocations(), &stop).await;
     }
 
-    /// Returns the service of the public listener: the operations of callers, the health probes and
-    /// the OpenAPI document.
+    /// Returns the service of the public listener: the operations of callers and of browsers, the health
+    /// probes, the OpenAPI document and the dashboard.
     pub fn public(&self, limits: Limits) -> HttpService<RequestLog> {
-        self.service(operations(), limits)
+        // Without browsers, there is neither a login nor a page to open a share link with.
+        let (link, browser, dashboard): (&[_], &[_], &[_]) =
+            if self.resources.browser.enabled { (LINK, BROWSER, UI) } else { (&[], &[], &[]) };
+        let operations = API.iter().chain(link).chain(HEALTH).chain(DOCUMENT);
+        self.service(operations.chain(browser).chain(dashboard), limits)
     }
 
     /// Returns the service of the operators' listener: the health probes and the metrics.
@@ -157,6 +175,7 @@ impl Api {
 
 fn stream_resources(
     dependencies: StreamDependencies,
+    sessions: &BrowserSessions,
     environment: &Arc<dyn Environment>,
 ) -> StreamResources {
     let StreamDependencies { feed, store, keys, tickets, bookmark_secret, ticket_secret } =
@@ -164,8 +183,8 @@ fn stream_resources(
     StreamResources {
         feed,
         store,
-        open: OpenStreams::new(keys.clone(), environment.clone()),
+        open: OpenStreams::new(keys.clone(), sessions.clone(), environment.clone()),
         bookmarks: Bookmarks::new(&bookmark_secret),
-        tickets: Tickets::new(&ticket_secret, tickets, keys, environment.clone()),
+        tickets: Tickets::new(&ticket_secret, tickets, keys, sessions.clone(), environment.clone()),
     }
 }

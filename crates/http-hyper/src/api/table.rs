@@ -6,13 +6,15 @@
 //! Decision: ADR 0011.
 
 use super::{
+    browser_table::BROWSER,
     input::RequestBodySpec,
+    link_table::LINK,
     operation::{Operation, delete, get, patch, post, put},
     requires::Requires,
 };
 use crate::handlers::{
     admin, api_keys, audit, docs, event_streams, health, messages, pairing, sending, sessions,
-    webhook_actions, webhook_reports, webhooks, whoami,
+    share_links, ui, webhook_actions, webhook_reports, webhooks, whoami,
 };
 use crate::openapi::failures::MAX_MESSAGE_BODY;
 
@@ -45,6 +47,26 @@ pub(crate) static API: &[Operation] = &[
     .accepts(RequestBodySpec::Json)
     .waits()
     .documented_by(&pairing::SESSION_PAIRING_CODE),
+    get("/api/v1/sessions/{session}/links", "link_list", Requires::Manage, &share_links::list)
+        .query(&["limit", "cursor"])
+        .documented_by(&share_links::LINK_LIST),
+    post("/api/v1/sessions/{session}/links", "link_create", Requires::Manage, &share_links::create)
+        .accepts(RequestBodySpec::Json)
+        .documented_by(&share_links::LINK_CREATE),
+    get(
+        "/api/v1/sessions/{session}/links/{link}",
+        "link_view",
+        Requires::Manage,
+        &share_links::view,
+    )
+    .documented_by(&share_links::LINK_VIEW),
+    delete(
+        "/api/v1/sessions/{session}/links/{link}",
+        "link_revoke",
+        Requires::Manage,
+        &share_links::revoke,
+    )
+    .documented_by(&share_links::LINK_REVOKE),
     post("/api/v1/sessions/{session}:start", "session_start", Requires::Manage, &sessions::start)
         .documented_by(&sessions::SESSION_START),
     post("/api/v1/sessions/{session}:stop", "session_stop", Requires::Manage, &sessions::stop)
@@ -250,6 +272,8 @@ pub(crate) static API: &[Operation] = &[
             "phoneNumber",
         ])
         .documented_by(&admin::ADMIN_SESSION_LIST),
+    get("/api/v1/admin/gateways", "admin_gateway_list", Requires::Platform, &admin::gateways)
+        .documented_by(&admin::ADMIN_GATEWAY_LIST),
 ];
 
 /// The health probes, on the public and the operators' listener.
@@ -271,11 +295,21 @@ pub(crate) static DOCUMENT: &[Operation] = &[
         .documented_by(&docs::DOCS_STYLE),
 ];
 
+/// The dashboard and the page that links a phone by a share link, on the public listener. The rows
+/// are in no document and in no list of operations, because programs do not call them.
+pub(crate) static UI: &[Operation] = &[
+    get("/ui", "ui", Requires::Nothing, &ui::page),
+    get("/ui/", "ui_index", Requires::Nothing, &ui::page),
+    get("/ui/{*page}", "ui_page", Requires::Nothing, &ui::page),
+    get("/ui/a/{build}/{*file}", "ui_asset", Requires::Nothing, &ui::asset),
+    get("/link", "link_page", Requires::Nothing, &ui::page),
+];
+
 /// Further operations of the operators' listener.
 pub(crate) static OPERATIONS: &[Operation] =
     &[get("/metrics", "metrics", Requires::Nothing, &health::metrics)];
 
 /// Returns every operation of the public listener.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    API.iter().chain(HEALTH).chain(DOCUMENT)
+    API.iter().chain(LINK).chain(HEALTH).chain(DOCUMENT).chain(BROWSER)
 }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Actor, Caller, Error, RateQuota, Result, UserId};
+use domain::{Actor, BrowserSessionDigest, Caller, Error, RateQuota, Result, UserId};
 use governor::{
     RateLimiter,
     clock::{Clock, MonotonicClock},
@@ -26,7 +26,7 @@ use http_listener::PermitHolder;
 /// Requests per minute; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// The rate of one API key or one person.
+    /// The rate of one API key, one person or one browser session.
     pub credential: Option<NonZeroU32>,
     /// The rate of all credentials of one organization together.
     pub organization: Option<NonZeroU32>,
@@ -108,11 +108,16 @@ impl<C: Clock + Clone> Throttle<C> {
     fn credential(&self, caller: &Caller) -> u64 {
         let mut state = self.names.build_hasher();
         caller.organization.hash(&mut state);
+        if let Some(BrowserSessionDigest(digest)) = caller.browser_session {
+            (5, digest).hash(&mut state);
+            return std::hash::Hasher::finish(&state);
+        }
         match &caller.actor {
             Actor::Key(key) => (1, key.as_str()).hash(&mut state),
             Actor::User(user) => (2, user.as_ref().map(UserId::as_str)).hash(&mut state),
             Actor::Operator => 3.hash(&mut state),
             Actor::System => 4.hash(&mut state),
+            Actor::Link(link) => (5, link.as_str()).hash(&mut state),
         }
         std::hash::Hasher::finish(&state)
     }
@@ -142,6 +147,7 @@ mod tests {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at: None,
+            browser_session: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     api::OperationContext,
     openapi::operation_doc::{Content, DocTag, OperationDoc, ResponseDoc, Shape},
     response::{problem::Result, reply::Reply},
-    wire::{ListView, SessionPageSpec, SessionView},
+    wire::{GatewayView, ListView, SessionPageSpec, SessionView},
 };
 
 pub(crate) static ADMIN_SESSION_LIST: OperationDoc = OperationDoc::new(
@@ -34,4 +34,17 @@ pub(crate) async fn sessions(mut cx: OperationContext) -> Result<Reply> {
         }
     };
     Reply::ok(&page.show(&sessions))
+}
+
+pub(crate) static ADMIN_GATEWAY_LIST: OperationDoc = OperationDoc::new(
+    DocTag::Platform,
+    "List the gateways",
+    "All gateways on one page, by id.",
+    ResponseDoc::new(200, "The gateways.", &[Content::Json(Shape::of::<ListView<GatewayView>>())]),
+);
+
+pub(crate) async fn gateways(cx: OperationContext) -> Result<Reply> {
+    let nodes = cx.resources.operators.gateways(cx.caller()?).await?;
+    let data = nodes.iter().map(GatewayView::of).collect();
+    Reply::ok(&ListView { data, next_cursor: None })
 }

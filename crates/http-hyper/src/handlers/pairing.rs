@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{Error, QrCode};
 use hyper::{
-    StatusCode,
+    HeaderMap, StatusCode,
     header::{self, HeaderValue},
 };
 
@@ -51,11 +51,7 @@ pub(crate) static SESSION_QR: OperationDoc = OperationDoc::new(
     ResponseDoc::new(
         200,
         "A code.",
-        &[
-            Content::Json(Shape::of::<QrView>()),
-            Content::Text("image/svg+xml", "<?xml version=\"1.0\" standalone=\"yes\"?>…"),
-            Content::Bytes("image/png"),
-        ],
+        QR_CONTENT,
     )
     .varying(),
 )
@@ -66,12 +62,24 @@ pub(crate) async fn qr(mut cx: OperationContext) -> Result<Reply> {
     let wait = Duration::from_secs(wait.into());
     let asked = cx.resources.sessions.qr(cx.caller()?, cx.path("session"), wait);
     let code = cx.wait(asked).await?;
-    let reply = render_qr(&code, choose(&cx.headers, &["application/json", SVG, PNG]))?;
+    let reply = render_qr_as_accepted(&code, &cx.headers)?;
     Ok(reply.with(header::VARY, HeaderValue::from_static("accept")))
 }
 
+/// The content of a response with a QR code.
+pub(super) const QR_CONTENT: &[Content] = &[
+    Content::Json(Shape::of::<QrView>()),
+    Content::Text("image/svg+xml", "<?xml version=\"1.0\" standalone=\"yes\"?>…"),
+    Content::Bytes("image/png"),
+];
+
 const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
+
+/// Renders a QR code as JSON or as an image, as the header `Accept` prefers.
+pub(super) fn render_qr_as_accepted(code: &QrCode, headers: &HeaderMap) -> Result<Reply> {
+    render_qr(code, choose(headers, &["application/json", SVG, PNG]))
+}
 
 fn render_qr(code: &QrCode, shape: &'static str) -> Result<Reply> {
     let qr_image = match shape {
@@ -102,12 +110,12 @@ static PAIRED: Failure = Failure::new("Paired", "`conflict`: a phone is linked a
     Error::conflict("the session is paired; log it out to pair it again").into()
 });
 
-static PAIRING_ENDED: Failure =
+pub(super) static PAIRING_ENDED: Failure =
     Failure::new("PairingEnded", "`conflict`: the pairing ended without a link.", || {
         Error::PairingEnded.into()
     });
 
-static CODE_REFUSED: Failure = Failure::new(
+pub(super) static CODE_REFUSED: Failure = Failure::new(
     "CodeRefused",
     "`conflict`: WhatsApp gave no code; `statusReason` states the reason.",
     || Error::NoPairingCode.into(),
@@ -118,7 +126,7 @@ static NOT_PAIRED: Failure =
         Error::NotFound { noun: "identity" }.into()
     });
 
-static NO_CODE_YET: Failure = Failure::new(
+pub(super) static NO_CODE_YET: Failure = Failure::new(
     "NoCodeYet",
     "`not_found` with `Retry-After`: no code was available in time.",
     || Error::NotYet { noun: "QR code", retry_after: Duration::from_secs(2) }.into(),

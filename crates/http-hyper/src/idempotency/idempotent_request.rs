@@ -12,9 +12,10 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     hmac,
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    AcceptanceKey, Actor, Error, IdempotencyKeyHash, IdempotencyRecord, OrganizationId, Scope,
-    Timestamp,
+    AcceptanceKey, Actor, BrowserSessionDigest, Error, IdempotencyKeyHash, IdempotencyRecord,
+    OrganizationId, Scope, Timestamp,
 };
 use hyper::{
     HeaderMap, StatusCode,
@@ -40,6 +41,8 @@ pub(crate) struct RequestIdentity<'a> {
     pub(crate) target: &'a str,
     /// The body as sent.
     pub(crate) body: &'a [u8],
+    /// The browser session that sent the request.
+    pub(crate) browser_session: Option<BrowserSessionDigest>,
 }
 
 /// A request with an `Idempotency-Key`.
@@ -65,7 +68,7 @@ impl IdempotentRequest {
         now: Timestamp,
     ) -> Result<Self> {
         let organization = scope.organization().as_str();
-        let credential = credential(scope.actor());
+        let credential = credential(scope.actor(), asked.browser_session);
         let parts = [organization, &credential, asked.route];
         // Only the caller knows the idempotency key, so that the database alone cannot decrypt the
         // response.
@@ -186,11 +189,16 @@ impl RecordedResponse {
     }
 }
 
-/// Returns the credential that owns idempotency keys: an API key, or a person with any token.
-fn credential(actor: &Actor) -> String {
+/// Returns the credential that owns idempotency keys: a browser session, an API key, or a person with any
+/// token.
+fn credential(actor: &Actor, browser_session: Option<BrowserSessionDigest>) -> String {
+    if let Some(BrowserSessionDigest(digest)) = browser_session {
+        return format!("browser {}", URL_SAFE_NO_PAD.encode(digest));
+    }
     match actor {
         Actor::User(user) => format!("user {}", user.as_ref().map_or("", |user| user.as_str())),
         Actor::Key(key) => format!("key {key}"),
+        Actor::Link(link) => format!("link {link}"),
         Actor::Operator => "operator".to_owned(),
         Actor::System => "system".to_owned(),
     }
@@ -224,7 +232,12 @@ mod tests {
     fn request(organization: &str, name: &str, body: &[u8]) -> IdempotentRequest {
         let organization = OrganizationId::parse(organization).unwrap();
         let scope = Caller::operator(organization).may(Capability::Manage).unwrap();
-        let asked = RequestIdentity { route: "session_create", target: "/api/v1/sessions", body };
+        let asked = RequestIdentity {
+            route: "session_create",
+            target: "/api/v1/sessions",
+            body,
+            browser_session: None,
+        };
         IdempotentRequest::new(scope, name, &asked, Timestamp::from_millis(0)).unwrap()
     }
 

@@ -90,6 +90,19 @@ fn components(table: &[&Operation]) -> Value {
                 "name": "X-Api-Key",
                 "description": "An API key.",
             },
+            "linkCookie": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "__Host-berth-link",
+                "description": "The cookie that `POST /link/session` sets; `berth-link` over plain http on loopback.",
+            },
+            "browserSession": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "__Host-berth",
+                "description": "The cookie of a browser session, in requests of pages of this service. On plain http \
+                                with a loopback address its name is `berth`.",
+            },
             "ticket": {
                 "type": "apiKey",
                 "in": "query",

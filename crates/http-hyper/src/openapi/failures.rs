@@ -16,26 +16,30 @@ use crate::{
 /// Returns the failures of an operation: those that follow from its fields, and those of its doc.
 pub(crate) fn possible_failures(row: &Operation) -> Vec<&'static Failure> {
     let guarded = row.requires != Requires::Nothing;
+    let is_of_holder = matches!(row.requires, Requires::Link | Requires::LinkSecret);
+    let has_credential = guarded && !is_of_holder;
     let has_scope = !matches!(row.requires, Requires::Credential | Requires::Ticket);
-    let needs_permission = guarded && has_scope;
+    let is_of_browsers = row.path.starts_with("/auth/");
+    let needs_permission = has_credential && has_scope && !is_of_browsers;
     let reads = row.body_spec != RequestBodySpec::Ignored;
     let repeatable = row.takes_idempotency_key();
     let records = repeatable && row.idempotency == IdempotencyMode::Recorded;
     let takes_if_match = matches!(row.method, Method::PATCH | Method::DELETE);
     let possible = [
         (!guarded, &UNREADABLE),
-        (guarded, &INVALID),
-        (guarded, &UNAUTHORIZED),
+        (guarded || !row.query.is_empty(), &INVALID),
+        (has_credential, &UNAUTHORIZED),
         (needs_permission, &FORBIDDEN),
+        (is_of_holder, &NO_LINK_OF_BROWSER),
         (reads, &BODY_TOO_SLOW),
         (repeatable, &IDEMPOTENCY_KEY_CLASH),
         (records, &IDEMPOTENCY_KEY_IN_FLIGHT),
         (records, &IDEMPOTENCY_RECORDS_FULL),
-        (guarded && takes_if_match, &PRECONDITION_FAILED),
+        (guarded && takes_if_match && !is_of_browsers, &PRECONDITION_FAILED),
         (reads && row.body_limit.is_none(), &PAYLOAD_TOO_LARGE),
         (row.body_limit.is_some(), &MESSAGE_TOO_LARGE),
         (reads, &UNSUPPORTED_MEDIA_TYPE),
-        (guarded, &RATE_LIMITED),
+        (guarded || row.waits, &RATE_LIMITED),
         (true, &HEADERS_TOO_LARGE),
         (true, &INTERNAL),
         (true, &UNAVAILABLE),
@@ -49,6 +53,7 @@ fn not_found_failures(row: &Operation) -> impl Iterator<Item = &'static Failure>
     let things = [
         ("{session}", &SESSION_NOT_FOUND),
         ("{key}", &KEY_NOT_FOUND),
+        ("{link}", &LINK_NOT_FOUND),
         ("{chat}", &CHAT_NOT_FOUND),
         ("{message}", &MESSAGE_NOT_FOUND),
         ("{webhook}", &WEBHOOK_NOT_FOUND),
@@ -101,6 +106,21 @@ static KEY_NOT_FOUND: Failure = Failure::new(
     || Error::NotFound { noun: "API key" }.into(),
 );
 
+static LINK_NOT_FOUND: Failure = Failure::new(
+    "LinkNotFound",
+    "`not_found`: the session has no such link. The response is the same, byte for byte, if the session does \
+     not exist for the caller.",
+    || Error::NotFound { noun: "link" }.into(),
+);
+
+static NO_LINK_OF_BROWSER: Failure = Failure::new(
+    "NoLinkOfBrowser",
+    "`not_found`: no such link in this browser. The response is the same, byte for byte, for an unknown, \
+     expired, revoked or used link, for a link that another browser opened, and for a request of another \
+     origin.",
+    || Error::NotFound { noun: "link" }.into(),
+);
+
 static CHAT_NOT_FOUND: Failure =
     Failure::new("ChatNotFound", "`not_found`: the session has no such chat.", || {
         Error::NotFound { noun: "chat" }.into()
@@ -123,6 +143,27 @@ static DEAD_LETTER_NOT_FOUND: Failure = Failure::new(
     "DeadLetterNotFound",
     "`not_found`: the webhook has no such dead letter or failing event.",
     || Error::NotFound { noun: "dead letter" }.into(),
+);
+
+pub(crate) static ORGANIZATION_NOT_FOUND: Failure = Failure::new(
+    "OrganizationNotFound",
+    "`not_found`: the login does not name the organization, whether or not the organization exists.",
+    || Error::NotFound { noun: "organization" }.into(),
+);
+
+pub(crate) static ISSUER_NOT_FOUND: Failure =
+    Failure::new("IssuerNotFound", "`not_found`: the operator has configured no issuer.", || {
+        Error::NotFound { noun: "issuer" }.into()
+    });
+
+pub(crate) static LOGINS_LIMITED: Failure = Failure::new(
+    "LoginsLimited",
+    "`rate_limited`: 20 logins of the address of the peer were refused within a minute.",
+    || {
+        let window = Duration::from_secs(60);
+        let rate_quota = RateQuota { name: "logins", count: 20, window };
+        Error::RateLimited { rate_quota, retry_after: window }.into()
+    },
 );
 
 static BODY_TOO_SLOW: Failure = Failure::new(
@@ -200,6 +241,16 @@ pub(crate) static WEBHOOKS_FULL: Failure = Failure::new(
     || {
         Error::Full(ResourceLimitReached { resource: Resource::Webhooks, limit: 20, used: 20 })
             .into()
+    },
+);
+
+pub(crate) static LINKS_FULL: Failure = Failure::new(
+    "LinksFull",
+    "`conflict`: the organization has reached its quota of share links. A link counts until an hour after its \
+     end.",
+    || {
+        let (limit, used) = (1_000, 1_000);
+        Error::Full(ResourceLimitReached { resource: Resource::ShareLinks, limit, used }).into()
     },
 );
 

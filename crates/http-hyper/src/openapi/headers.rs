@@ -23,7 +23,7 @@ fn seconds() -> Value {
     json!({ "type": "integer", "minimum": 1 })
 }
 
-static HEADERS: [Header; 12] = [
+static HEADERS: [Header; 13] = [
     Header {
         name: "x-request-id",
         shown: "X-Request-Id",
@@ -64,6 +64,14 @@ static HEADERS: [Header; 12] = [
         always: true,
         schema: text,
         example: "Bearer",
+    },
+    Header {
+        name: "set-cookie",
+        shown: "Set-Cookie",
+        about: "The cookie of the browser session, or its removal.",
+        always: false,
+        schema: text,
+        example: "__Host-berth=…; Max-Age=604800; Path=/; Secure; HttpOnly; SameSite=Strict",
     },
     Header {
         name: "vary",

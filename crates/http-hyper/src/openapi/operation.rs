@@ -25,11 +25,16 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
         "parameters": parameters::references(row),
         "responses": responses(row, table),
         "security": match row.requires {
-            Requires::Nothing => json!([]),
+            Requires::Nothing
+            | Requires::SameOrigin
+            | Requires::HandoverOrigin
+            | Requires::LinkSecret => json!([]),
+            Requires::Link => json!([{ "linkCookie": [] }]),
+            Requires::BrowserSession => json!([{ "browserSession": [] }]),
             Requires::Ticket => json!([{ "ticket": [] }]),
             // API keys are rejected whatever capabilities they have.
-            Requires::Platform => json!([{ "bearer": [] }]),
-            _ => json!([{ "bearer": [] }, { "apiKey": [] }]),
+            Requires::Platform => json!([{ "bearer": [] }, { "browserSession": [] }]),
+            _ => json!([{ "bearer": [] }, { "apiKey": [] }, { "browserSession": [] }]),
         },
     });
     if let Some(body) = body(row) {
@@ -41,11 +46,25 @@ pub(super) fn describe(row: &Operation, table: &[&Operation]) -> Value {
 const fn permission_text(requires: Requires) -> &'static str {
     match requires {
         Requires::Nothing => "",
+        Requires::LinkSecret => {
+            "\n\nNeeds no credential. A request of another origin gets the response of a link that does not exist."
+        }
+        Requires::Link => {
+            "\n\nNeeds the cookie of the browser that opened a share link, in a request of a page of this service."
+        }
         Requires::Credential => "\n\nNeeds a credential of any kind, whatever its capabilities.",
         Requires::Ticket => {
             "\n\nNeeds a ticket, which is used up by the upgrade. A ticket that is malformed, expired or used up, \
              and a ticket of a revoked key are one 401."
         }
+        Requires::BrowserSession => {
+            "\n\nNeeds the cookie of a browser session, in a request of a page of this service."
+        }
+        Requires::SameOrigin => {
+            "\n\nNeeds a request of a page of this service: `Sec-Fetch-Site: same-origin`, or the `Origin` of the \
+             public URL. Any other request is a 401."
+        }
+        Requires::HandoverOrigin => "\n\nNeeds an `Origin` that the operator has listed.",
         Requires::AnyCapability => {
             "\n\nNeeds any capability. Each kind of event needs the capability that the table of events names."
         }
@@ -68,6 +87,7 @@ fn body(row: &Operation) -> Option<Value> {
         RequestBodySpec::Ignored => return None,
         RequestBodySpec::Empty | RequestBodySpec::Json => &crate::request::media_type::JSON,
         RequestBodySpec::Patch => &crate::request::media_type::MERGE_PATCH,
+        RequestBodySpec::Form => &crate::request::media_type::FORM,
     };
     let (schema, example, required) = match row.doc.accepts {
         Some(shape) => {
@@ -153,6 +173,7 @@ fn response_headers(response: &ResponseDoc, row: &Operation) -> Vec<String> {
         (response.tagged, "etag"),
         (response.located, "location"),
         (response.varies, "vary"),
+        (response.sets_cookie, "set-cookie"),
         (response.kind == ResponseKind::Stream, "x-accel-buffering"),
         (response.kind == ResponseKind::Upgrade, "upgrade"),
         (response.kind == ResponseKind::Upgrade, "sec-websocket-accept"),
@@ -179,10 +200,14 @@ fn links(row: &Operation, table: &[&Operation]) -> Value {
     let below = format!("{}/{{", row.path);
     let links = table.iter().filter_map(|other| {
         let name = other.path.strip_prefix(&below)?.split('}').next()?;
+        let mut parameters = json!({ name: "$response.body#/id" });
+        for parent in row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            parameters[parent] = json!(format!("$request.path.{parent}"));
+        }
         let link = json!({
             "operationId": other.name,
             "description": other.doc.summary,
-            "parameters": { name: "$response.body#/id" },
+            "parameters": parameters,
         });
         Some((other.name.to_owned(), link))
     });

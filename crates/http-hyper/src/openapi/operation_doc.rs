@@ -36,11 +36,12 @@ pub(crate) enum DocTag {
     Audit,
     Events,
     Platform,
+    Browser,
     Service,
 }
 
 impl DocTag {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Sessions,
         Self::Pairing,
         Self::Messages,
@@ -49,6 +50,7 @@ impl DocTag {
         Self::Audit,
         Self::Events,
         Self::Platform,
+        Self::Browser,
         Self::Service,
     ];
 
@@ -62,6 +64,7 @@ impl DocTag {
             Self::Audit => "Audit",
             Self::Events => "Events",
             Self::Platform => "Platform",
+            Self::Browser => "Browser sessions",
             Self::Service => "Service",
         }
     }
@@ -76,6 +79,7 @@ impl DocTag {
             Self::Audit => "The audit log.",
             Self::Events => "Events as they happen, over streams that resume without gaps.",
             Self::Platform => "For operators of the platform, across all organizations.",
+            Self::Browser => "Logins of browsers, for the pages of the service.",
             Self::Service => {
                 "The service itself: the caller as the service sees it, health probes and this document."
             }
@@ -84,6 +88,7 @@ impl DocTag {
 }
 
 /// A success response.
+#[expect(clippy::struct_excessive_bools, reason = "each is a header of the response")]
 pub(crate) struct ResponseDoc {
     pub(crate) status: u16,
     pub(crate) about: &'static str,
@@ -94,6 +99,8 @@ pub(crate) struct ResponseDoc {
     pub(crate) located: bool,
     /// Whether the response depends on a request header, which `Vary` names.
     pub(crate) varies: bool,
+    /// Whether the response sets or removes a cookie.
+    pub(crate) sets_cookie: bool,
     pub(crate) kind: ResponseKind,
 }
 
@@ -181,8 +188,16 @@ impl OperationDoc {
 
 impl ResponseDoc {
     pub(crate) const fn new(status: u16, about: &'static str, content: &'static [Content]) -> Self {
-        let (tagged, located, varies, kind) = (false, false, false, ResponseKind::Whole);
-        Self { status, about, content, tagged, located, varies, kind }
+        Self {
+            status,
+            about,
+            content,
+            tagged: false,
+            located: false,
+            varies: false,
+            sets_cookie: false,
+            kind: ResponseKind::Whole,
+        }
     }
 
     pub(crate) const fn tagged(self) -> Self {
@@ -195,6 +210,10 @@ impl ResponseDoc {
 
     pub(crate) const fn varying(self) -> Self {
         Self { varies: true, ..self }
+    }
+
+    pub(crate) const fn setting_cookie(self) -> Self {
+        Self { sets_cookie: true, ..self }
     }
 
     pub(crate) const fn streaming(self) -> Self {

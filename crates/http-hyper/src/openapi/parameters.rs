@@ -54,7 +54,8 @@ fn all() -> impl Iterator<Item = &'static Parameter> {
 pub(super) fn references(row: &Operation) -> Vec<Option<Value>> {
     let path = row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let guarded = row.requires != Requires::Nothing;
-    let takes_if_match = guarded && matches!(row.method, Method::PATCH | Method::DELETE);
+    let has_version = guarded && row.requires != Requires::BrowserSession;
+    let takes_if_match = has_version && matches!(row.method, Method::PATCH | Method::DELETE);
     let takes_if_none_match =
         row.doc.responses().any(|response| response.tagged) && row.method == Method::GET;
     let headers = [
@@ -119,7 +120,7 @@ const ENTITY_TAGS_PATTERN: &str = "^[ \\t]*(\\*|(,[ \\t]*)*(W/)?\"[!#-~\\u0080-\
 /// The operations with a stream of events.
 const STREAMS: &[&str] = &["event_stream", "realtime"];
 
-static PARAMETERS: [Parameter; 24] = [
+static PARAMETERS: [Parameter; 31] = [
     Parameter {
         only: &[],
         component: "session",
@@ -151,6 +152,38 @@ static PARAMETERS: [Parameter; 24] = [
         name: "deadLetter",
         about: "The `id` of the event of a dead letter, or of a failing event. A text that is not an id is not found.",
         schema: || json!({ "type": "string", "minLength": 1, "examples": ["evt_01JGXS1DN00000000000000003"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "return",
+        location: ParameterLocation::Query,
+        name: "return",
+        about: "The page after the login: a path that begins with `/ui/`, which is the default.",
+        schema: || json!({ "type": "string", "pattern": "^/ui/", "maxLength": 1024, "examples": ["/ui/keys"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "code",
+        location: ParameterLocation::Query,
+        name: "code",
+        about: "The code of the issuer.",
+        schema: || json!({ "type": "string", "examples": ["SplxlOBeZQQYbYS6WxSbIA"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "state",
+        location: ParameterLocation::Query,
+        name: "state",
+        about: "The state with which the browser began the login.",
+        schema: || json!({ "type": "string", "examples": ["af0ifjsldkj"] }),
+    },
+    Parameter {
+        only: &[],
+        component: "error",
+        location: ParameterLocation::Query,
+        name: "error",
+        about: "The reason for which the issuer ends the login.",
+        schema: || json!({ "type": "string", "examples": ["access_denied"] }),
     },
     Parameter {
         only: &[],
@@ -238,6 +271,30 @@ static PARAMETERS: [Parameter; 24] = [
         name: "wait",
         about: "Maximum time to wait for a code, in seconds.",
         schema: || json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 10, "examples": [20] }),
+    },
+    Parameter {
+        only: &[],
+        component: "link",
+        location: ParameterLocation::Path,
+        name: "link",
+        about: "The `id` of a share link. A text that is not an id is not found.",
+        schema: || json!({ "type": "string", "minLength": 1, "examples": ["lnk_01JGXS1DN00000000000000006"] }),
+    },
+    Parameter {
+        only: &["link_state"],
+        component: "linkWait",
+        location: ParameterLocation::Query,
+        name: "wait",
+        about: "Maximum time to wait for another version than `version`, in seconds.",
+        schema: || json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0, "examples": [20] }),
+    },
+    Parameter {
+        only: &["link_state"],
+        component: "linkVersion",
+        location: ParameterLocation::Query,
+        name: "version",
+        about: "The `version` of an earlier response.",
+        schema: || json!({ "type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["7"] }),
     },
     Parameter {
         only: STREAMS,

@@ -2,9 +2,10 @@
 //!
 //! Decision: ADR 0009.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::Timestamp;
+use percent_encoding::percent_decode_str;
 
 use crate::{
     request::json::Json,
@@ -39,6 +40,32 @@ impl Fields {
             }
             Err(fault) => Self::invalid(fault),
         }
+    }
+
+    /// Parses the fields of a form (`application/x-www-form-urlencoded`) as texts.
+    pub(crate) fn parse_form(text: &[u8]) -> Self {
+        let mut fields = Self::default();
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Self::invalid(Violation::new("", "must be UTF-8"));
+        };
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decoded = |text: &str| {
+                let text = text.replace('+', " ");
+                percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
+            };
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => {
+                    if fields.members.insert(name.clone(), Json::Text(value)).is_some() {
+                        fields
+                            .faults
+                            .push(Violation::new(pointer_to("", &name), "given more than once"));
+                    }
+                }
+                _ => fields.faults.push(Violation::new("", "must be UTF-8")),
+            }
+        }
+        fields
     }
 
     /// Takes a text; `None` when absent or null.

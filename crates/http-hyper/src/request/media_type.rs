@@ -14,6 +14,9 @@ pub(crate) static JSON: [&str; 1] = ["application/json"];
 /// The media types of a JSON merge patch.
 pub(crate) static MERGE_PATCH: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
+/// The media type of forms.
+pub(crate) static FORM: [&str; 1] = ["application/x-www-form-urlencoded"];
+
 /// Reads a body with one of the `accepted` media types. No body needs no media type. `permit` is
 /// taken while the body arrives.
 ///

@@ -1,5 +1,6 @@
 //! Responses: content with headers, errors, and QR code images.
 
+pub(crate) mod asset;
 pub(crate) mod etag;
 mod json;
 pub(crate) mod problem;

@@ -8,8 +8,8 @@ use hyper::{
 };
 
 /// Headers of every response, also to unreadable requests. Browsers must not guess a type, run a
-/// script, frame the response or cache it. Only the OpenAPI document and its page override these
-/// headers.
+/// script, frame the response or cache it. Only the OpenAPI document, its page and the dashboard
+/// override these headers.
 const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

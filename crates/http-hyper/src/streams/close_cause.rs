@@ -7,9 +7,9 @@ pub(crate) enum CloseCause {
     Client,
     /// The router stops.
     Stopping,
-    /// The API key or the login token has expired.
+    /// The API key, the login token or the browser session has expired.
     Expired,
-    /// The API key was revoked.
+    /// The API key was revoked, or the browser session ended or acts for another organization.
     Revoked,
     /// The position is not in the feed, or no longer.
     Gone,

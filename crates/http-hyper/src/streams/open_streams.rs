@@ -1,7 +1,7 @@
 //! The open streams of a router: their number, and the end of those whose credential is no longer
 //! valid.
 //!
-//! The keys of all streams are read together, at most once in [`CHECK_INTERVAL`]. A revocation that
+//! The keys and the browser sessions of all streams are read together, at most once in [`CHECK_INTERVAL`]. A revocation that
 //! passes through the event feed ends the streams of its key earlier. While the database does not
 //! answer, streams stay open: they get no events either.
 
@@ -12,7 +12,7 @@ use std::{
 };
 
 use domain::{
-    Actor, Caller, KeyId, Timestamp,
+    Actor, BrowserSessionDigest, BrowserSessions, Caller, KeyId, OrganizationId, Timestamp,
     ports::{Environment, KeyValidity},
 };
 use http_listener::ConnectionActivity;
@@ -50,6 +50,7 @@ impl StreamKind {
 /// The open streams of a router.
 pub(crate) struct OpenStreams {
     keys: Arc<dyn KeyValidity>,
+    sessions: BrowserSessions,
     environment: Arc<dyn Environment>,
     table: Mutex<StreamTable>,
 }
@@ -63,6 +64,8 @@ struct StreamTable {
 /// The credential of a stream or a waiting request, and the way to end it.
 struct Credential {
     key: Option<KeyId>,
+    /// The browser session, with the organization that the stream is of.
+    browser_session: Option<(BrowserSessionDigest, Option<OrganizationId>)>,
     expires_at: Option<Timestamp>,
     end: StreamEnd,
 }
@@ -98,8 +101,12 @@ pub(crate) struct OpenStream {
 }
 
 impl OpenStreams {
-    pub(crate) fn new(keys: Arc<dyn KeyValidity>, environment: Arc<dyn Environment>) -> Arc<Self> {
-        Arc::new(Self { keys, environment, table: Mutex::default() })
+    pub(crate) fn new(
+        keys: Arc<dyn KeyValidity>,
+        sessions: BrowserSessions,
+        environment: Arc<dyn Environment>,
+    ) -> Arc<Self> {
+        Arc::new(Self { keys, sessions, environment, table: Mutex::default() })
     }
 
     /// Adds a stream of `caller`. `stop` is cancelled when the router stops.
@@ -118,13 +125,19 @@ impl OpenStreams {
     pub(crate) fn watch_credential(self: &Arc<Self>, caller: &Caller) -> WatchedCredential {
         let key = match &caller.actor {
             Actor::Key(key) => Some(key.clone()),
-            Actor::User(_) | Actor::Operator | Actor::System => None,
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => None,
         };
+        let session = caller.browser_session.map(|digest| (digest, caller.organization.clone()));
         let end = StreamEnd::default();
         let mut table = self.table();
         table.last_number += 1;
         let number = table.last_number;
-        let credential = Credential { key, expires_at: caller.expires_at, end: end.clone() };
+        let credential = Credential {
+            key,
+            browser_session: session,
+            expires_at: caller.expires_at,
+            end: end.clone(),
+        };
         table.watched.insert(number, credential);
         drop(table);
         WatchedCredential { streams: self.clone(), number, end }
@@ -140,6 +153,7 @@ impl OpenStreams {
             () = stop.cancelled() => {}
             () = self.watch_expiry() => {}
             () = self.watch_keys(revoked) => {}
+            () = self.watch_browser_sessions() => {}
         }
     }
 
@@ -197,6 +211,42 @@ impl OpenStreams {
             Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::debug!(error, "the keys of open streams could not be checked");
+            }
+        }
+    }
+
+    async fn watch_browser_sessions(&self) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            let _ = timeout(CHECK_TIMEOUT, self.check_browser_sessions()).await;
+        }
+    }
+
+    /// Ends the streams of browser sessions that have ended, or that act for another organization.
+    async fn check_browser_sessions(&self) {
+        let digests: BTreeSet<_> = self
+            .table()
+            .watched
+            .values()
+            .filter_map(|it| it.browser_session.as_ref().map(|(digest, _)| *digest))
+            .collect();
+        if digests.is_empty() {
+            return;
+        }
+        match self.sessions.organizations(&digests).await {
+            Ok(current) => {
+                let table = self.table();
+                // A stream that began after the read is checked next time.
+                let ended = table.watched.values().filter(|it| {
+                    it.browser_session.as_ref().is_some_and(|(digest, organization)| {
+                        digests.contains(digest) && current.get(digest) != Some(organization)
+                    })
+                });
+                ended.for_each(|it| it.end.end(CloseCause::Revoked));
+            }
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::debug!(error, "the browser sessions of streams could not be checked");
             }
         }
     }

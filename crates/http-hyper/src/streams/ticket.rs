@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, ApiKey, Caller, Capability, Error, KeyId, OrganizationId, Reach, Timestamp, UserId,
+    Actor, ApiKey, BrowserSessionDigest, BrowserSessions, Caller, Capability, Error, KeyId,
+    OrganizationId, Reach, Timestamp, UserId,
     ports::{Environment, KeyValidity, Refused, TicketDigest, TicketStore},
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub(crate) struct Tickets {
     sealer: Sealer,
     store: Arc<dyn TicketStore>,
     keys: Arc<dyn KeyValidity>,
+    sessions: BrowserSessions,
     environment: Arc<dyn Environment>,
 }
 
@@ -50,6 +52,8 @@ struct TicketContent {
 #[derive(Serialize, Deserialize)]
 enum Holder {
     Key(String),
+    /// The digest of a browser session.
+    Browser([u8; 32]),
     User {
         id: Option<String>,
         organization: String,
@@ -63,9 +67,10 @@ impl Tickets {
         secret: &[u8; 32],
         store: Arc<dyn TicketStore>,
         keys: Arc<dyn KeyValidity>,
+        sessions: BrowserSessions,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { sealer: Sealer::new(secret), store, keys, environment }
+        Self { sealer: Sealer::new(secret), store, keys, sessions, environment }
     }
 
     /// Returns a new ticket of the caller, and the time at which the ticket expires.
@@ -100,6 +105,13 @@ impl Tickets {
                 }
                 None => None,
             },
+            Holder::Browser(digest) => {
+                match self.sessions.authenticate(BrowserSessionDigest(digest)).await {
+                    Ok((caller, _)) => Some(caller),
+                    Err(Refused::Denied(_)) => None,
+                    Err(unavailable) => return Err(unavailable),
+                }
+            }
             user @ Holder::User { .. } => user.into_user(now),
         };
         let digest = TicketDigest(Sha256::digest(text.as_bytes()).into());
@@ -129,6 +141,9 @@ impl Tickets {
 
 impl Holder {
     fn of(caller: &Caller) -> Result<Self> {
+        if let Some(BrowserSessionDigest(digest)) = caller.browser_session {
+            return Ok(Self::Browser(digest));
+        }
         match (&caller.actor, &caller.organization, &caller.reach) {
             (Actor::Key(key), ..) => Ok(Self::Key(key.to_string())),
             // The reach of a person is the whole organization.
@@ -157,6 +172,7 @@ impl Holder {
             reach: Reach::Everything,
             platform_admin: false,
             expires_at,
+            browser_session: None,
         };
         expires_at.is_none_or(|at| now < at).then_some(caller)
     }

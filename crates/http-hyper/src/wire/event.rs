@@ -124,6 +124,7 @@ impl ActorView {
         let (kind, id) = match actor {
             Actor::User(user) => ("user", user.as_ref().map(ToString::to_string)),
             Actor::Key(key) => ("key", Some(key.to_string())),
+            Actor::Link(link) => ("link", Some(link.to_string())),
             Actor::Operator => ("operator", None),
             Actor::System => ("system", None),
         };

@@ -3,6 +3,7 @@
 //! sample.
 
 mod api_key;
+mod browser_session;
 mod chat;
 mod chat_actions;
 mod contact;
@@ -10,8 +11,10 @@ mod document;
 mod event;
 pub(crate) mod event_payload;
 mod example;
+mod gateway;
 mod health;
 mod identity;
+mod link_progress;
 mod list;
 mod message;
 mod message_list;
@@ -19,6 +22,8 @@ mod pairing;
 pub(crate) mod schema;
 mod session;
 mod session_spec;
+mod share_link;
+mod share_link_spec;
 mod stream;
 mod webhook;
 mod webhook_reports;
@@ -27,14 +32,20 @@ mod webhook_spec;
 mod whoami;
 
 pub use api_key::{ApiKeySpec, ApiKeyView, NewApiKeyView};
+pub use browser_session::{
+    BrowserCredentialSpec, BrowserSessionView, HandoverSpec, LoginOptionsView,
+    OrganizationChoiceSpec,
+};
 pub use chat::{ChatView, LastMessageView};
 pub use chat_actions::{PresenceSpec, ReadSpec};
 pub use contact::ContactCheckView;
 pub(crate) use document::Document;
 pub use event::{ActorView, AuditPageSpec, EventView, render_event};
 pub(crate) use example::WithExample;
+pub use gateway::GatewayView;
 pub use health::{LivenessView, ReadinessView};
 pub use identity::IdentityView;
+pub use link_progress::LinkProgressView;
 pub use list::{ListView, SessionPageSpec};
 pub use message::{
     ContactCardView, LocationView, MediaView, MessageErrorView, MessageSpec, MessageView,
@@ -45,6 +56,8 @@ pub use message_list::{ChatPageSpec, MessagePageSpec};
 pub use pairing::{PairingCodeSpec, PairingCodeView, QrView};
 pub use session::{SessionView, StatusReasonView};
 pub use session_spec::{SessionPatch, SessionSpec};
+pub use share_link::{NewShareLinkView, ShareLinkView};
+pub use share_link_spec::{LinkCodeSpec, LinkSecretSpec, NewShareLinkSpec};
 pub use stream::{EventFeedPageView, TicketView};
 pub use webhook::{RetryPolicyView, WebhookView};
 pub use webhook_reports::{

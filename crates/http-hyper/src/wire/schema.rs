@@ -167,8 +167,9 @@ pub(crate) fn event_payload() -> RefOr<Schema> {
 }
 
 pub(crate) fn actor_kind() -> Schema {
-    let known = ["user", "key", "operator", "system"];
-    enumeration("A person, a key, the operator's command line, or berth itself.", &known)
+    let known = ["user", "key", "link", "operator", "system"];
+    let about = "A person, a key, the holder of a share link, the operator's command line, or berth itself.";
+    enumeration(about, &known)
 }
 
 /// Returns the schema of one capability.

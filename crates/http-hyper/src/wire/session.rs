@@ -160,7 +160,7 @@ impl<'a> SessionView<'a> {
 }
 
 impl<'a> StatusReasonView<'a> {
-    fn of(reason: &'a StatusReason) -> Self {
+    pub(crate) fn of(reason: &'a StatusReason) -> Self {
         Self {
             code: reason.code.as_str(),
             message: &reason.message,

@@ -15,6 +15,8 @@ pub struct WhoamiView {
     /// The kind of the credential.
     #[schema(schema_with = kind)]
     pub kind: &'static str,
+    /// Whether the credential is the cookie of a browser session, which a key or token opened.
+    pub browser_session: bool,
     /// The id of the API key, or the subject of the login token; null for a token without subject.
     pub subject: Option<String>,
     /// The organization of the caller; null for a login token without organization.
@@ -44,6 +46,7 @@ impl WhoamiView {
     pub fn sample() -> Self {
         Self {
             kind: API_KEY,
+            browser_session: false,
             subject: Some("key_01JGXS1DN00000000000000002".to_owned()),
             organization_id: Some("acme".to_owned()),
             capabilities: vec!["read", "manage"],
@@ -57,13 +60,14 @@ impl WhoamiView {
         let (kind, subject) = match &caller.actor {
             Actor::Key(key) => (API_KEY, Some(key.to_string())),
             // No credential of a request has the last two actors.
-            Actor::User(_) | Actor::Operator | Actor::System => {
+            Actor::User(_) | Actor::Link(_) | Actor::Operator | Actor::System => {
                 let subject = caller.actor.user().map(UserId::as_str);
                 (LOGIN_TOKEN, subject.map(str::to_owned))
             }
         };
         Self {
             kind,
+            browser_session: caller.browser_session.is_some(),
             subject,
             organization_id: caller.organization.as_ref().map(ToString::to_string),
             capabilities: caller.capabilities.iter().map(Capability::as_str).collect(),

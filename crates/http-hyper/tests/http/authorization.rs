@@ -16,7 +16,8 @@ use crate::{
     caller_kinds::{KINDS, Kind},
     client::{BOTH, Version},
     operation_calls::{
-        guarded, missing, of_the_platform, of_things, path, permitted, ready_for, unentitled, walk,
+        guarded, missing, of_callers, of_the_platform, of_things, path, permitted, ready_for,
+        unentitled, walk,
     },
     test_server::TestServer,
 };
@@ -25,13 +26,14 @@ use crate::{
 async fn admin_succeeds_on_every_operation_and_is_the_actor_of_changes() {
     let server = TestServer::open().await;
     let admin = World::acme().actor;
-    for (caller, actor) in [("acme", admin), ("manager", Actor::Key(KeyId::from_bits(2)))] {
+    let manager = Actor::Key(KeyId::from_bits(2));
+    for (caller, actor) in [("acme", admin.clone()), ("browser", admin), ("manager", manager)] {
         let own = |row: &&Operation| match row.requires {
-            Requires::Platform | Requires::Ticket => false,
-            Requires::Read | Requires::Send => caller == "acme",
+            Requires::Platform | Requires::Ticket | Requires::Link | Requires::LinkSecret => false,
+            Requires::Read | Requires::Send => caller != "manager",
             _ => true,
         };
-        for row in operations().filter(own) {
+        for row in of_callers().filter(own) {
             let id = ready_for(&server, row).await;
             let before = server.world.memory.events().len();
             let answer = walk(&server, Version::One, caller, row, &id).await;
@@ -229,10 +231,13 @@ async fn canaries_never_appear_in_other_organizations() {
             // The events of the sessions that the caller can reach.
             Requires::AnyCapability => kind.is_elsewhere(),
             Requires::Credential => kind.names_acme(),
+            // The code names the session in this world.
+            Requires::Link => kind.name == "holder",
             _ => false,
         };
         for kind in KINDS.iter().filter(|kind| !kind.may(row)).filter(|kind| !entitled(kind)) {
             let caller = kind.token(&hidden, other.as_str());
+            server.open_link(&caller).await;
             let answer = walk(&server, Version::Two, &caller, row, &hidden).await;
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
             // A confined caller may see its own session in a list.
@@ -257,7 +262,10 @@ async fn other_methods_are_rejected_with_allow() {
         allow.push("OPTIONS");
         allow.sort_unstable();
         let allow = allow.join(", ");
-        let path = path.replace("{session}", "sess_x").replace("{key}", "key_x");
+        let path = path
+            .replace("{session}", "sess_x")
+            .replace("{key}", "key_x")
+            .replace("{link}", "lnk_x");
         let path = path.replace("{webhook}", "wh_x").replace("{deadLetter}", "evt_x");
         let path = path.replace("{chat}", "7").replace("{message}", "3EB0");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
@@ -287,7 +295,8 @@ async fn operations_without_permission_are_exactly_these() {
     let probes = ["/livez", "/readyz"];
     let document = ["/openapi.json", "/docs", "/docs/start.js"];
     let swagger_ui = ["/docs/swagger-ui.js", "/docs/swagger-ui.css"];
-    assert_eq!(open, [&probes[..], &document, &swagger_ui].concat());
+    let logins = ["/auth/options", "/auth/login", "/auth/callback"];
+    assert_eq!(open, [&probes[..], &document, &swagger_ui, &logins].concat());
     let mut names: Vec<_> = operations().map(|row| row.name).collect();
     names.sort_unstable();
     names.dedup();

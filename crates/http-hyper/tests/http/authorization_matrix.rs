@@ -28,6 +28,7 @@ async fn statuses(row: &Operation) -> Vec<u16> {
     for kind in &KINDS {
         let (this, other) = (ready_for(&server, row).await, server.linked().await.id);
         let caller = kind.token(&this, other.as_str());
+        server.open_link(&caller).await;
         let before = server.fingerprint();
         let answer = walk(&server, Version::One, &caller, row, &this).await;
         if !answer.status.is_success() {

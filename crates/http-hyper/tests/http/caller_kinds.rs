@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-pub(crate) static KINDS: [Kind; 17] = [
+pub(crate) static KINDS: [Kind; 21] = [
     of("nobody", "no credential", ""),
     of("garbage", "a credential of no kind", "garbage"),
     of("unknown", "a key that was never made", "unknown"),
@@ -61,11 +61,15 @@ pub(crate) static KINDS: [Kind; 17] = [
     of("guest", "a person of acme without a role", "guest"),
     of("member", "a member of acme: reads and sends", "member"),
     of("reader", "a key of acme that reads and sends", "reader"),
+    of("holder", "the browser that opened a share link to the session asked for", "holder-{this}"),
     of("stranger", "an admin of another organization", "zeta"),
     of("elsewhere", "a key of acme confined to another session", "only-{other}"),
     member("here", "a key of acme confined to the session asked for", "only-{this}"),
     member("manager", "a key of acme that manages and no more", "manager"),
     member("admin", "an admin of acme", "acme"),
+    of("crosssite", "the cookie of an admin of acme, in a request of another site", "crosssite"),
+    of("loggedout", "the cookie of a session that has ended", "loggedout"),
+    member("browser", "the cookie of an admin of acme, in a request of an own page", "browser"),
 ];
 
 const fn of(name: &'static str, about: &'static str, word: &'static str) -> Kind {

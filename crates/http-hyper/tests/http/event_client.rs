@@ -60,12 +60,25 @@ impl EventClient {
         query: &str,
         last: &str,
     ) -> Self {
+        let bearer = format!("Bearer {caller}");
+        let headers = [("authorization", bearer.as_str()), ("last-event-id", last)];
+        Self::with_headers(version, to, query, &headers).await
+    }
+
+    /// Opens a stream with these headers.
+    pub(crate) async fn with_headers(
+        version: Version,
+        to: SocketAddr,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Self {
         let stream = TokioIo::new(TcpStream::connect(to).await.expect("a connection"));
         let path = format!("/api/v1/events?{query}");
-        let request = Request::get(format!("http://berth.test{path}"))
-            .header(header::ACCEPT, "text/event-stream")
-            .header(header::AUTHORIZATION, format!("Bearer {caller}"))
-            .header("last-event-id", last);
+        let mut request = Request::get(format!("http://berth.test{path}"))
+            .header(header::ACCEPT, "text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let mut request = request.body(Empty::<Bytes>::new()).unwrap();
         let response = if version == Version::One {
             *request.uri_mut() = path.parse().unwrap();

@@ -5,10 +5,10 @@ use std::fs;
 
 use domain::{
     Actor, Desired, DisabledReason, Event, EventFailure, EventFieldShape, EventFieldType, EventId,
-    EventLevel, EventMedia, EventName, EventPayload, EventQuote, FailureReason, KeyId,
+    EventLevel, EventMedia, EventName, EventPayload, EventQuote, FailureReason, KeyId, LinkId,
     LogoutOutcome, MessageDirection, MessageKind, MessageSource, MessageStatus, Omittable,
-    OrganizationId, OutboxId, ReasonCode, RequestedAction, SessionId, SettingsField, Status,
-    Timestamp, WaMessageId, WebhookField, WebhookId,
+    OrganizationId, OutboxId, ReasonCode, RequestedAction, RevocationCause, SessionId,
+    SettingsField, Status, Timestamp, WaMessageId, WebhookField, WebhookId,
 };
 use http_hyper::render_event;
 use serde_json::{Value, json};
@@ -44,7 +44,8 @@ fn page_lists_every_kind_with_its_capability_and_retention() {
     let shown: Vec<_> = rows
         .iter()
         .map(|row| {
-            assert!(row[2].contains("caller") || row[2].contains("`system`"), "{row:?}");
+            let actors = ["caller", "`system`", "`link`"];
+            assert!(actors.iter().any(|actor| row[2].contains(actor)), "{row:?}");
             [row[0].clone(), row[1].clone(), row[3].clone(), row[4].clone()]
         })
         .collect();
@@ -128,6 +129,7 @@ fn schema_of_every_payload_has_its_fields() {
 fn payloads() -> Vec<EventPayload> {
     let (at, text) = (Timestamp::from_millis(7), || "text".to_owned());
     let (key, webhook) = (|| KeyId::from_bits(1), || WebhookId::from_bits(1));
+    let link = || LinkId::from_bits(1);
     vec![
         EventPayload::SessionCreated { label: None },
         EventPayload::SessionCreated { label: Some(text()) },
@@ -153,6 +155,10 @@ fn payloads() -> Vec<EventPayload> {
         EventPayload::AuthCode { code: Some(text()), expires_at: at },
         EventPayload::AuthExpired { reason: ReasonCode::PairingExpired },
         EventPayload::AuthPaired { phone: text(), jid: text(), lid: None, device: 3 },
+        EventPayload::LinkCreated { link: link(), title: None, expires_at: at },
+        EventPayload::LinkOpened { link: link() },
+        EventPayload::LinkUsed { link: link() },
+        EventPayload::LinkRevoked { link: link(), cause: RevocationCause::Attempts },
         EventPayload::ApiKeyCreated { key: key(), key_name: text() },
         EventPayload::ApiKeyRevoked { key: key() },
         EventPayload::WebhookCreated { webhook: webhook(), origin: text() },

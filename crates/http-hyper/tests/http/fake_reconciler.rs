@@ -11,9 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Actor, Change, Deadlines, Desired, GatewayId, JournalDelivery, JournalFact, JournalItem,
-    LogoutOutcome, OutboxId, ServerAck, Session, SessionId, WaMessageId,
-    ports::{Claim, Environment, NodeStore, SessionControl, SystemWrite, WorkerStore, Written},
+    Change, Deadlines, Desired, GatewayId, JournalDelivery, JournalFact, JournalItem,
+    LogoutOutcome, OutboxId, ServerAck, Session, SessionId, ShareLink, WaMessageId,
+    commit_with_links, links_to_end,
+    ports::{Claim, Environment, NodeStore, SessionControl, WorkerStore, Written},
     testing::{FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
 
@@ -116,9 +117,11 @@ impl FakeReconciler {
         else {
             return;
         };
+        let is_linked = snapshot.identity.is_some();
+        let links = links_to_end(&self.memory, &session, is_linked).await.unwrap();
         let now = self.environment.now();
         if let Some(change) = session.observe(snapshot, now, &Deadlines::default()) {
-            self.write(change).await;
+            self.write_with_links(change, links).await;
         }
     }
 
@@ -127,8 +130,11 @@ impl FakeReconciler {
     }
 
     async fn write(&self, change: Change) {
-        let commit = change.into_commit(&Actor::System, &*self.environment);
-        let commit = commit.map(SystemWrite::Update);
+        self.write_with_links(change, Vec::new()).await;
+    }
+
+    async fn write_with_links(&self, change: Change, links: Vec<ShareLink>) {
+        let commit = commit_with_links(change, links, &*self.environment);
         let written = WorkerStore::commit(&self.memory, &commit).await.unwrap();
         assert_eq!(written, Written::Done, "nobody else writes while the hand does");
     }

@@ -14,7 +14,20 @@ use crate::{
 
 /// Returns the operations that require a credential in a header.
 pub(crate) fn guarded() -> impl Iterator<Item = &'static Operation> {
-    operations().filter(|row| !matches!(row.requires, Requires::Nothing | Requires::Ticket))
+    of_callers().filter(|row| {
+        let without = matches!(row.requires, Requires::Nothing | Requires::Ticket);
+        !without && !is_of_holder(row)
+    })
+}
+
+/// Returns whether the operation is for the browser of a share link.
+pub(crate) fn is_of_holder(row: &Operation) -> bool {
+    matches!(row.requires, Requires::Link | Requires::LinkSecret)
+}
+
+/// Returns the operations without those of browsers, which `browser_sessions.rs` and the matrix test.
+pub(crate) fn of_callers() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|row| !row.path.starts_with("/auth/"))
 }
 
 /// Returns the operations of organizations that require a certain capability.
@@ -47,6 +60,16 @@ pub(crate) fn entitled(row: &Operation) -> &'static str {
     if row.requires == Requires::Platform { "operator" } else { "acme" }
 }
 
+/// Returns a caller that may use the operation on an object of acme.
+pub(crate) async fn caller_of(server: &TestServer, row: &Operation, id: &str) -> String {
+    if !is_of_holder(row) {
+        return "acme".to_owned();
+    }
+    let holder = format!("holder-{id}");
+    server.open_link(&holder).await;
+    holder
+}
+
 /// Returns the operations on one object.
 pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
     operations().filter(|row| row.path.contains('{'))
@@ -56,7 +79,7 @@ pub(crate) fn of_things() -> impl Iterator<Item = &'static Operation> {
 pub(crate) fn path(row: &Operation, id: &str) -> String {
     // The id of an object below another object follows the other's id.
     let (id, below) = id.split_once('|').unwrap_or((id, id));
-    let path = row.path.replace("{session}", id).replace("{key}", id);
+    let path = row.path.replace("{session}", id).replace("{key}", id).replace("{link}", below);
     let path = path.replace("{webhook}", id).replace("{deadLetter}", below);
     let path = path.replace("{chat}", below).replace("{message}", below);
     // A required parameter.
@@ -76,7 +99,14 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         "chat_presence" => Some(wire::PresenceSpec::sample()),
         "webhook_create" => Some(wire::WebhookSpec::sample()),
         "webhook_update" => Some(wire::WebhookPatchSpec::sample()),
+        "browser_session_create" => Some(serde_json::json!({ "credential": "acme" })),
+        "browser_session_switch" => Some(serde_json::json!({ "organization": "acme-canary" })),
+        // A form, which needs a listed origin.
+        "browser_session_handover" => None,
         "webhook_replay" => Some(wire::ReplayRequestSpec::sample()),
+        "link_create" => Some(serde_json::json!({})),
+        "link_open" => Some(wire::LinkSecretSpec::sample()),
+        "link_pairing_code" => Some(wire::LinkCodeSpec::sample()),
         "api_key_create" => Some(serde_json::json!({ "name": "k", "capabilities": ["manage"] })),
         name => {
             assert!(
@@ -97,7 +127,11 @@ pub(crate) async fn walk(
     id: &str,
 ) -> ReceivedResponse {
     let (path, method) = (path(row, id), row.method.as_str());
-    let answer = server.say(version, caller, method, &path, body(row).as_ref()).await;
+    let body = match server.link_secret(caller).filter(|_| row.requires == Requires::LinkSecret) {
+        Some(secret) => Some(serde_json::json!({ "secret": secret })),
+        None => body(row),
+    };
+    let answer = server.say(version, caller, method, &path, body.as_ref()).await;
     if row.requires != Requires::Nothing || !answer.status.is_success() {
         answer.assert_well_formed(&format!("{row:?} as {caller:?}"));
     }
@@ -112,6 +146,11 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
     if row.path.contains("{webhook}") {
         return server.failing_webhook().await;
     }
+    if row.path.contains("{link}") {
+        let session = server.pairing().await.id;
+        let link = server.share_link(&session).await.link;
+        return format!("{session}|{}", link.id);
+    }
     if row.name == "message_cancel" {
         return server.queued().await;
     }
@@ -121,7 +160,8 @@ pub(crate) async fn ready_for(server: &TestServer, row: &Operation) -> String {
         return format!("{}|{below}", received.session);
     }
     let session = match row.name {
-        "session_qr" | "session_pairing_code" => server.pairing().await,
+        "session_qr" | "session_pairing_code" | "link_create" => server.pairing().await,
+        _ if is_of_holder(row) => server.pairing().await,
         "session_start" => {
             let linked = server.linked().await;
             server.world.sessions.stop(&World::acme(), linked.id.as_str(), None).await.unwrap();

@@ -14,12 +14,12 @@ use crate::{
     client::{ReceivedResponse, Version, ask, send},
     conformity::{DOCUMENT, assert_documented, operation, resolved, validator},
     mutations::{self, NASTY},
-    operation_calls::{entitled, guarded, path, ready_for},
+    operation_calls::{caller_of, entitled, guarded, of_callers, path, ready_for},
     test_server::TestServer,
 };
 
 /// Faults that need a lookup, or several fields, which no schema can state.
-const OF_THE_MOMENT: [&str; 12] = [
+const OF_THE_MOMENT: [&str; 15] = [
     // A schema bounds the number of characters.
     "1 to 65536 bytes in UTF-8",
     "must be in the future",
@@ -31,6 +31,9 @@ const OF_THE_MOMENT: [&str; 12] = [
     "since or after is required, unless deadOnly is true",
     "since and after exclude each other",
     "must be after since",
+    "is required, because the link names no phone",
+    "the link is for another phone",
+    "its origin is not among the return origins that the operator allows",
     "a masked value without a previous value",
     // With the headers that the webhook has.
     "at most 20 headers",
@@ -67,13 +70,14 @@ async fn body_of(row: &Operation, server: &TestServer) -> (&'static Value, Value
 #[tokio::test]
 async fn body_is_accepted_iff_its_schema_allows_it() {
     let server = TestServer::open().await;
-    for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
+    for row in of_callers().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let (schema, sample) = body_of(row, &server).await;
         let judge = validator(schema);
         assert!(judge.is_valid(&sample), "{row:?}: {sample}");
         let mut tried = mutations::of(schema, &sample);
         tried.push(mutations::Tried::good(sample));
-        let mut at = path(row, &ready_for(&server, row).await);
+        let id = ready_for(&server, row).await;
+        let (mut at, caller) = (path(row, &id), caller_of(&server, row, &id).await);
         for one in tried {
             if row.method == Method::PATCH {
                 // Consecutive patches would exceed the limit together.
@@ -83,7 +87,7 @@ async fn body_is_accepted_iff_its_schema_allows_it() {
             let allowed = judge.is_valid(&one.value);
             assert!(one.expected.is_none_or(|so| so == allowed), "allowed: {allowed}: {about}");
             let method = row.method.as_str();
-            let answer = server.say(Version::One, "acme", method, &at, Some(&one.value)).await;
+            let answer = server.say(Version::One, &caller, method, &at, Some(&one.value)).await;
             assert_taken(allowed, &answer, &about);
         }
     }
@@ -92,10 +96,11 @@ async fn body_is_accepted_iff_its_schema_allows_it() {
 #[tokio::test]
 async fn empty_body_is_accepted_iff_no_field_is_required() {
     let server = TestServer::open().await;
-    for row in operations().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
+    for row in of_callers().filter(|row| row.body_spec != RequestBodySpec::Ignored) {
         let required = operation(row)["requestBody"]["required"].as_bool().unwrap();
-        let at = path(row, &ready_for(&server, row).await);
-        let answer = server.say(Version::Two, "acme", row.method.as_str(), &at, None).await;
+        let id = ready_for(&server, row).await;
+        let (at, caller) = (path(row, &id), caller_of(&server, row, &id).await);
+        let answer = server.say(Version::Two, &caller, row.method.as_str(), &at, None).await;
         assert_eq!(answer.status == 400, required, "{row:?}: {answer:?}");
     }
 }

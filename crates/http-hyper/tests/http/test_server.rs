@@ -2,9 +2,10 @@
 //! words.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,8 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{
     Actor, ApiKey, Audit, Caller, Capabilities, Capability, DeadLetter, EventId, FeedPosition,
-    KeyId, KeySpec, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session, SessionId,
-    Timestamp,
+    KeyId, KeySpec, LoginClaims, Operators, OutcomeClass, Pass, Reach, RetryQueue, Session,
+    SessionId, SignIn, Timestamp, UserId,
     ports::{Authenticator, Credential, Environment, KeyValidity, Refused, WorkerStore},
     testing::{CANARY, FakeSessionControl, Memory, TestEnvironment, TestPause, World},
 };
@@ -29,9 +30,11 @@ use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    browser,
     client::{GENEROUS, ReceivedResponse, Version, ask, send},
     conformity::assert_documented,
     fake_reconciler::FakeReconciler,
+    link_holders::browser_secret,
 };
 
 /// A running service.
@@ -43,6 +46,8 @@ pub(crate) struct TestServer {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
+    /// The secrets of links by the session of each.
+    pub(crate) links: Mutex<BTreeMap<String, String>>,
     served: JoinHandle<Drained>,
 }
 
@@ -73,12 +78,14 @@ impl TestServer {
         let world =
             World::with_pause(environment.clone(), gateway, memory, pause(&reconciler)).await;
         assert!(reconciler.world.set(world.clone()).is_ok());
+        browser::insert_session(&world).await;
         let keys = Some((world.memory.clone(), environment.clone()));
         let authenticator = Arc::new(FakeAuthenticator { keys, ..FakeAuthenticator::default() });
         let checks = Arc::new(Checks::default());
         let api = another_router(&world, &authenticator, &checks);
         let (address, stop, served) = listen(api.public(limits)).await;
-        Self { world, reconciler, authenticator, checks, api, address, stop, served }
+        let links = Mutex::default();
+        Self { world, reconciler, authenticator, checks, api, address, stop, links, served }
     }
 
     /// Sends a request of a caller over HTTP/1.1.
@@ -100,9 +107,13 @@ impl TestServer {
         body: Option<&Value>,
     ) -> ReceivedResponse {
         let mut request = ask(method, path);
-        if !caller.is_empty() {
-            request = request.header("authorization", format!("Bearer {caller}"));
-        }
+        request = match caller.strip_prefix("holder-") {
+            Some(session) => {
+                let cookie = format!("__Host-berth-link={}", browser_secret(session).0);
+                request.header("cookie", cookie).header("sec-fetch-site", "same-origin")
+            }
+            None => browser::authorize(request, caller),
+        };
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
@@ -228,6 +239,7 @@ pub(crate) fn backing(
 ) -> ApiDependencies {
     ApiDependencies {
         sessions: world.sessions.clone(),
+        links: world.links.clone(),
         chats: world.chats.clone(),
         messages: world.messages.clone(),
         outbox: world.outbox.clone(),
@@ -236,8 +248,10 @@ pub(crate) fn backing(
         audit: Audit::new(Arc::new(world.memory.clone())),
         operators: Operators::new(
             Arc::new(world.memory.clone()),
+            Arc::new(world.memory.clone()),
             world.environment.clone(),
             world.leases.clone(),
+            world.deadlines.lease,
         ),
         authenticator: authenticator.clone(),
         idempotency_records: Arc::new(world.memory.clone()),
@@ -247,6 +261,7 @@ pub(crate) fn backing(
         cursor_secret: [7; 32],
         rates: Rates::default(),
         streams: streams(world),
+        browser: browser::dependencies(world),
     }
 }
 
@@ -278,6 +293,22 @@ pub(crate) const SECRET_CAUSE: &str = "revoked on a rainy day";
 
 #[async_trait]
 impl Authenticator for FakeAuthenticator {
+    /// `both` is an admin of two organizations, whose token expires after an hour.
+    async fn sign_in(&self, credential: &Credential) -> Result<SignIn, Refused> {
+        if *credential != Credential::Bearer("both".to_owned()) {
+            return self.authenticate(credential).await.map(SignIn::of_caller);
+        }
+        let organizations = [World::acme(), World::zeta()].map(|caller| caller.organization);
+        let claims = LoginClaims {
+            user: UserId::parse("user-of-both"),
+            organizations: organizations.into_iter().flatten().collect(),
+            capabilities: Capabilities::of_role("admin"),
+            platform_admin: false,
+        };
+        let expires_at = Timestamp::from_millis(1_767_254_400_000 + 3_600_000);
+        Ok(SignIn::of_claims(claims, Some(expires_at)))
+    }
+
     async fn authenticate(&self, credential: &Credential) -> Result<Caller, Refused> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (Credential::Bearer(word) | Credential::ApiKey(word)) = credential;

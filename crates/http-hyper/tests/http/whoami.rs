@@ -18,6 +18,7 @@ async fn whoami_states_the_caller_of_every_credential() {
     let person = |capabilities: &Value, organization: Option<&str>, role: Option<&str>| {
         json!({
             "kind": "login_token",
+            "browserSession": false,
             "subject": "user-of-acme-canary",
             "organizationId": organization,
             "capabilities": capabilities,
@@ -29,6 +30,7 @@ async fn whoami_states_the_caller_of_every_credential() {
     let key = |id: &str, capabilities: &Value, sessions: Value, expires_at: Option<i64>| {
         json!({
             "kind": "api_key",
+            "browserSession": false,
             "subject": id,
             "organizationId": acme,
             "capabilities": capabilities,

@@ -18,8 +18,10 @@ pub(super) fn check(
         session_quota: limits.session_quota.clone(),
         api_key_quota: limits.api_key_quota.clone(),
         webhook_quota: limits.webhook_quota.clone(),
+        share_link_quota: limits.share_link_quota.clone(),
         idempotency_quota: limits.idempotency_quota.clone(),
         metadata_quota: limits.metadata_quota.clone(),
+        return_origins: None,
     };
     let usual = limits_of(&common, ResourceLimits::DEFAULT, &|name| name.to_owned())?;
     let mut own = BTreeMap::new();
@@ -55,6 +57,13 @@ fn limits_of(
         sessions: one("session_quota", &given.session_quota, usual.sessions, whole, count)?,
         api_keys: one("api_key_quota", &given.api_key_quota, usual.api_keys, whole, count)?,
         webhooks: one("webhook_quota", &given.webhook_quota, usual.webhooks, whole, count)?,
+        share_links: one(
+            "share_link_quota",
+            &given.share_link_quota,
+            usual.share_links,
+            whole,
+            count,
+        )?,
         idempotency_records: one(
             "idempotency_quota",
             &given.idempotency_quota,

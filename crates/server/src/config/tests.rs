@@ -101,6 +101,19 @@ fn error_is_one_line_that_names_the_setting() {
         ("[organizations.acme]\napi_key_quota = -1", ["api_key_quota", "acme"]),
         ("[organizations.acme]\nquota = 1", ["line 2", "quota"]),
         ("[organizations.'']\napi_key_quota = 1", ["organizations", "1 to 128"]),
+        ("[browsers]\nui = 'no'", ["ui", "off"]),
+        ("[browsers]\npublic_url = 'wa.example'", ["public_url", "https://HOST"]),
+        ("[browsers]\npublic_url = 'https://wa.example/berth'", ["public_url", "path"]),
+        ("[browsers]\npublic_url = 'http://wa.example'", ["public_url", "SSH tunnel"]),
+        ("[browsers]\nui_handover_origins = 'app.example'", ["ui_handover_origins", "https://"]),
+        ("[browsers]\nbrowser_idle = '1m'", ["browser_idle", "5m"]),
+        ("[browsers]\nbrowser_lifetime = 'ever'", ["browser_lifetime", "7d"]),
+        ("[browsers]\noidc_issuer = 'https://x'", ["oidc_client_id", "required"]),
+        ("[browsers]\noidc_client_secret = 'canary'", ["oidc_issuer", "required"]),
+        (
+            "[browsers]\noidc_issuer = 'https://x'\noidc_client_id = 'a'\noidc_scopes = 'email'",
+            ["oidc_scopes", "openid"],
+        ),
         ("[log]\nlog_format = 'xml'", ["log_format", "json"]),
         ("[log]\nlog = 'a=b=c'", ["log", "filter"]),
         ("[[gateway]]\nid = 'a b'\ntoken = '0123456789abcdef'", ["gateway", "a b"]),
@@ -145,6 +158,29 @@ fn table_of_an_organization_overrides_the_common_quotas() {
 fn plain_http_to_the_key_set_can_be_allowed() {
     let config = file("[login]\njwks = 'http://id.example/'\njwks_allow_http = true").unwrap();
     assert!(config.login.jwks.is_some());
+}
+
+#[test]
+fn browsers_log_in_at_the_listener_by_default() {
+    let browsers = Config::check(Settings::default()).unwrap().browsers;
+    assert!(browsers.enabled && browsers.oidc.is_none() && browsers.public_url.is_none());
+    assert_eq!(browsers.limits, domain::BrowserSessionLimits::default());
+    let browsers = file(
+        "[login]\njwt_preset = 'keycloak'\n[browsers]\nui = 'off'\n\
+         public_url = 'https://WA.example:443/'\nui_handover_origins = 'https://App.example/, '\n\
+         browser_idle = '1h'\noidc_issuer = 'https://id.example'\noidc_client_id = 'berth'\n\
+         oidc_client_secret = 'canary'\noidc_scopes = 'openid organization'",
+    );
+    let browsers = browsers.unwrap().browsers;
+    assert!(!format!("{browsers:?}").contains("canary"));
+    assert_eq!(browsers.public_url.unwrap().origin(), "https://wa.example");
+    assert_eq!(browsers.handover_origins, ["https://app.example"]);
+    assert_eq!(browsers.limits.idle, Duration::from_secs(3_600));
+    let oidc = browsers.oidc.unwrap();
+    assert_eq!(oidc.client_secret.as_deref(), Some("canary"));
+    assert_eq!(oidc.scopes, "openid organization");
+    assert_eq!(Some(oidc.claims), ClaimPaths::preset("keycloak"));
+    assert!(!browsers.enabled);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Conversions between single domain values and columns.
 
-use domain::{Actor, KeyId, Timestamp, UserId};
+use domain::{Actor, KeyId, LinkId, Timestamp, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::StoreError;
@@ -47,6 +47,7 @@ pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
     match actor {
         Actor::User(user) => ("user", user.as_ref().map(ToString::to_string)),
         Actor::Key(key) => ("key", Some(key.to_string())),
+        Actor::Link(link) => ("link", Some(link.to_string())),
         Actor::Operator => ("operator", None),
         Actor::System => ("system", None),
     }
@@ -58,6 +59,7 @@ pub(crate) fn actor(kind: &str, name: Option<&str>) -> Option<Actor> {
         ("user", None) => Some(Actor::User(None)),
         ("user", Some(name)) => UserId::parse(name).map(|user| Actor::User(Some(user))),
         ("key", Some(name)) => KeyId::parse(name).map(Actor::Key),
+        ("link", Some(name)) => LinkId::parse(name).map(Actor::Link),
         ("operator", None) => Some(Actor::Operator),
         ("system", None) => Some(Actor::System),
         _ => None,
@@ -74,6 +76,7 @@ mod tests {
             Actor::User(None),
             Actor::User(UserId::parse("u-1")),
             Actor::Key(KeyId::from_bits(7)),
+            Actor::Link(LinkId::from_bits(8)),
             Actor::Operator,
             Actor::System,
         ];
@@ -81,9 +84,13 @@ mod tests {
             let (kind, name) = actor_columns(&who);
             assert_eq!(actor(kind, name.as_deref()), Some(who));
         }
-        for (kind, name) in
-            [("ghost", None), ("key", None), ("key", Some("x")), ("system", Some("x"))]
-        {
+        for (kind, name) in [
+            ("ghost", None),
+            ("key", None),
+            ("key", Some("x")),
+            ("link", None),
+            ("system", Some("x")),
+        ] {
             assert_eq!(actor(kind, name), None, "{kind} {name:?}");
         }
     }

@@ -12,6 +12,10 @@ pub(crate) const UNFINISHED: &str = "SELECT
 /// Returns the statement that erases rows of a kind.
 pub(crate) const fn erase_statement(rows: ErasedRows) -> &'static str {
     match rows {
+        ErasedRows::BrowserSessions => {
+            "DELETE FROM browser_sessions WHERE organization = $1
+                AND digest IN (SELECT digest FROM browser_sessions WHERE organization = $1 LIMIT $2)"
+        }
         ErasedRows::ApiKeys => {
             "DELETE FROM api_keys WHERE organization = $1
                 AND id IN (SELECT id FROM api_keys WHERE organization = $1 LIMIT $2)"

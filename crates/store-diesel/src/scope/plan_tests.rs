@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod accesses;
+mod browser_sessions;
 mod compilation;
 mod deliveries;
 mod emptied;
@@ -45,6 +46,7 @@ mod message_retention;
 mod messages;
 mod outbox;
 mod rotation;
+mod share_links;
 mod webhooks;
 
 /// Enough rows of enough organizations to make an index worthwhile. No row of organization 1 has

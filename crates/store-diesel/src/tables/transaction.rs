@@ -17,7 +17,7 @@ use crate::{
     database::statements::with_transaction,
     rows::{
         api_key::ApiKeyRow, event::EventRow, link_attempt::NewLinkAttempt, session::SessionRow,
-        usage::ResourceGrowth,
+        share_link::ShareLinkRowChange, usage::ResourceGrowth,
     },
     schema::{api_keys, sessions},
     scope::{self, ScopeParams, counts::octet_length},
@@ -25,6 +25,7 @@ use crate::{
         idempotency_insert::{NewIdempotencyRecord, insert_idempotency_record},
         link_attempts::count_link_attempt,
         quotas::admit,
+        share_links::write_share_links,
         webhook_writes::{WebhookChange, WebhookChangeKind, write_webhook},
     },
 };
@@ -45,6 +46,8 @@ pub(crate) enum RowChange {
     Mutate(Mutation),
     /// Inserts a key, unless its id exists.
     InsertKey(Box<ApiKeyRow>),
+    /// Changes a session with its share links. Writes nothing if a link cannot be changed.
+    ShareLinks(Mutation, Vec<ShareLinkRowChange>),
     /// Changes a webhook with what belongs to it.
     Webhook(Box<WebhookChange>),
     /// Revokes a key that is not revoked.
@@ -90,6 +93,11 @@ impl RowChange {
             Self::Webhook(change) if matches!(change.kind, WebhookChangeKind::Insert(_)) => {
                 growth.add(Resource::Webhooks, 1);
             }
+            Self::ShareLinks(_, links) => {
+                let inserts =
+                    |change: &&ShareLinkRowChange| matches!(change, ShareLinkRowChange::Insert(_));
+                growth.add(Resource::ShareLinks, links.iter().filter(inserts).count());
+            }
             Self::Mutate(_) | Self::Webhook(_) | Self::RevokeKey { .. } | Self::None => {}
         }
         growth
@@ -112,6 +120,13 @@ macro_rules! change_row {
             RowChange::RevokeKey { params, id, at } => {
                 let revoke = diesel::update(scope::live_key(params, id));
                 revoke.set(api_keys::revoked_at.eq(*at)).execute($conn).await?
+            }
+            RowChange::ShareLinks(mutation, links) => {
+                let changed = write_mutation!($conn, mutation);
+                if changed > 0 && write_share_links!($conn, links) < links.len() {
+                    return Err(StoreError::LostRace);
+                }
+                changed
             }
             RowChange::Webhook(change) => write_webhook!($conn, change),
             RowChange::None => 1,
@@ -199,6 +214,7 @@ fn rejection_as_outcome(written: Result<Written, StoreError>) -> Result<CommitOu
     match written {
         Ok(written) => Ok(Ok(written)),
         Err(StoreError::Rejected(rejection)) => Ok(Err(rejection)),
+        Err(StoreError::LostRace) => Ok(Ok(Written::Raced)),
         Err(error) => Err(error),
     }
 }

@@ -8,8 +8,8 @@ use diesel::{OptionalExtension, dsl::min, prelude::*};
 use diesel_async::RunQueryDsl;
 use domain::{
     Cleanup, Desired, ExpectedVersion, GatewayId, HeldSession, Session, SessionId, SessionUpdate,
-    Status, SystemCommit, Timestamp,
-    ports::{Claim, PortResult, SystemWrite, WorkerStore, Written},
+    ShareLink, Status, SystemCommit, Timestamp,
+    ports::{Claim, CommitOutcome, PortResult, SystemWrite, WorkerStore, Written},
 };
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
         event::EventRow,
         readable::{readable, skip_unreadable},
         session::{MutableColumns, SessionRow},
+        share_link::ShareLinkRowChange,
     },
     schema::{link_attempts, retirements, sessions},
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
@@ -115,6 +116,15 @@ impl WorkerStore for Database {
 
     async fn commit(&self, commit: &SystemCommit<SystemWrite>) -> PortResult<Written> {
         let (mutation, events) = (mutation_of(&commit.change)?, EventRow::all(&commit.events)?);
+        if let SystemWrite::Pair { update, links } = &commit.change {
+            let SessionUpdate { session, .. } = update;
+            let scoped_id =
+                || ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str());
+            let ends = links.iter().map(|link| ShareLinkRowChange::update(link, scoped_id()));
+            let change = RowChange::ShareLinks(mutation, ends.collect());
+            let transaction = Transaction { change, events, caller: None };
+            return self.run_transaction(transaction).await.map(done_unless_rejected);
+        }
         match &self.pools {
             Pools::Postgres(pool) => {
                 let commit = SessionCommit { mutation, events };
@@ -266,9 +276,26 @@ impl WorkerStore for Database {
         .await
     }
 
+    async fn unended_links(&self, session: &Session) -> PortResult<Vec<ShareLink>> {
+        let session = session.clone();
+        self.run(|database| async move { database.unended_links_of(&session).await }).await
+    }
+
+    async fn sweep_share_links(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        self.run(move |database| async move { database.remove_share_links(before, limit).await })
+            .await
+    }
+
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
         self.run(move |database| async move { database.remove_spent_tickets(before, limit).await })
             .await
+    }
+
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let removal = move |database: Database| async move {
+            database.remove_browser_sessions(before, limit).await
+        };
+        self.run(removal).await
     }
 
     async fn sweep_keys(&self, ended_before: Timestamp, limit: u32) -> PortResult<u32> {
@@ -292,14 +319,22 @@ impl WorkerStore for Database {
     }
 }
 
+/// Returns the result of a commit of berth itself, which no quota rejects.
+fn done_unless_rejected(outcome: CommitOutcome) -> Written {
+    outcome.unwrap_or(Written::Raced)
+}
+
 fn mutation_of(change: &SystemWrite) -> Result<Mutation, StoreError> {
     Ok(match change {
-        SystemWrite::Update(SessionUpdate { session, expected }) => Mutation::Update(
-            ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str()),
-            ExpectedRowVersion::of(*expected)?,
-            Box::new(MutableColumns::new(session)?),
-            None,
-        ),
+        SystemWrite::Update(SessionUpdate { session, expected })
+        | SystemWrite::Pair { update: SessionUpdate { session, expected }, .. } => {
+            Mutation::Update(
+                ScopedSessionId::of_row(session.organization.as_str(), session.id.as_str()),
+                ExpectedRowVersion::of(*expected)?,
+                Box::new(MutableColumns::new(session)?),
+                None,
+            )
+        }
         SystemWrite::Postpone(cleanup) => {
             Mutation::Postpone(cleanup.session.to_string(), CleanupPostponement::new(cleanup)?)
         }

@@ -4,12 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod browsers;
 mod credentials;
 mod document;
 mod isolation;
 mod kicks;
 mod kills;
 mod life;
+mod links;
 mod messages;
 mod other_clients;
 mod outages;

@@ -8,6 +8,8 @@ use crate::{id::OrganizationId, ports::error::PortResult};
 /// Rows of an organization that are not objects of its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErasedRows {
+    /// Browser sessions of keys, and of persons who act for the organization.
+    BrowserSessions,
     /// Revoked and expired API keys.
     ApiKeys,
     /// Recorded responses.
@@ -20,8 +22,13 @@ pub enum ErasedRows {
 
 impl ErasedRows {
     /// Every kind, in the order of the removal. Each kind is written by objects of the kinds before.
-    pub const ALL: [Self; 4] =
-        [Self::ApiKeys, Self::IdempotencyRecords, Self::LinkAttempts, Self::Events];
+    pub const ALL: [Self; 5] = [
+        Self::BrowserSessions,
+        Self::ApiKeys,
+        Self::IdempotencyRecords,
+        Self::LinkAttempts,
+        Self::Events,
+    ];
 }
 
 /// Rows of one organization, for the operator's command that erases the organization.

@@ -5,6 +5,7 @@
 //! ([`Quotas`](crate::resource_quota::Quotas)) and enforces them exactly: of two concurrent writes
 //! for the last unit, one is refused, also across routers.
 
+pub(crate) mod browser_sessions;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod erasure;
@@ -19,6 +20,7 @@ pub(crate) mod nodes;
 pub(crate) mod outbox;
 pub(crate) mod position;
 pub(crate) mod sessions;
+pub(crate) mod share_links;
 pub(crate) mod tickets;
 pub(crate) mod webhooks;
 pub(crate) mod worker;

@@ -11,6 +11,7 @@ use crate::{
     id::{GatewayId, OrganizationId, SessionId},
     ports::{error::PortResult, store::written::Written},
     session::{model::Session, version::ExpectedVersion, write::SessionUpdate},
+    share_link::model::ShareLink,
     time::Timestamp,
 };
 
@@ -52,6 +53,13 @@ pub enum SystemWrite {
     /// Replaces a session that meets the condition. The constant fields id, organization, creator
     /// and creation time are not written.
     Update(SessionUpdate),
+    /// Replaces a session as [`Self::Update`], and ends links of the session that have not ended.
+    Pair {
+        /// The session with its linked device.
+        update: SessionUpdate,
+        /// The links after their end.
+        links: Vec<ShareLink>,
+    },
     /// Replaces `due`, `attempts`, `epoch`, `sequence`, `linked` and `outcome_reported` of a
     /// cleanup.
     Postpone(Cleanup),
@@ -63,7 +71,7 @@ impl SystemWrite {
     /// Returns the next state of the session. `None` for a change of a cleanup.
     pub fn updated(&self) -> Option<&Session> {
         match self {
-            Self::Update(update) => Some(&update.session),
+            Self::Update(update) | Self::Pair { update, .. } => Some(&update.session),
             Self::Postpone(_) | Self::Finish(_) => None,
         }
     }
@@ -148,7 +156,18 @@ pub trait WorkerStore: Send + Sync {
     /// the number of rows.
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 
+    /// Returns the share links of a session that have not ended, those that expired included.
+    async fn unended_links(&self, session: &Session) -> PortResult<Vec<ShareLink>>;
+
+    /// Removes share links whose [removal time](ShareLink::removed_at) is before `before`, oldest
+    /// first, about `limit` of them. Returns the number of rows.
+    async fn sweep_share_links(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+
     /// Removes records of spent tickets that expired before `before`, oldest first, about `limit`
     /// of them. Returns the number of rows.
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
+
+    /// Removes browser sessions that ended before `before`, oldest first, about `limit` of them.
+    /// Returns the number of rows.
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32>;
 }

@@ -3,6 +3,7 @@
 //! Each function is one claim about an adapter. A suite uses new organizations and ids, so that
 //! suites can share a database with existing rows.
 
+mod browser_sessions;
 mod data_keys;
 mod deliveries;
 mod delivery_rows;
@@ -26,11 +27,17 @@ mod quotas;
 mod retention;
 mod session_control;
 mod sessions;
+mod share_link_ends;
+mod share_links;
 mod tickets;
 mod waiting_deliveries;
 mod webhooks;
 mod worker_store;
 
+pub use browser_sessions::{
+    browser_session_is_found_until_it_ends, ended_browser_sessions_are_removed,
+    surplus_browser_sessions_are_removed,
+};
 pub use data_keys::{data_keys_are_rewrapped_once, first_data_key_of_an_organization_stays};
 pub use deliveries::{
     disablement_yields_to_its_owner, due_time_of_the_owner_survives_the_lease,
@@ -106,6 +113,14 @@ pub use sessions::{
     filter_conditions_are_combined_with_and, guarded_write_happens_once,
     operators_see_sessions_of_every_organization, out_of_scope_session_is_invisible,
     session_pages_cover_every_session_once, session_round_trips_in_every_field,
+};
+pub use share_link_ends::{
+    device_ends_the_links_of_its_session, links_fill_their_quota, links_leave_with_their_session,
+    old_links_are_removed,
+};
+pub use share_links::{
+    link_is_found_by_its_secrets_while_they_count, link_is_visible_within_scope_only,
+    link_pages_cover_every_link_once, write_of_a_link_is_guarded_by_its_session,
 };
 pub use tickets::ticket_is_spent_once;
 pub use waiting_deliveries::{live_webhooks_are_listed_once, waiting_deliveries_are_found};

@@ -44,6 +44,7 @@ pub fn small_quotas() -> Quotas {
         sessions: Some(3),
         api_keys: Some(2),
         webhooks: Some(2),
+        share_links: Some(2),
         idempotency_records: Some(100),
         metadata: Some(30),
     };

@@ -36,9 +36,13 @@ impl ErasureStore for Memory {
             left -= usize::from(is_erased);
             !is_erased
         };
-        let MemoryState { keys, idempotency_records, attempts, events, .. } = &mut *state;
-        let before = keys.len() + idempotency_records.len() + attempts.len() + events.len();
+        let before = erasable(&state);
+        let MemoryState { browser_sessions, keys, idempotency_records, attempts, events, .. } =
+            &mut *state;
         match rows {
+            ErasedRows::BrowserSessions => {
+                browser_sessions.retain(|_, it| it.organization.as_ref().is_none_or(&mut stays));
+            }
             ErasedRows::ApiKeys => keys.retain(|_, key| stays(&key.organization)),
             ErasedRows::IdempotencyRecords => {
                 idempotency_records.retain(|(owner, _), _| stays(owner));
@@ -46,7 +50,15 @@ impl ErasureStore for Memory {
             ErasedRows::LinkAttempts => attempts.retain(|(owner, _)| stays(owner)),
             ErasedRows::Events => events.retain(|stored| stays(&stored.event.organization)),
         }
-        let after = keys.len() + idempotency_records.len() + attempts.len() + events.len();
-        Ok(count(before - after))
+        Ok(count(before - erasable(&state)))
     }
+}
+
+/// Returns the number of rows that an erasure of all organizations removes.
+fn erasable(state: &MemoryState) -> usize {
+    state.browser_sessions.len()
+        + state.keys.len()
+        + state.idempotency_records.len()
+        + state.attempts.len()
+        + state.events.len()
 }

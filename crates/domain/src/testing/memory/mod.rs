@@ -1,5 +1,6 @@
 //! Stores in memory. One file implements one port.
 
+mod browser_sessions;
 mod data_keys;
 mod deliveries;
 mod erasure;
@@ -17,6 +18,7 @@ mod orphans;
 mod outbox;
 mod quotas;
 mod sessions;
+mod share_links;
 pub(crate) mod state;
 mod tickets;
 mod webhook_rows;

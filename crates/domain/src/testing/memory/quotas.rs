@@ -78,6 +78,10 @@ impl MemoryState {
                 let own = |rows: &&WebhookRows| rows.webhook.organization == *organization;
                 count(self.webhooks.values().filter(own).count())
             }
+            Resource::ShareLinks => {
+                let links = self.share_links.values();
+                count(links.filter(|link| link.organization == *organization).count())
+            }
             Resource::IdempotencyRecords => {
                 let own =
                     self.idempotency_records.iter().filter(|((owner, _), _)| owner == organization);

@@ -126,6 +126,7 @@ impl MemoryState {
         }
         self.sessions.remove(&cleanup.session);
         self.end_messaging(&cleanup.session);
+        self.share_links.retain(|_, link| link.session != cleanup.session);
         if !cleanup.is_complete() {
             self.cleanups.insert(cleanup.session.clone(), cleanup.clone());
         }

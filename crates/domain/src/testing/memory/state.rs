@@ -8,11 +8,12 @@ use std::{
 use crate::{
     access::Scope,
     api_key::model::ApiKey,
+    browser_session::model::{BrowserSession, BrowserSessionDigest},
     cleanup::Cleanup,
     event::Event,
     feed::position::{FeedEvent, FeedPosition},
     gateway::node::Node,
-    id::{GatewayId, KeyId, OrganizationId, SessionId, WebhookId},
+    id::{GatewayId, KeyId, LinkId, OrganizationId, SessionId, WebhookId},
     idempotency::{IdempotencyKeyHash, IdempotencyRecord},
     link_attempt::LinkAttempt,
     orphan::model::Orphan,
@@ -29,6 +30,7 @@ use crate::{
         version::{DueAsRead, ExpectedVersion},
         write::SessionUpdate,
     },
+    share_link::model::ShareLink,
     testing::memory::{messaging_rows::MessagingRows, webhook_rows::WebhookRows},
     time::Timestamp,
 };
@@ -55,6 +57,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) audited: Option<OrganizationId>,
     pub(in crate::testing) idempotency_records:
         BTreeMap<(OrganizationId, IdempotencyKeyHash), IdempotencyRecord>,
+    pub(in crate::testing) share_links: BTreeMap<LinkId, ShareLink>,
     pub(in crate::testing) webhooks: BTreeMap<WebhookId, WebhookRows>,
     /// Messages of sessions, also of deleted ones until they are removed.
     pub(in crate::testing) messaging: BTreeMap<SessionId, MessagingRows>,
@@ -64,6 +67,7 @@ pub(in crate::testing) struct MemoryState {
     pub(in crate::testing) attempts: Vec<(OrganizationId, LinkAttempt)>,
     /// The spent tickets with their expiry.
     pub(in crate::testing) spent_tickets: BTreeMap<TicketDigest, Timestamp>,
+    pub(in crate::testing) browser_sessions: BTreeMap<BrowserSessionDigest, BrowserSession>,
     pub(in crate::testing) quotas: Quotas,
     down: bool,
 }

@@ -25,6 +25,7 @@ use crate::{
         status::Status,
         version::{ExpectedVersion, Version},
     },
+    share_link::model::ShareLink,
     testing::memory::state::{Memory, is_unchanged, read},
     time::Timestamp,
 };
@@ -74,6 +75,13 @@ impl WorkerStore for Memory {
         let mut state = self.state()?;
         let written = match &commit.change {
             SystemWrite::Update(update) => state.replace(update),
+            SystemWrite::Pair { update, links } => {
+                let written = state.replace(update);
+                if written == Written::Done {
+                    state.replace_links(links);
+                }
+                written
+            }
             SystemWrite::Postpone(cleanup) => match state.cleanups.get_mut(&cleanup.session) {
                 Some(known) => {
                     (known.due, known.attempts) = (cleanup.due, cleanup.attempts);
@@ -266,11 +274,40 @@ impl WorkerStore for Memory {
         Ok(limit - left)
     }
 
+    async fn unended_links(&self, session: &Session) -> PortResult<Vec<ShareLink>> {
+        let state = self.state()?;
+        let links = state.share_links.values();
+        let unended = links.filter(|link| link.session == session.id && link.end.is_none());
+        Ok(unended.cloned().collect())
+    }
+
+    async fn sweep_share_links(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut left = limit;
+        state.share_links.retain(|_, link| {
+            let is_swept = left > 0 && link.removed_at() < before;
+            left -= u32::from(is_swept);
+            !is_swept
+        });
+        Ok(limit - left)
+    }
+
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
         let mut state = self.state()?;
         let mut left = limit;
         state.spent_tickets.retain(|_, expires_at| {
             let is_swept = left > 0 && *expires_at < before;
+            left -= u32::from(is_swept);
+            !is_swept
+        });
+        Ok(limit - left)
+    }
+
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        let mut state = self.state()?;
+        let mut left = limit;
+        state.browser_sessions.retain(|_, session| {
+            let is_swept = left > 0 && session.expires_at < before;
             left -= u32::from(is_swept);
             !is_swept
         });

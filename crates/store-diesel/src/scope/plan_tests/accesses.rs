@@ -9,16 +9,19 @@ use crate::{
 
 /// Rows of webhooks and of what belongs to them.
 const ROWS: &str = include_str!("webhooks.sql");
+/// Rows of share links.
+const LINKS: &str = include_str!("share_links.sql");
 /// Rows of chats, messages and the outbox.
 const MESSAGES: &str = include_str!("messages.sql");
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "data_keys",
     "webhooks",
     "webhook_cursors",
     "webhook_retries",
     "webhook_dead_letters",
     "webhook_attempts",
+    "share_links",
     "events",
     "session_messaging",
     "chats",
@@ -73,7 +76,7 @@ impl PlannedDatabase {
             let off = |table| format!("ALTER TABLE {table} SET (autovacuum_enabled = off);");
             test_db.execute(&TABLES.map(off).concat()).await;
         }
-        for rows in [ROWS, MESSAGES] {
+        for rows in [ROWS, LINKS, MESSAGES] {
             test_db.execute(&rows.replace("DIGEST", digest)).await;
         }
         if state == TableState::Emptied {

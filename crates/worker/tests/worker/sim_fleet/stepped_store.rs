@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Cleanup, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId,
+    Cleanup, ExpectedVersion, GatewayId, HeldSession, Node, Orphan, Session, SessionId, ShareLink,
     SystemCommit, Timestamp,
     ports::{Claim, NodeStore, OrphanStore, PortResult, SystemWrite, WorkerStore, Written},
     testing::Memory,
@@ -122,9 +122,24 @@ impl WorkerStore for SteppedStore {
         self.0.sweep_link_attempts(before, limit).await
     }
 
+    async fn unended_links(&self, session: &Session) -> PortResult<Vec<ShareLink>> {
+        wait_for_step().await;
+        self.0.unended_links(session).await
+    }
+
+    async fn sweep_share_links(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_share_links(before, limit).await
+    }
+
     async fn sweep_spent_tickets(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
         wait_for_step().await;
         self.0.sweep_spent_tickets(before, limit).await
+    }
+
+    async fn sweep_browser_sessions(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
+        wait_for_step().await;
+        self.0.sweep_browser_sessions(before, limit).await
     }
 }
 

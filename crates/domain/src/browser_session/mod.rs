@@ -1,0 +1,6 @@
+//! Sessions of browsers: logins that a cookie stands for.
+//!
+//! Decision: ADR 0055.
+
+pub(crate) mod model;
+pub(crate) mod service;

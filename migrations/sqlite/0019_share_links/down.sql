@@ -1,0 +1,2 @@
+DROP TRIGGER sessions_deleted_links;
+DROP TABLE share_links;
