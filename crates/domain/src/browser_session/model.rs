@@ -1,14 +1,11 @@
 //! The session of a browser, and the login that opened it.
 
 use crate::{
+    browser_session::digest::BrowserSessionDigest,
     caller::{Actor, Caller, Capabilities, Reach},
     id::{KeyId, OrganizationId, UserId},
     time::Timestamp,
 };
-
-/// SHA-256 of the secret in the cookie of a browser session. The secret is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BrowserSessionDigest(pub [u8; 32]);
 
 /// The rights that a login token states, without its validity.
 #[derive(Clone, Debug, PartialEq, Eq)]
