@@ -1,6 +1,7 @@
 // An issuer of OIDC logins: the certified `oidc-provider`, with its development pages. Any name logs
 // in with any password; the name decides about the organizations.
 // Arguments: port, redirect URI, and how the client authenticates at the token endpoint.
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const [port, redirect, method] = process.argv.slice(2);
@@ -9,7 +10,14 @@ const PEOPLE = {
   bob: { org_id: 'east', role: 'member' },
   eve: {},
 };
+// A start has new keys, and each way of authentication has another algorithm.
+const ALGORITHMS = { none: 'RS256', client_secret_basic: 'ES256', client_secret_post: 'PS256' };
+const pair = (type, options) => ({
+  ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig',
+});
+const keys = [pair('rsa', { modulusLength: 2048 }), pair('ec', { namedCurve: 'P-256' })];
 const client = {
+  id_token_signed_response_alg: ALGORITHMS[method],
   client_id: 'berth-ui', redirect_uris: [redirect], response_types: ['code'],
   grant_types: ['authorization_code'], token_endpoint_auth_method: method,
 };
@@ -17,6 +25,7 @@ if (method !== 'none') client.client_secret = 'a secret, with reserved: characte
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients: [client],
+  jwks: { keys },
   pkce: { required: () => true },
   claims: { openid: ['sub'], organization: ['org_id', 'role', 'platform_role'] },
   scopes: ['openid', 'organization'],

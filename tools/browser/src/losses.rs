@@ -1,9 +1,11 @@
 //! Faults while a person types: each has its words on the page, nothing that was typed is lost, and
 //! a repetition after a lost answer has one effect.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use testbed::{checks::Checks, client::Credential, stack::Victim};
+use testbed::{checks::Checks, client::Credential, stack::Victim, wait};
 
 use crate::{
     deployment::Deployment,
@@ -188,8 +190,9 @@ fn refused_text_stays(deployment: &Deployment, browser: &Browser) -> Result<()> 
     let to = deployment.stack.phones.new_phone("Reader")?;
     let path = format!("/api/v1/sessions/{session}/messages");
     let first = json!({ "to": to.number, "type": "text", "text": "first" });
-    let sent = deployment.api.post(&path, &first)?.json();
-    let chat = &sent["chatId"];
+    let chat = wait::until("the linked session sends", Duration::from_secs(20), || {
+        Ok(deployment.api.post(&path, &first)?.expect(201)?.json()["chatId"].as_u64())
+    })?;
     browser.open(&format!("/ui/chats/{session}/{chat}"))?;
     browser.wait("document.querySelector('textarea[name=text]')")?;
     browser.type_into("textarea[name=text]", "do not lose me")?;

@@ -15,7 +15,7 @@ export function shareLink(session) {
   const keys = keyOf();
   const closed = new AbortController();
   const { body } = openDialog(t('session.share'), { closed: () => closed.abort() });
-  const made = el('div', { 'aria-live': 'polite' });
+  const made = el('div.pairing', { 'aria-live': 'polite' });
   const list = el('ul.feed');
   const submit = el('button.primary', { type: 'submit' }, t('share.make'));
   const form = el('form', { novalidate: true, onsubmit: make },
@@ -59,7 +59,7 @@ export function shareLink(session) {
     try {
       const { data } = await get(path);
       fill(list, data.data.map((link) => el('li', {}, el('div.head', {},
-        badge(ALIVE.includes(link.state) ? 'good' : '', named('share.state.', link.state)), foreign(link.title), el('span.hint', {}, ago(link.expiresAt)),
+        badge(ALIVE.includes(link.state) ? 'good' : '', named('share.state.', link.state)), foreign(link.title), ALIVE.includes(link.state) ? el('span.hint', {}, t('key.expiresAt'), ' ', ago(link.expiresAt)) : null,
         ALIVE.includes(link.state) ? button(t('share.revoke'), (event) => act(event.currentTarget, async () => {
           await remove(at('sessions', session.id, 'links', link.id)).catch((failure) => { if (failure.status !== 404) throw failure; });
           await showAll();
