@@ -136,14 +136,14 @@ impl BrowserSession {
     pub fn holder_name(&self) -> String {
         match &self.holder {
             BrowserSessionHolder::Key(key) => format!("key {key}"),
-            BrowserSessionHolder::Person(claims) => match &claims.user {
-                Some(user) => format!("user {}", user.as_str()),
-                None => {
-                    let organizations = claims.organizations.iter();
-                    let names: Vec<_> = organizations.map(OrganizationId::as_str).collect();
-                    format!("unnamed user of {}", names.join(" "))
-                }
-            },
+            BrowserSessionHolder::Person(LoginClaims { user: Some(user), .. }) => {
+                format!("user {}", user.as_str())
+            }
+            BrowserSessionHolder::Person(claims) => {
+                let organizations = claims.organizations.iter();
+                let names: Vec<_> = organizations.map(OrganizationId::as_str).collect();
+                format!("unnamed user of {}", names.join(" "))
+            }
         }
     }
 }
