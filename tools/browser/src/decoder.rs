@@ -15,11 +15,11 @@ for code in zxingcpp.read_barcodes(Image.open(sys.argv[1])): print(code.text)";
 
 /// The decoder.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub(crate) struct QrDecoder {
     python: PathBuf,
 }
 
-impl Decoder {
+impl QrDecoder {
     /// Returns the decoder; the first run installs the packages into a folder of the workspace.
     ///
     /// # Errors

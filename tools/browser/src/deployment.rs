@@ -17,7 +17,7 @@ use testbed::{
 
 use crate::{
     driver::Browser,
-    front::{Fate, Front, answer},
+    site_server::{SiteServer, Treatment, answer},
 };
 
 /// Text that would run, restyle the page or reorder sentences if a page took it as markup.
@@ -39,11 +39,11 @@ pub(crate) struct Deployment {
     pub(crate) other_key: Credential,
     pub(crate) api: Api,
     /// The public URL of berth.
-    pub(crate) front: Front,
+    pub(crate) proxy: SiteServer,
     /// The site of the organization: links return there, and it may hand over logins.
-    pub(crate) second: Front,
+    pub(crate) second: SiteServer,
     /// A site that may do nothing.
-    pub(crate) attacker: Front,
+    pub(crate) attacker: SiteServer,
     pub(crate) issuer: Issuer,
     logs: PathBuf,
     _config: Folder,
@@ -52,24 +52,25 @@ pub(crate) struct Deployment {
 impl Deployment {
     pub(crate) fn start(workspace: &Workspace, programs: &Programs) -> Result<Self> {
         let logs = workspace.scratch("logs")?;
-        let (front, second, attacker) = (Front::start()?, Front::start()?, Front::start()?);
+        let (proxy, second, attacker) =
+            (SiteServer::start()?, SiteServer::start()?, SiteServer::start()?);
         for site in [&second, &attacker] {
             let page = "<!doctype html><title>Another site</title><p>Another site";
-            site.treat("GET ", Fate::Answered(answer("200 OK", "text/html", "", page)));
+            site.treat("GET ", Treatment::Answered(answer("200 OK", "text/html", "", page)));
         }
         let (issuer, config) = (Issuer::start()?, Folder::new("browser-config")?);
         let file = config.path().join("berth.toml");
         let origin = second.origin();
         fs::write(&file, format!("[organizations.acme]\nreturn_origins = [\"{origin}\"]\n"))?;
         let mut settings = vec![
-            ("BERTH_PUBLIC_URL", front.origin()),
+            ("BERTH_PUBLIC_URL", proxy.origin()),
             ("BERTH_UI_HANDOVER_ORIGINS", origin),
             ("BERTH_CONFIG", file.display().to_string()),
         ];
         settings.extend(issuer.settings());
         settings.extend(issuer.login_settings());
         let stack = Stack::start(programs, "browser", &logs, None, &settings)?;
-        front.forward_to(stack.address("BERTH_LISTEN")?);
+        proxy.forward_to(stack.address("BERTH_LISTEN")?);
         let key = stack.key("acme", &["manage", "read", "send"])?;
         let other_key = stack.key("zeta", &["manage"])?;
         let api = stack.api.with_credential(Some(key.clone()));
@@ -78,7 +79,7 @@ impl Deployment {
             key,
             other_key,
             api,
-            front,
+            proxy,
             second,
             attacker,
             issuer,
@@ -89,7 +90,7 @@ impl Deployment {
 
     /// Returns the origin of the pages.
     pub(crate) fn origin(&self) -> String {
-        self.front.origin()
+        self.proxy.origin()
     }
 
     /// Starts a browser that is logged in through the page.

@@ -26,7 +26,7 @@ const WHOAMI: &str = "/api/v1/whoami";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What every case needs.
-struct Lab<'a> {
+struct IssuerTests<'a> {
     workspace: &'a Workspace,
     programs: &'a Programs,
     /// The folder with the scripts and the packages.
@@ -38,27 +38,27 @@ struct Lab<'a> {
 pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) {
     let mut installed = None;
     checks.check("issuers: the packages are installed", || {
-        let lab = Lab {
+        let tests = IssuerTests {
             workspace,
             programs,
             scripts: workspace.scratch("issuers")?,
             logs: workspace.scratch("logs")?,
         };
-        lab.install()?;
-        installed = Some(lab);
+        tests.install()?;
+        installed = Some(tests);
         Ok(())
     });
-    let Some(lab) = installed else { return };
+    let Some(tests) = installed else { return };
     for method in ["none", "client_secret_basic", "client_secret_post"] {
         checks.check(&format!("issuers: oidc-provider, client authentication {method}"), || {
-            lab.code_flow(method)
+            tests.code_flow(method)
         });
     }
-    checks.check("issuers: oidc-provider restarts with other keys", || lab.restarted_issuer());
-    checks.check("issuers: better-auth hands over its tokens", || lab.hand_over());
+    checks.check("issuers: oidc-provider restarts with other keys", || tests.restarted_issuer());
+    checks.check("issuers: better-auth hands over its tokens", || tests.hand_over());
 }
 
-impl Lab<'_> {
+impl IssuerTests<'_> {
     fn install(&self) -> Result<()> {
         for name in FILES {
             fs::copy(

@@ -8,24 +8,25 @@ use serde_json::{Value, json};
 use testbed::{checks::Checks, wait, workspace::Workspace};
 
 use crate::{
-    decoder::Decoder,
+    decoder::QrDecoder,
     deployment::Deployment,
     driver::{Browser, HEADING},
+    site_server::{Treatment, answer},
 };
 
 const DEAD: &str = "This link does not work";
 
 /// The browsers of the owner, of the holder and of a third person.
-struct Cast<'a> {
+struct Holders<'a> {
     deployment: &'a Deployment,
     owner: Browser,
     holder: Browser,
     third: Browser,
-    decoder: Decoder,
+    decoder: QrDecoder,
     pictures: PathBuf,
 }
 
-type Case = fn(&Cast<'_>) -> Result<()>;
+type LinkCase = fn(&Holders<'_>) -> Result<()>;
 
 /// Checks the links. The full size waits for the expiry of a link.
 pub(crate) fn check(
@@ -34,33 +35,34 @@ pub(crate) fn check(
     is_full: bool,
     checks: &mut Checks,
 ) {
-    let mut cast = None;
+    let mut browsers = None;
     checks.check("links: three browsers start", || {
         let anonymous = |name| deployment.anonymous_browser(name);
-        cast = Some(Cast {
+        browsers = Some(Holders {
             deployment,
             owner: deployment.browser("owner")?,
             holder: anonymous("holder")?,
             third: anonymous("third")?,
-            decoder: Decoder::load(workspace)?,
+            decoder: QrDecoder::load(workspace)?,
             pictures: workspace.scratch("pictures")?,
         });
         Ok(())
     });
-    let Some(cast) = cast else { return };
-    let cases: [(&str, Case); 7] = [
+    let Some(browsers) = browsers else { return };
+    let cases: [(&str, LinkCase); 8] = [
         ("a holder scans the code of a link from the dashboard", link_from_the_dashboard),
         ("a holder types a code, and the browser returns", link_by_pairing_code),
         ("a link in another browser is a link that never was", second_browser_finds_nothing),
         ("a link ends after three attempts", three_attempts),
         ("a revoked link ends on the open page", revocation_reaches_the_page),
         ("a page does not continue with the link of another tab", links_do_not_mix),
+        ("a link outlives a berth that does not answer", refused_opening_keeps_the_secret),
         ("an open page says when the link expires", expiry_reaches_the_page),
     ];
-    for (name, case) in cases.into_iter().take(if is_full { 7 } else { 6 }) {
+    for (name, case) in cases.into_iter().take(if is_full { 8 } else { 7 }) {
         checks.check(&format!("links: {name}"), || {
-            case(&cast)?;
-            for browser in [&cast.owner, &cast.holder, &cast.third] {
+            case(&browsers)?;
+            for browser in [&browsers.owner, &browsers.holder, &browsers.third] {
                 let console = browser.console()?;
                 ensure!(console.is_empty(), "the console has {console:?}");
             }
@@ -69,7 +71,7 @@ pub(crate) fn check(
     }
 }
 
-impl Cast<'_> {
+impl Holders<'_> {
     /// Creates a link by the API, and returns the session and the path of the link's page.
     fn link(&self, spec: &Value) -> Result<(String, String)> {
         let session = self.deployment.session("Shared")?;
@@ -90,8 +92,8 @@ impl Cast<'_> {
     }
 }
 
-fn link_from_the_dashboard(cast: &Cast<'_>) -> Result<()> {
-    let Cast { deployment, owner, holder, .. } = cast;
+fn link_from_the_dashboard(browsers: &Holders<'_>) -> Result<()> {
+    let Holders { deployment, owner, holder, .. } = browsers;
     let (session, phone) =
         (deployment.session("For a customer")?, deployment.stack.phones.new_phone("Customer")?);
     owner.open(&format!("/ui/sessions/{session}"))?;
@@ -115,7 +117,7 @@ fn link_from_the_dashboard(cast: &Cast<'_>) -> Result<()> {
     let text = holder.text(".notice")?;
     ensure!(text.contains("Harbour Hotel"), "the page does not say who asks: {text}");
     owner.wait("document.querySelector('dialog .badge')?.textContent === 'Opened'")?;
-    phone.scan(&cast.photographed_code()?)?;
+    phone.scan(&browsers.photographed_code()?)?;
     holder.wait("document.querySelector('.ending.good')")?;
     // A reload shows the end, and no error.
     holder.open("/link")?;
@@ -127,12 +129,12 @@ fn link_from_the_dashboard(cast: &Cast<'_>) -> Result<()> {
     Ok(())
 }
 
-fn link_by_pairing_code(cast: &Cast<'_>) -> Result<()> {
-    let Cast { deployment, holder, .. } = cast;
+fn link_by_pairing_code(browsers: &Holders<'_>) -> Result<()> {
+    let Holders { deployment, holder, .. } = browsers;
     let phone = deployment.stack.phones.new_phone("Typist")?;
     let back = format!("{}/thanks?order=7", deployment.second.origin());
     let spec = json!({ "title": "Acme", "phone": phone.number, "returnUrl": back });
-    let (session, page) = cast.link(&spec)?;
+    let (session, page) = browsers.link(&spec)?;
     holder.open(&page)?;
     holder.press("Pairing code")?;
     let number = holder.run("return document.querySelector('input[type=tel]').value", &[])?;
@@ -155,55 +157,55 @@ fn link_by_pairing_code(cast: &Cast<'_>) -> Result<()> {
     Ok(())
 }
 
-fn second_browser_finds_nothing(cast: &Cast<'_>) -> Result<()> {
-    let (_, page) = cast.link(&json!({ "title": "Secret title" }))?;
-    cast.holder.open(&page)?;
-    cast.holder.wait("document.querySelector('.qr img')?.complete")?;
+fn second_browser_finds_nothing(browsers: &Holders<'_>) -> Result<()> {
+    let (_, page) = browsers.link(&json!({ "title": "Secret title" }))?;
+    browsers.holder.open(&page)?;
+    browsers.holder.wait("document.querySelector('.qr img')?.complete")?;
     let mut shown = Vec::new();
     for page in [page.as_str(), "/link#lnk_unknown", "/link"] {
-        cast.third.open(page)?;
-        cast.third.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
-        shown.push(cast.third.run("return document.querySelector('main').innerHTML", &[])?);
+        browsers.third.open(page)?;
+        browsers.third.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
+        shown.push(browsers.third.run("return document.querySelector('main').innerHTML", &[])?);
     }
     ensure!(shown[0] == shown[1] && shown[0] == shown[2], "{shown:#?} differ");
     Ok(())
 }
 
-fn three_attempts(cast: &Cast<'_>) -> Result<()> {
-    let (session, page) = cast.link(&json!({}))?;
-    cast.holder.open(&page)?;
+fn three_attempts(browsers: &Holders<'_>) -> Result<()> {
+    let (session, page) = browsers.link(&json!({}))?;
+    browsers.holder.open(&page)?;
     for left in ["2", "1"] {
-        cast.holder.wait("document.querySelector('.qr img')?.complete")?;
-        cast.deployment.stop(&session)?;
-        cast.holder.wait("document.querySelector('.ending')")?;
-        let text = cast.holder.text(".ending")?;
+        browsers.holder.wait("document.querySelector('.qr img')?.complete")?;
+        browsers.deployment.stop(&session)?;
+        browsers.holder.wait("document.querySelector('.ending')")?;
+        let text = browsers.holder.text(".ending")?;
         ensure!(text.contains(&format!("attempts left: \u{2068}{left}\u{2069}")), "{text}");
-        cast.holder.press("Begin again")?;
+        browsers.holder.press("Begin again")?;
     }
-    cast.holder.wait("document.querySelector('.qr img')?.complete")?;
-    cast.deployment.stop(&session)?;
-    cast.holder.wait(
+    browsers.holder.wait("document.querySelector('.qr img')?.complete")?;
+    browsers.deployment.stop(&session)?;
+    browsers.holder.wait(
         "document.querySelector('h2')?.textContent === 'The attempts of this link are used up'",
     )?;
     Ok(())
 }
 
-fn revocation_reaches_the_page(cast: &Cast<'_>) -> Result<()> {
-    let (session, page) = cast.link(&json!({}))?;
-    cast.holder.open(&page)?;
-    cast.holder.wait("document.querySelector('.qr img')?.complete")?;
-    cast.owner.open(&format!("/ui/sessions/{session}"))?;
-    cast.owner.press("Share a link")?;
-    cast.owner.press("Revoke")?;
-    cast.holder.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
-    cast.owner.wait("document.querySelector('dialog .badge')?.textContent === 'Revoked'")?;
-    cast.deployment.stop(&session)
+fn revocation_reaches_the_page(browsers: &Holders<'_>) -> Result<()> {
+    let (session, page) = browsers.link(&json!({}))?;
+    browsers.holder.open(&page)?;
+    browsers.holder.wait("document.querySelector('.qr img')?.complete")?;
+    browsers.owner.open(&format!("/ui/sessions/{session}"))?;
+    browsers.owner.press("Share a link")?;
+    browsers.owner.press("Revoke")?;
+    browsers.holder.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
+    browsers.owner.wait("document.querySelector('dialog .badge')?.textContent === 'Revoked'")?;
+    browsers.deployment.stop(&session)
 }
 
-fn links_do_not_mix(cast: &Cast<'_>) -> Result<()> {
-    let (first, page) = cast.link(&json!({ "title": "First" }))?;
-    let (second, other) = cast.link(&json!({ "title": "Second" }))?;
-    let holder = &cast.holder;
+fn links_do_not_mix(browsers: &Holders<'_>) -> Result<()> {
+    let (first, page) = browsers.link(&json!({ "title": "First" }))?;
+    let (second, other) = browsers.link(&json!({ "title": "Second" }))?;
+    let holder = &browsers.holder;
     holder.open(&page)?;
     holder.wait("document.querySelector('.qr img')?.complete")?;
     let tab = holder.tab()?;
@@ -212,20 +214,36 @@ fn links_do_not_mix(cast: &Cast<'_>) -> Result<()> {
     holder.wait("document.querySelector('.notice')?.textContent.includes('Second')")?;
     holder.switch_to(&tab)?;
     // The browser has one cookie: the first page must not show codes of the second session.
-    cast.deployment.stop(&first)?;
+    browsers.deployment.stop(&first)?;
     holder.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
     holder.close_tab_and_switch_to(&new)?;
-    cast.deployment.stop(&second)
+    browsers.deployment.stop(&second)
 }
 
-fn expiry_reaches_the_page(cast: &Cast<'_>) -> Result<()> {
-    let (session, page) = cast.link(&json!({ "expiresIn": 60 }))?;
-    cast.holder.open(&page)?;
-    cast.holder.wait("document.querySelector('.qr img')?.complete")?;
+fn refused_opening_keeps_the_secret(browsers: &Holders<'_>) -> Result<()> {
+    let (session, page) = browsers.link(&json!({}))?;
+    let (proxy, holder) = (&browsers.deployment.proxy, &browsers.holder);
+    let refusal = answer("502 Bad Gateway", "text/html", "", "<h1>Bad Gateway</h1>");
+    proxy.treat("POST /link/session", Treatment::Answered(refusal));
+    let opened = holder.open(&page).and_then(|()| {
+        holder.wait("document.querySelector('.ending.bad')?.textContent.includes('502')")
+    });
+    proxy.treat_none();
+    opened?;
+    holder.press("Try again")?;
+    holder.wait("document.querySelector('.qr img')?.complete")?;
+    ensure!(holder.run("return location.hash", &[])? == "", "the secret stays in the address");
+    browsers.deployment.stop(&session)
+}
+
+fn expiry_reaches_the_page(browsers: &Holders<'_>) -> Result<()> {
+    let (session, page) = browsers.link(&json!({ "expiresIn": 60 }))?;
+    browsers.holder.open(&page)?;
+    browsers.holder.wait("document.querySelector('.qr img')?.complete")?;
     wait::until_true("the page says that the link expired", Duration::from_secs(100), || {
-        Ok(cast.holder.run(HEADING, &[])? == DEAD)
+        Ok(browsers.holder.run(HEADING, &[])? == DEAD)
     })?;
-    cast.third.open(&page)?;
-    cast.third.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
-    cast.deployment.stop(&session)
+    browsers.third.open(&page)?;
+    browsers.third.wait(&format!("document.querySelector('h2')?.textContent === '{DEAD}'"))?;
+    browsers.deployment.stop(&session)
 }

@@ -9,9 +9,9 @@ use testbed::{
     issuer::Token,
 };
 
-use crate::{deployment::Deployment, driver::Browser, front::Front};
+use crate::{deployment::Deployment, driver::Browser, site_server::SiteServer};
 
-type Case = fn(&Deployment, &Browser) -> Result<()>;
+type LoginCase = fn(&Deployment, &Browser) -> Result<()>;
 
 /// Checks the logins.
 pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
@@ -21,7 +21,7 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
         Ok(())
     });
     let Some(browser) = started else { return };
-    let cases: [(&str, Case); 6] = [
+    let cases: [(&str, LoginCase); 6] = [
         ("the issuer sends a person back to the page that was asked for", page_survives_the_login),
         ("a switched organization leaves nothing of the old one", switch_leaves_nothing),
         ("a person without an organization reads why", failures_have_words),
@@ -143,7 +143,7 @@ fn frontend_hands_over(deployment: &Deployment, browser: &Browser) -> Result<()>
 
 /// An SSH tunnel ends at another port and another name of loopback.
 fn tunnel_logs_in(deployment: &Deployment, browser: &Browser) -> Result<()> {
-    let tunnel = Front::start()?;
+    let tunnel = SiteServer::start()?;
     tunnel.forward_to(deployment.stack.address("BERTH_LISTEN")?);
     browser.go_to(&format!("{}/ui/", tunnel.named_origin()))?;
     browser.wait("document.querySelector('input[name=credential]')")?;

@@ -10,13 +10,13 @@ use testbed::{checks::Checks, client::Credential, stack::Victim, wait};
 use crate::{
     deployment::Deployment,
     driver::Browser,
-    front::{Fate, answer},
+    site_server::{Treatment, answer},
 };
 
 const LABEL: &str = "document.querySelector('input[name=label]')";
 const ERROR: &str = "document.querySelector('.form-error:not([hidden])')?.textContent";
 
-type Case = fn(&Deployment, &Browser) -> Result<()>;
+type LossCase = fn(&Deployment, &Browser) -> Result<()>;
 
 /// Checks the faults. The last ones stop berth for a moment.
 pub(crate) fn check(deployment: &mut Deployment, checks: &mut Checks) {
@@ -26,7 +26,7 @@ pub(crate) fn check(deployment: &mut Deployment, checks: &mut Checks) {
         Ok(())
     });
     let Some(browser) = started else { return };
-    let cases: [(&str, Case); 8] = [
+    let cases: [(&str, LossCase); 8] = [
         ("a repetition after a lost answer creates one session", lost_answer_has_one_effect),
         ("a 503 and a 502 of a proxy have words, and the dialog stays", refusals_keep_the_dialog),
         ("a list that cannot be read is not empty", unreadable_list_says_so),
@@ -39,18 +39,18 @@ pub(crate) fn check(deployment: &mut Deployment, checks: &mut Checks) {
     for (name, case) in cases {
         checks.check(&format!("losses: {name}"), || {
             let outcome = case(deployment, &browser);
-            deployment.front.treat_none();
+            deployment.proxy.treat_none();
             outcome?;
-            quiet(&browser)
+            check_console(&browser)
         });
     }
     checks.check("losses: a page outlives a killed berth", || {
         page_outlives_berth(deployment, &browser)?;
-        quiet(&browser)
+        check_console(&browser)
     });
 }
 
-fn quiet(browser: &Browser) -> Result<()> {
+fn check_console(browser: &Browser) -> Result<()> {
     let console = browser.console()?;
     ensure!(console.is_empty(), "the console has {console:?}");
     Ok(())
@@ -74,10 +74,10 @@ fn begin_session(browser: &Browser, label: &str) -> Result<()> {
 
 fn lost_answer_has_one_effect(deployment: &Deployment, browser: &Browser) -> Result<()> {
     begin_session(browser, "Only once")?;
-    deployment.front.treat("POST /api/v1/sessions ", Fate::AnswerLost);
+    deployment.proxy.treat("POST /api/v1/sessions ", Treatment::AnswerLost);
     browser.press("Create")?;
     check_kept(browser, "cannot be reached", "dialog input[name=label]", "Only once")?;
-    deployment.front.treat_none();
+    deployment.proxy.treat_none();
     browser.press("Create")?;
     browser.wait("document.querySelector('dialog.linking')")?;
     let list = deployment.api.get("/api/v1/sessions?label=Only%20once")?.expect(200)?.json();
@@ -90,15 +90,15 @@ fn refusals_keep_the_dialog(deployment: &Deployment, browser: &Browser) -> Resul
     let busy = answer("503 Busy", "application/json", "Retry-After: 7\r\n", &body.to_string());
     let proxy = answer("502 Bad Gateway", "text/html", "", "<h1>Bad Gateway</h1>");
     begin_session(browser, "Refused")?;
-    for (fate, words) in
+    for (treatment, words) in
         [(busy, "Try again in \u{2068}7\u{2069} s"), (proxy, "\u{2068}502\u{2069}")]
     {
-        deployment.front.treat("POST /api/v1/sessions ", Fate::Answered(fate));
+        deployment.proxy.treat("POST /api/v1/sessions ", Treatment::Answered(treatment));
         browser.press("Create")?;
         browser.wait("!document.querySelector('dialog [aria-busy]')")?;
         check_kept(browser, words, "dialog input[name=label]", "Refused")?;
     }
-    deployment.front.treat_none();
+    deployment.proxy.treat_none();
     browser.press("Create")?;
     browser.wait("document.querySelector('dialog.linking')").map(drop)
 }
@@ -106,7 +106,7 @@ fn refusals_keep_the_dialog(deployment: &Deployment, browser: &Browser) -> Resul
 fn unreadable_list_says_so(deployment: &Deployment, browser: &Browser) -> Result<()> {
     let proxy = answer("502 Bad Gateway", "text/html", "", "<h1>Bad Gateway</h1>");
     for path in ["sessions", "webhooks", "api-keys", "audit"] {
-        deployment.front.treat(&format!("GET /api/v1/{path}"), Fate::Answered(proxy.clone()));
+        deployment.proxy.treat(&format!("GET /api/v1/{path}"), Treatment::Answered(proxy.clone()));
         let page = if path == "api-keys" { "keys" } else { path };
         browser.open(&format!("/ui/{page}"))?;
         browser.wait(
@@ -115,7 +115,7 @@ fn unreadable_list_says_so(deployment: &Deployment, browser: &Browser) -> Result
         let empty = browser
             .run("return document.querySelector('.empty:not([hidden])')?.textContent", &[])?;
         ensure!(empty.is_null(), "{path} shows {empty}");
-        deployment.front.treat_none();
+        deployment.proxy.treat_none();
         browser.press("Try again")?;
         browser.wait("document.querySelector('tbody tr:not(.skeleton), .feed li')")?;
     }
@@ -191,22 +191,22 @@ fn refused_text_stays(deployment: &Deployment, browser: &Browser) -> Result<()> 
     let path = format!("/api/v1/sessions/{session}/messages");
     let first = json!({ "to": to.number, "type": "text", "text": "first" });
     let chat = wait::until("the linked session sends", Duration::from_secs(20), || {
-        Ok(deployment.api.post(&path, &first)?.expect(201)?.json()["chatId"].as_u64())
+        Ok(deployment.api.post(&path, &first)?.json()["chatId"].as_u64())
     })?;
     browser.open(&format!("/ui/chats/{session}/{chat}"))?;
     browser.wait("document.querySelector('textarea[name=text]')")?;
     browser.type_into("textarea[name=text]", "do not lose me")?;
     let body = json!({ "error": { "code": "unavailable", "message": "the gateway does not answer", "details": {} } });
     let busy = answer("503 Busy", "application/json", "Retry-After: 3\r\n", &body.to_string());
-    deployment.front.treat(&format!("POST {path}"), Fate::Answered(busy));
+    deployment.proxy.treat(&format!("POST {path}"), Treatment::Answered(busy));
     browser.press("Send")?;
     browser.wait("document.querySelector('.write .fault:not([hidden])')?.textContent.includes('does not answer')")?;
     let kept = browser.run("return document.querySelector('textarea[name=text]').value", &[])?;
     ensure!(kept == "do not lose me", "the field has {kept}");
-    deployment.front.treat(&format!("POST {path}"), Fate::AnswerLost);
+    deployment.proxy.treat(&format!("POST {path}"), Treatment::AnswerLost);
     browser.press("Send")?;
     browser.wait("document.querySelector('.write .fault:not([hidden])')?.textContent.includes('cannot be reached')")?;
-    deployment.front.treat_none();
+    deployment.proxy.treat_none();
     browser.press("Send")?;
     browser.wait("document.querySelector('textarea[name=text]').value === ''")?;
     let lines = "[...document.querySelectorAll('.line')].filter((it) => it.textContent.includes('do not lose me')).length";

@@ -8,7 +8,6 @@ mod axe;
 mod decoder;
 mod deployment;
 mod driver;
-mod front;
 mod issuers;
 mod links;
 mod logins;
@@ -18,6 +17,7 @@ mod pages;
 mod pictures;
 mod screens;
 mod second_origin;
+mod site_server;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -14,12 +14,19 @@ use crate::{
     screens::{Screen, Viewer, prepare},
 };
 
-const WIDTHS: [(u32, u32); 2] = [(1280, 900), (360, 780)];
+const SIZES: [(u32, u32); 2] = [(1280, 900), (360, 780)];
+const ALL: [Viewport; 4] = [window(0, false), window(0, true), window(1, false), window(1, true)];
 /// The languages of the pages besides English.
 const LANGUAGES: [&str; 3] = ["pt-BR", "es", "id"];
 
+/// Returns a window of the size with this index.
+const fn window(size: usize, dark: bool) -> Viewport {
+    let (width, height) = SIZES[size];
+    Viewport { width, height, dark }
+}
+
 /// The browsers of all viewers, and what their pages are checked with.
-struct Gallery {
+struct ScreenChecks {
     member: Browser,
     operator: Browser,
     nobody: Browser,
@@ -27,7 +34,8 @@ struct Gallery {
     pictures: PathBuf,
 }
 
-/// Fills the organization and checks all pages. The full size checks every language.
+/// Fills the organization and checks all pages: in two windows, or at the full size in every window
+/// and every language.
 pub(crate) fn check(
     workspace: &Workspace,
     deployment: &Deployment,
@@ -39,39 +47,50 @@ pub(crate) fn check(
         let screens = prepare(deployment)?;
         let operator = Token::of("acme", "none").with("org_id", json!(null));
         let operator = operator.with("platform_role", json!("super_admin")).sign();
-        let gallery = Gallery {
+        let shown = ScreenChecks {
             member: deployment.browser("pages")?,
             operator: deployment.browser_with("operator", &operator)?,
             nobody: deployment.anonymous_browser("nobody")?,
             axe: Axe::load(workspace)?,
             pictures: workspace.scratch("pictures")?,
         };
-        prepared = Some((screens, gallery));
+        prepared = Some((screens, shown));
         Ok(())
     });
-    let Some((screens, gallery)) = prepared else { return };
-    for screen in &screens {
-        checks.check(&format!("pages: {}", screen.name), || gallery.check(deployment, screen, ""));
+    let Some((screens, shown)) = prepared else { return };
+    for (index, screen) in screens.iter().enumerate() {
+        // Light and dark change places from screen to screen.
+        let few = [window(0, index % 2 == 1), window(1, index % 2 == 0)];
+        let windows = if is_full { &ALL[..] } else { &few };
+        checks.check(&format!("pages: {}", screen.name), || {
+            shown.check(deployment, screen, windows, "")
+        });
     }
-    checks.check("pages: the menu of a narrow window", || gallery.check_navigation());
+    checks.check("pages: the menu of a narrow window", || shown.check_navigation());
     checks.check("pages: a session of another organization is a missing page", || {
-        foreign_is_missing(deployment, &gallery.member)
+        foreign_is_missing(deployment, &shown.member)
     });
     for language in LANGUAGES.into_iter().filter(|_| is_full) {
         for screen in screens.iter().filter(|it| it.viewer == Viewer::Member && it.steps.is_empty())
         {
             checks.check(&format!("pages: {}, {language}", screen.name), || {
                 let choice = "localStorage.setItem('berth.language', arguments[0])";
-                gallery.member.run(choice, &[json!(language)])?;
-                gallery.check(deployment, screen, &format!("-{language}"))
+                shown.member.run(choice, &[json!(language)])?;
+                shown.check(deployment, screen, &ALL, &format!("-{language}"))
             });
         }
     }
 }
 
-impl Gallery {
+impl ScreenChecks {
     /// Shows a screen, and checks it in each window.
-    fn check(&self, deployment: &Deployment, screen: &Screen, suffix: &str) -> Result<()> {
+    fn check(
+        &self,
+        deployment: &Deployment,
+        screen: &Screen,
+        windows: &[Viewport],
+        suffix: &str,
+    ) -> Result<()> {
         let browser = match screen.viewer {
             Viewer::Member => &self.member,
             Viewer::Operator => &self.operator,
@@ -79,14 +98,11 @@ impl Gallery {
         };
         browser.resize(DESKTOP)?;
         screen.show(deployment, browser)?;
-        for (width, height) in WIDTHS {
-            for dark in [false, true] {
-                let viewport = Viewport { width, height, dark };
-                let scheme = if dark { "dark" } else { "light" };
-                let picture = format!("{}{suffix}-{scheme}-{width}.png", screen.name);
-                self.check_window(browser, viewport, &self.pictures.join(picture))
-                    .with_context(|| format!("{} {viewport:?}", screen.path))?;
-            }
+        for viewport in windows {
+            let scheme = if viewport.dark { "dark" } else { "light" };
+            let picture = format!("{}{suffix}-{scheme}-{}.png", screen.name, viewport.width);
+            self.check_window(browser, *viewport, &self.pictures.join(picture))
+                .with_context(|| format!("{} {viewport:?}", screen.path))?;
         }
         Ok(())
     }
@@ -113,16 +129,15 @@ impl Gallery {
     }
 
     fn check_navigation(&self) -> Result<()> {
-        let (width, height) = WIDTHS[1];
         let browser = &self.member;
-        browser.resize(Viewport { width, height, dark: false })?;
+        browser.resize(window(1, false))?;
         browser.open("/ui/keys")?;
         browser.wait("document.querySelector('tbody tr:not(.skeleton)')")?;
         browser.click(".burger")?;
-        for dark in [false, true] {
-            let scheme = if dark { "dark" } else { "light" };
-            let picture = self.pictures.join(format!("navigation-{scheme}-{width}.png"));
-            self.check_window(browser, Viewport { width, height, dark }, &picture)?;
+        for viewport in &ALL[2..] {
+            let scheme = if viewport.dark { "dark" } else { "light" };
+            let picture = format!("navigation-{scheme}-{}.png", viewport.width);
+            self.check_window(browser, *viewport, &self.pictures.join(picture))?;
         }
         browser.click("aside a[href='/ui/audit']")?;
         browser.wait("document.querySelector('h1')?.textContent === 'Audit log'")?;

@@ -25,7 +25,7 @@ pub(crate) enum Viewer {
 
 /// What a person does on a page before a picture.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum ScreenStep {
     /// Presses the button with this text.
     Press(&'static str),
     /// Clicks the first element of this selector.
@@ -44,11 +44,11 @@ pub(crate) struct Screen {
     pub(crate) name: &'static str,
     pub(crate) viewer: Viewer,
     pub(crate) path: String,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ScreenStep>,
 }
 
 impl Screen {
-    fn new(name: &'static str, viewer: Viewer, path: &str, steps: &[Step]) -> Self {
+    fn new(name: &'static str, viewer: Viewer, path: &str, steps: &[ScreenStep]) -> Self {
         Self { name, viewer, path: path.to_owned(), steps: steps.to_vec() }
     }
 
@@ -58,11 +58,11 @@ impl Screen {
         browser.wait("document.querySelector('h1') && !document.querySelector('.skeleton')")?;
         for step in &self.steps {
             match step {
-                Step::Press(text) => browser.press(text),
-                Step::Click(selector) => browser.click(selector),
-                Step::Type(selector, text) => browser.type_into(selector, text),
-                Step::Wait(expression) => browser.wait(expression).map(drop),
-                Step::Change(session) => {
+                ScreenStep::Press(text) => browser.press(text),
+                ScreenStep::Click(selector) => browser.click(selector),
+                ScreenStep::Type(selector, text) => browser.type_into(selector, text),
+                ScreenStep::Wait(expression) => browser.wait(expression).map(drop),
+                ScreenStep::Change(session) => {
                     let change = json!({ "autoRead": true });
                     let path = format!("/api/v1/sessions/{session}");
                     deployment.api.patch(&path, &change)?.expect(200).map(drop)
@@ -77,7 +77,7 @@ impl Screen {
 pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
     let hostile =
         HOSTILE.map(|text| deployment.session(text)).into_iter().collect::<Result<Vec<_>>>()?;
-    let (linked, phone) = deployment.linked("Front desk", HOSTILE[0])?;
+    let (linked, phone) = deployment.linked("SiteServer desk", HOSTILE[0])?;
     let other = deployment.stack.phones.new_phone(HOSTILE[1])?;
     for text in HOSTILE {
         let message = json!({ "to": phone.number, "text": text });
@@ -99,7 +99,7 @@ pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
     let link = link["url"].as_str().context("a link has a URL")?;
     let holder = link.strip_prefix(&deployment.origin()).context("another origin")?;
 
-    use Step::{Change, Click, Press, Type, Wait};
+    use ScreenStep::{Change, Click, Press, Type, Wait};
     use Viewer::{Member, Nobody, Operator};
     let session = |id: &str| format!("/ui/sessions/{id}");
     let qr = Wait("document.querySelector('.qr img')?.complete");

@@ -63,7 +63,7 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
         ];
         for (title, attack) in attacks {
             checks.check(&format!("second origin: {title}, {name}"), || {
-                let before = Before::of(deployment)?;
+                let before = StateBefore::of(deployment)?;
                 attack(deployment, &victim, &origin, &before)?;
                 before.check(deployment, &victim)
             });
@@ -71,17 +71,17 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
     }
 }
 
-type Attack = fn(&Deployment, &Browser, &str, &Before) -> Result<()>;
+type Attack = fn(&Deployment, &Browser, &str, &StateBefore) -> Result<()>;
 
 /// The state that an attack must not change.
-struct Before {
+struct StateBefore {
     session: String,
     sessions: Value,
     /// A key of another organization, with which an attacker would log the person in.
     credential: String,
 }
 
-impl Before {
+impl StateBefore {
     fn of(deployment: &Deployment) -> Result<Self> {
         let session = deployment.session("Victim")?;
         let credential = deployment.other_key.text().to_owned();
@@ -111,7 +111,7 @@ fn requests_are_refused(
     deployment: &Deployment,
     victim: &Browser,
     origin: &str,
-    before: &Before,
+    before: &StateBefore,
 ) -> Result<()> {
     victim.go_to(&format!("{origin}/attack"))?;
     let arguments = [&deployment.origin(), &before.session, &before.credential];
@@ -135,7 +135,7 @@ fn forms_are_refused(
     deployment: &Deployment,
     victim: &Browser,
     origin: &str,
-    before: &Before,
+    before: &StateBefore,
 ) -> Result<()> {
     const SUBMIT: &str = "const [action, enctype, name, value] = arguments; \
         const form = Object.assign(document.createElement('form'), { method: 'post', action, enctype }); \
@@ -171,7 +171,7 @@ fn frames_are_refused(
     deployment: &Deployment,
     victim: &Browser,
     origin: &str,
-    _: &Before,
+    _: &StateBefore,
 ) -> Result<()> {
     const FRAME: &str = "const [src, done] = arguments; \
         const frame = Object.assign(document.createElement('iframe'), { src }); \

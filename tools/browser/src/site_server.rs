@@ -2,6 +2,8 @@
 //! the second origin, whose pages attack berth.
 //!
 //! Each connection carries one request, so that the proxy reads nothing of an answer.
+//!
+//! Decision: ADR 0062.
 
 use std::{
     io::{Read as _, Write as _, copy},
@@ -22,7 +24,7 @@ const MAX_REQUEST: usize = 256 * 1024;
 
 /// What happens to a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Treatment {
     /// The client gets this answer, and berth gets nothing.
     Answered(String),
     /// The request is processed, and the connection is cut before the answer.
@@ -31,7 +33,7 @@ pub(crate) enum Fate {
 
 /// A running server. Dropping the value stops the server.
 #[derive(Debug)]
-pub(crate) struct Front {
+pub(crate) struct SiteServer {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -39,12 +41,12 @@ pub(crate) struct Front {
 #[derive(Debug, Default)]
 struct Shared {
     target: Mutex<Option<SocketAddr>>,
-    /// The beginning of a request line, and the fate of requests with this beginning.
-    rule: Mutex<Option<(String, Fate)>>,
+    /// The beginning of a request line, and the treatment of requests with this beginning.
+    rule: Mutex<Option<(String, Treatment)>>,
     is_stopped: AtomicBool,
 }
 
-impl Front {
+impl SiteServer {
     /// Starts a server that closes every connection.
     pub(crate) fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -80,8 +82,8 @@ impl Front {
 
     /// Treats requests whose request line begins with this text in this way, instead of those of an
     /// earlier call.
-    pub(crate) fn treat(&self, beginning: &str, fate: Fate) {
-        *locked(&self.shared.rule) = Some((beginning.to_owned(), fate));
+    pub(crate) fn treat(&self, beginning: &str, treatment: Treatment) {
+        *locked(&self.shared.rule) = Some((beginning.to_owned(), treatment));
     }
 
     /// Forwards all requests again.
@@ -90,7 +92,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for SiteServer {
     fn drop(&mut self) {
         self.shared.is_stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address); // wakes the listener
@@ -102,14 +104,14 @@ impl Shared {
         client.set_read_timeout(Some(PATIENCE))?;
         let request = read_request(&mut client)?;
         let rule = locked(&self.rule).clone();
-        let fate = rule.filter(|(beginning, _)| request.starts_with(beginning.as_bytes()));
-        if let Some((_, Fate::Answered(answer))) = &fate {
+        let treatment = rule.filter(|(beginning, _)| request.starts_with(beginning.as_bytes()));
+        if let Some((_, Treatment::Answered(answer))) = &treatment {
             return Ok(client.write_all(answer.as_bytes())?);
         }
         let target = locked(&self.target).context("there is nothing to forward to")?;
         let mut server = TcpStream::connect(target)?;
         server.write_all(&request)?;
-        if fate.is_some() {
+        if treatment.is_some() {
             // The first bytes of the answer show that the request was processed.
             server.read_exact(&mut [0; 12])?;
             return Ok(client.shutdown(Shutdown::Both)?);
