@@ -1,4 +1,4 @@
-//! A decoder of QR codes that is not ours (ZXing, by a Python package), in place of the camera of a
+//! A decoder of QR codes that is not ours (`zxing-cpp`, a Python package), in place of the camera of a
 //! phone.
 
 use std::{

@@ -95,7 +95,7 @@ export function openMenu(opener, items) {
     menu.remove();
   });
   // Within a landmark, and gone with the page of the opener.
-  (opener.closest('main, dialog') ?? document.body).append(menu);
+  (opener.closest?.('main, dialog') ?? document.body).append(menu);
   menu.showPopover();
   const [from, size] = [opener.getBoundingClientRect(), menu.getBoundingClientRect()];
   const below = from.bottom + size.height + 4 < innerHeight;
