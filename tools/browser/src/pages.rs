@@ -159,6 +159,7 @@ fn foreign_is_missing(deployment: &Deployment, browser: &Browser) -> Result<()> 
         for id in [foreign, missing] {
             browser.open(&page.replace("{id}", id))?;
             browser.wait("document.querySelector('h1')?.textContent === 'This does not exist'")?;
+            browser.wait("document.querySelector('.live.live')")?;
             let shown = browser.run("return document.documentElement.outerHTML", &[])?;
             texts.push(shown.as_str().unwrap_or_default().replace(id, "ID"));
         }

@@ -11,7 +11,7 @@ const LINKED: [(&str, &str); 4] = [
     ("Night line", "Harbour Hotel"),
     ("Deliveries", "Harbour Kitchen"),
     ("Reservations", "Harbour Hotel"),
-    ("SiteServer desk", "Harbour Hotel"),
+    ("Front desk", "Harbour Hotel"),
 ];
 const UNLINKED: [&str; 3] = ["Spa", "Conference rooms", "Airport shuttle"];
 

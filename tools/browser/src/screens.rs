@@ -7,10 +7,16 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use testbed::wait;
 
+use self::{
+    ScreenStep::{Change, Click, Press, Type, Wait},
+    Viewer::{Member, Nobody, Operator},
+};
 use crate::{
     deployment::{Deployment, HOSTILE},
     driver::Browser,
 };
+
+const QR_CODE: ScreenStep = Wait("document.querySelector('.qr img')?.complete");
 
 /// Who sees a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +83,7 @@ impl Screen {
 pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
     let hostile =
         HOSTILE.map(|text| deployment.session(text)).into_iter().collect::<Result<Vec<_>>>()?;
-    let (linked, phone) = deployment.linked("SiteServer desk", HOSTILE[0])?;
+    let (linked, phone) = deployment.linked("Front desk", HOSTILE[0])?;
     let other = deployment.stack.phones.new_phone(HOSTILE[1])?;
     for text in HOSTILE {
         let message = json!({ "to": phone.number, "text": text });
@@ -99,43 +105,11 @@ pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
     let link = link["url"].as_str().context("a link has a URL")?;
     let holder = link.strip_prefix(&deployment.origin()).context("another origin")?;
 
-    use ScreenStep::{Change, Click, Press, Type, Wait};
-    use Viewer::{Member, Nobody, Operator};
-    let session = |id: &str| format!("/ui/sessions/{id}");
-    let qr = Wait("document.querySelector('.qr img')?.complete");
-    let screens = vec![
+    let mut screens = vec![
         Screen::new("sessions", Member, "/ui/sessions", &[]),
         Screen::new("sessions-none", Member, "/ui/sessions?label=%3Cimg%20src%3Dx%3E", &[]),
-        Screen::new("menu", Member, "/ui/sessions", &[Click("td.actions .icon")]),
-        Screen::new("new-session", Member, "/ui/sessions", &[Press("New session")]),
-        Screen::new("session", Member, &session(&linked), &[]),
-        Screen::new("hostile-session", Member, &session(&hostile[1]), &[]),
-        Screen::new("delete", Member, &session(&hostile[0]), &[Press("Delete")]),
-        Screen::new("linking", Member, &session(&hostile[0]), &[Press("Link a phone"), qr.clone()]),
-        Screen::new(
-            "linking-code",
-            Member,
-            &session(&hostile[2]),
-            &[
-                Press("Link a phone"),
-                Press("Pairing code"),
-                Type("dialog input[type=tel]", "+55 11 91234 5678".to_owned()),
-                Press("Get a code"),
-                Wait("document.querySelector('.code output')"),
-            ],
-        ),
-        Screen::new(
-            "share",
-            Member,
-            &session(&hostile[3]),
-            &[
-                Press("Share a link"),
-                Press("Make a link"),
-                Wait(
-                    "document.querySelector('.secret') && document.querySelector('dialog .badge')",
-                ),
-            ],
-        ),
+        Screen::new("session", Member, &path_of(&linked), &[]),
+        Screen::new("hostile-session", Member, &path_of(&hostile[1]), &[]),
         Screen::new("chats", Member, "/ui/chats", &[]),
         Screen::new(
             "chat",
@@ -145,21 +119,7 @@ pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
         ),
         Screen::new("webhooks", Member, "/ui/webhooks", &[]),
         Screen::new("webhook", Member, &format!("/ui/webhooks/{hook}"), &[]),
-        Screen::new("new-webhook", Member, "/ui/webhooks", &[Press("New webhook")]),
         Screen::new("keys", Member, "/ui/keys", &[]),
-        Screen::new("new-key", Member, "/ui/keys", &[Press("New API key")]),
-        Screen::new(
-            "key",
-            Member,
-            "/ui/keys",
-            &[
-                Press("New API key"),
-                Type("dialog input[name=name]", "Nightly job".to_owned()),
-                Click("dialog input[value=read]"),
-                Press("Create"),
-                Wait("document.querySelector('.secret')"),
-            ],
-        ),
         Screen::new(
             "events",
             Member,
@@ -178,7 +138,7 @@ pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
         Screen::new("login", Nobody, "/ui/sessions", &[]),
         Screen::new("login-problem", Nobody, "/ui/login?problem=no_organization", &[]),
         Screen::new("link-dead", Nobody, "/link", &[]),
-        Screen::new("link", Nobody, holder, &[qr]),
+        Screen::new("link", Nobody, holder, &[QR_CODE]),
         Screen::new(
             "link-code",
             Nobody,
@@ -190,5 +150,59 @@ pub(crate) fn prepare(deployment: &Deployment) -> Result<Vec<Screen>> {
             ],
         ),
     ];
+    screens.extend(dialogs(&hostile));
     Ok(screens)
+}
+
+/// Returns the dialogs and the menu, for sessions without a phone.
+fn dialogs(sessions: &[String]) -> Vec<Screen> {
+    vec![
+        Screen::new("menu", Member, "/ui/sessions", &[Click("td.actions .icon")]),
+        Screen::new("new-session", Member, "/ui/sessions", &[Press("New session")]),
+        Screen::new("delete", Member, &path_of(&sessions[0]), &[Press("Delete")]),
+        Screen::new("linking", Member, &path_of(&sessions[0]), &[Press("Link a phone"), QR_CODE]),
+        Screen::new(
+            "linking-code",
+            Member,
+            &path_of(&sessions[2]),
+            &[
+                Press("Link a phone"),
+                Press("Pairing code"),
+                Type("dialog input[type=tel]", "+55 11 91234 5678".to_owned()),
+                Press("Get a code"),
+                Wait("document.querySelector('.code output')"),
+            ],
+        ),
+        Screen::new(
+            "share",
+            Member,
+            &path_of(&sessions[3]),
+            &[
+                Press("Share a link"),
+                Press("Make a link"),
+                Wait(
+                    "document.querySelector('.secret') && document.querySelector('dialog .badge')",
+                ),
+            ],
+        ),
+        Screen::new("new-webhook", Member, "/ui/webhooks", &[Press("New webhook")]),
+        Screen::new("new-key", Member, "/ui/keys", &[Press("New API key")]),
+        Screen::new(
+            "key",
+            Member,
+            "/ui/keys",
+            &[
+                Press("New API key"),
+                Type("dialog input[name=name]", "Nightly job".to_owned()),
+                Click("dialog input[value=read]"),
+                Press("Create"),
+                Wait("document.querySelector('.secret')"),
+            ],
+        ),
+    ]
+}
+
+/// Returns the path of a session's page.
+fn path_of(session: &str) -> String {
+    format!("/ui/sessions/{session}")
 }
