@@ -57,7 +57,7 @@ fn check_console(browser: &Browser) -> Result<()> {
 }
 
 /// Checks that the visible error contains these words, and a field still has what was typed.
-fn check_kept(browser: &Browser, words: &str, field: &str, typed: &str) -> Result<()> {
+fn check_error_and_field(browser: &Browser, words: &str, field: &str, typed: &str) -> Result<()> {
     let error = browser.wait(ERROR)?;
     ensure!(error.as_str().is_some_and(|it| it.contains(words)), "the dialog says {error}");
     let value = browser.run(&format!("return document.querySelector(\"{field}\").value"), &[])?;
@@ -76,7 +76,7 @@ fn lost_answer_has_one_effect(deployment: &Deployment, browser: &Browser) -> Res
     begin_session(browser, "Only once")?;
     deployment.proxy.treat("POST /api/v1/sessions ", Treatment::AnswerLost);
     browser.press("Create")?;
-    check_kept(browser, "cannot be reached", "dialog input[name=label]", "Only once")?;
+    check_error_and_field(browser, "cannot be reached", "dialog input[name=label]", "Only once")?;
     deployment.proxy.treat_none();
     browser.press("Create")?;
     browser.wait("document.querySelector('dialog.linking')")?;
@@ -96,7 +96,7 @@ fn refusals_keep_the_dialog(deployment: &Deployment, browser: &Browser) -> Resul
         deployment.proxy.treat("POST /api/v1/sessions ", Treatment::Answered(treatment));
         browser.press("Create")?;
         browser.wait("!document.querySelector('dialog [aria-busy]')")?;
-        check_kept(browser, words, "dialog input[name=label]", "Refused")?;
+        check_error_and_field(browser, words, "dialog input[name=label]", "Refused")?;
     }
     deployment.proxy.treat_none();
     browser.press("Create")?;
@@ -153,7 +153,7 @@ fn saving_a_deleted_session(deployment: &Deployment, browser: &Browser) -> Resul
     deployment.api.delete(&format!("/api/v1/sessions/{session}"))?.expect(204)?;
     browser.wait("document.querySelector('.notice.bad:not([hidden])')")?;
     browser.press("Save")?;
-    check_kept(browser, "not found", "input[name=label]", "Typed for nothing")
+    check_error_and_field(browser, "not found", "input[name=label]", "Typed for nothing")
 }
 
 fn deletion_ends_the_dialog(deployment: &Deployment, browser: &Browser) -> Result<()> {
@@ -177,7 +177,7 @@ fn webhook_conflict(deployment: &Deployment, browser: &Browser) -> Result<()> {
     deployment.api.patch(&path, &json!({ "ordered": false }))?.expect(200)?;
     browser.press("Save")?;
     let mine = "https://receiver.invalid/mine";
-    check_kept(browser, "changed", "dialog input[name=url]", mine)?;
+    check_error_and_field(browser, "changed", "dialog input[name=url]", mine)?;
     browser.press("Save")?;
     browser.wait(&format!("document.querySelector('h1').textContent === '{mine}'"))?;
     let stored = deployment.api.get(&path)?.expect(200)?.json();
@@ -224,7 +224,7 @@ fn page_outlives_berth(deployment: &mut Deployment, browser: &Browser) -> Result
     browser
         .wait("document.querySelector('.live.lost')?.textContent.includes('Connection lost')")?;
     browser.press("Save")?;
-    check_kept(browser, "cannot be reached", "input[name=label]", "Typed meanwhile")?;
+    check_error_and_field(browser, "cannot be reached", "input[name=label]", "Typed meanwhile")?;
     // A page that is opened meanwhile says why it is not there.
     browser.run("document.querySelector('a[href=\"/ui/webhooks\"]').click()", &[])?;
     browser.wait(

@@ -19,7 +19,7 @@ mod screens;
 mod second_origin;
 mod site_server;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, thread};
 
 use anyhow::Result;
 use clap::Parser;
@@ -85,20 +85,33 @@ fn run(options: &Options) -> Result<Checks> {
         return Ok(checks);
     }
     let runs = |part: &str| options.only.is_empty() || options.only.iter().any(|it| it == part);
-    if runs("acts") {
-        acts::check(&deployment, &mut checks);
-    }
-    if runs("links") {
-        links::check(&workspace, &deployment, options.full, &mut checks);
-    }
-    if runs("logins") {
-        logins::check(&deployment, &mut checks);
+    // The screens take half of the time, and the other parts leave them alone. The last two parts
+    // compare states of the whole deployment, or stop it.
+    let pages = thread::scope(|scope| {
+        let screens = scope.spawn(|| {
+            let mut checks = Checks::default();
+            if runs("pages") {
+                pages::check(&workspace, &deployment, options.full, &mut checks);
+            }
+            checks
+        });
+        if runs("acts") {
+            acts::check(&deployment, &mut checks);
+        }
+        if runs("links") {
+            links::check(&workspace, &deployment, options.full, &mut checks);
+        }
+        if runs("logins") {
+            logins::check(&deployment, &mut checks);
+        }
+        screens.join()
+    });
+    match pages {
+        Ok(pages) => checks.merge(pages),
+        Err(_) => checks.fail("pages: the checks panicked"),
     }
     if runs("second-origin") {
         second_origin::check(&deployment, &mut checks);
-    }
-    if runs("pages") {
-        pages::check(&workspace, &deployment, options.full, &mut checks);
     }
     if runs("losses") {
         losses::check(&mut deployment, &mut checks);

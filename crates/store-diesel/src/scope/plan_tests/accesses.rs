@@ -139,6 +139,8 @@ pub(super) struct Access {
     session: bool,
     /// Whether PostgreSQL may sort the rows of one session, if it expects few.
     sorted: bool,
+    /// Whether either database may sort the rows, because one session has few of them.
+    small_list: bool,
 }
 
 /// Accesses that have these columns as bounds, of which one has the index.
@@ -152,6 +154,7 @@ pub(super) const fn by(index: [&'static str; 2], bounds: &'static [&'static str]
         any_bounds: false,
         session: false,
         sorted: false,
+        small_list: false,
     }
 }
 
@@ -178,6 +181,11 @@ impl Access {
         Self { session: true, ..self }
     }
 
+    /// The rows of one session are few: either database may sort them.
+    pub(super) const fn of_small_list(self) -> Self {
+        Self { small_list: true, ..self }
+    }
+
     /// PostgreSQL may sort the rows of one session, if it expects few.
     pub(super) const fn of_few_each(self) -> Self {
         Self { sorted: true, ..self }
@@ -199,8 +207,9 @@ impl Access {
         if self.list && planned.state == TableState::Emptied && planned.generic.is_some() {
             return None;
         }
-        let may_sort = planned.generic.is_some()
-            && (self.sorted || (self.few && planned.state != TableState::Analysed));
+        let may_sort = self.small_list
+            || planned.generic.is_some()
+                && (self.sorted || (self.few && planned.state != TableState::Analysed));
         let (accesses, unbounded) = match kind {
             DatabaseKind::Postgres => postgres_accesses(plan),
             DatabaseKind::Sqlite => sqlite_accesses(plan),

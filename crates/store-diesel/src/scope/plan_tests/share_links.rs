@@ -24,7 +24,7 @@ use crate::{
 const ONE: Access = by(["share_links_pkey", "PRIMARY KEY"], &["organization", "session", "id"]);
 // A session has few links, so that no index has the order of their list.
 const OF_SESSION: Access = by(["share_links_pkey", "PRIMARY KEY"], &["organization", "session"]);
-const PAGE: Access = OF_SESSION.of_few_each();
+const PAGE: Access = OF_SESSION.of_small_list();
 
 /// Returns the faults of the plans of owners and holders.
 async fn owner_faults(planned: &PlannedDatabase) -> Vec<String> {
