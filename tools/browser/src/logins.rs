@@ -24,7 +24,7 @@ pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
     let cases: [(&str, LoginCase); 6] = [
         ("the issuer sends a person back to the page that was asked for", page_survives_the_login),
         ("a switched organization leaves nothing of the old one", switch_leaves_nothing),
-        ("a person without an organization reads why", failures_have_words),
+        ("a person without an organization reads why", failures_are_explained),
         ("a frontend hands over its login", frontend_hands_over),
         ("a tunnel to loopback logs in", tunnel_logs_in),
         ("a plain-http page of another host says that HTTPS is needed", insecure_page_says_so),
@@ -100,7 +100,7 @@ fn switch_leaves_nothing(deployment: &Deployment, browser: &Browser) -> Result<(
     log_out(browser)
 }
 
-fn failures_have_words(deployment: &Deployment, browser: &Browser) -> Result<()> {
+fn failures_are_explained(deployment: &Deployment, browser: &Browser) -> Result<()> {
     deployment.issuer.set_person(json!({ "sub": "person-3", "org_id": Value::Null }));
     browser.open("/ui/login")?;
     browser.click("a[href^='/auth/login']")?;
