@@ -23,10 +23,11 @@ CREATE TABLE share_links (
     PRIMARY KEY (organization, session, id)
 );
 
--- For statements over all organizations. Only these state the condition on attempts, which is always true (ADR 0017).
+-- For statements over all organizations (ADR 0017). Each states a condition of its own that is always true, so that no
+-- statement can use the index of another one.
 CREATE UNIQUE INDEX share_links_of_all ON share_links (id) WHERE attempts >= 0;
-CREATE UNIQUE INDEX share_links_by_browser ON share_links (browser) WHERE browser IS NOT NULL AND attempts >= 0;
-CREATE INDEX share_links_by_removal ON share_links (removed_at) WHERE attempts >= 0;
+CREATE UNIQUE INDEX share_links_by_browser ON share_links (browser) WHERE browser IS NOT NULL AND removed_at >= 0;
+CREATE INDEX share_links_by_removal ON share_links (removed_at) WHERE created_at >= 0;
 
 -- A session has one organization. Without this, PostgreSQL expects a fraction of the rows of a session.
 CREATE STATISTICS share_links_owner (dependencies) ON organization, session FROM share_links;

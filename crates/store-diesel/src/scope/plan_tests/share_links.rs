@@ -54,7 +54,8 @@ async fn owner_faults(planned: &PlannedDatabase) -> Vec<String> {
 async fn directory_faults(planned: &PlannedDatabase) -> Vec<String> {
     let secret = by(["share_links_of_all", "share_links_of_all"], &["id"]);
     let browser = by(["share_links_by_browser", "share_links_by_browser"], &["browser"]);
-    let removal = by(["share_links_by_removal", "share_links_by_removal"], &["removed_at"]);
+    let removal =
+        by(["share_links_by_removal", "share_links_by_removal"], &["removed_at"]).of_few();
     let digest = [7; 32];
     plan_faults!(
         planned,
