@@ -96,6 +96,8 @@ pub(crate) enum Part {
     Faults,
     /// The dashboard in Chromium.
     Browser,
+    /// Images, packages, units, boards and manifests.
+    Deploy,
 }
 
 #[derive(Debug, Args)]

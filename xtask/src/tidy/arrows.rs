@@ -13,11 +13,12 @@ const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The crates that read the event feed, besides `server`.
 const FEED_READERS: [&str; 2] = ["http-hyper", "webhook-dispatcher"];
 /// The packages that build and test the programs and link none of them.
-const TOOLS: [&str; 9] = [
+const TOOLS: [&str; 10] = [
     "acceptance",
     "bench",
     "browser",
     "demo",
+    "deploy",
     "faults",
     "mutants",
     "rust-tokens",
