@@ -17,6 +17,9 @@ pub(crate) const NOTIFY_SOCKET: &str = "/run/notify";
 /// The time of the watchdog in microseconds.
 const WATCHDOG: &str = "3000000";
 
+/// A simulated WhatsApp, which the programs of tests ask for. No session of the test connects.
+const WHATSAPP: &str = "ws://127.0.0.1:9/ws/chat";
+
 /// The section `[Service]` of a unit in a root folder, for one instance.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -87,7 +90,7 @@ impl Unit {
         command.arg("--").args(self.one("ExecStart")?.split_whitespace());
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("NOTIFY_SOCKET", NOTIFY_SOCKET);
-        command.env("WATCHDOG_USEC", WATCHDOG);
+        command.env("WATCHDOG_USEC", WATCHDOG).env("BERTH_WHATSAPP_URL", WHATSAPP);
         command.envs(self.all("Environment").filter_map(|pair| pair.split_once('=')));
         for file in self.all("EnvironmentFile") {
             let path = self.root.join(file.trim_start_matches(['-', '/']));
