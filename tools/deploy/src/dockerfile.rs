@@ -71,15 +71,15 @@ impl ImageConfig {
         match instruction {
             "ENV" => self.environment.extend(pairs(rest)?),
             "LABEL" => self.labels.extend(pairs(rest)?),
-            "ENTRYPOINT" => self.entrypoint = words(rest)?,
-            "CMD" => self.command = words(rest)?,
+            "ENTRYPOINT" => self.entrypoint = json_list(rest)?,
+            "CMD" => self.command = json_list(rest)?,
             "HEALTHCHECK" => {
                 let (_, command) = rest.split_once("CMD ").context("a health check has CMD")?;
-                self.health_check = words(command)?;
+                self.health_check = json_list(command)?;
             }
             "USER" => rest.clone_into(&mut self.user),
             "WORKDIR" => rest.clone_into(&mut self.folder),
-            "VOLUME" => self.volumes = words(rest)?,
+            "VOLUME" => self.volumes = json_list(rest)?,
             "STOPSIGNAL" => rest.clone_into(&mut self.stop_signal),
             "COPY" if rest.starts_with("--from=build ") => self.copies.push(copy(rest)?),
             "ARG" | "COPY" | "EXPOSE" | "RUN" => {}
@@ -90,7 +90,7 @@ impl ImageConfig {
 }
 
 /// Reads `["a", "b"]`: the form without a shell, which a distroless image needs.
-fn words(json: &str) -> Result<Vec<String>> {
+fn json_list(json: &str) -> Result<Vec<String>> {
     serde_json::from_str(json).context("not in the form without a shell")
 }
 
@@ -111,8 +111,8 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn copy(rest: &str) -> Result<(String, String, String)> {
-    let words: Vec<_> = rest.split_whitespace().collect();
-    let [_, owner, source, destination] = words[..] else { bail!("a copy has four words") };
+    let parts: Vec<_> = rest.split_whitespace().collect();
+    let [_, owner, source, destination] = parts[..] else { bail!("a copy has four words") };
     let owner = owner.strip_prefix("--chown=").context("a copy names the owner")?;
     Ok((owner.to_owned(), source.to_owned(), destination.to_owned()))
 }
