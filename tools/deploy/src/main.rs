@@ -4,12 +4,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool prints its results")]
 
 mod base;
-mod board;
+
 mod container;
 mod dockerfile;
 mod images;
 mod life;
 mod manifests;
+mod monitoring;
 mod notify_socket;
 mod package;
 mod package_cycle;
@@ -65,7 +66,7 @@ enum Package {
 
 #[derive(Debug, clap::Args)]
 struct Check {
-    /// Only checks of this part: images, packages, board or manifests. May be repeated.
+    /// Only checks of this part: images, packages, monitoring or manifests. May be repeated.
     #[arg(long)]
     only: Vec<String>,
     #[command(flatten)]
@@ -104,7 +105,7 @@ type Part = (&'static str, fn(&Workspace, &Programs, &mut Checks));
 const PARTS: [Part; 4] = [
     ("images", images::check),
     ("packages", packages::check),
-    ("board", board::check),
+    ("monitoring", monitoring::check),
     ("manifests", manifests::check),
 ];
 

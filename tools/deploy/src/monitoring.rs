@@ -39,13 +39,13 @@ const PROMTOOL: &str = "promtool of the Debian package prometheus checks rules";
 /// Checks board and rules.
 pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) {
     println!("\nboard and rules");
-    checks.check("board: the alert rules are valid and pass their tests", || {
+    checks.check("monitoring: the alert rules are valid and pass their tests", || {
         let folder = workspace.root.join("deploy/prometheus");
         promtool(&folder, &["check", "config", "prometheus.yml"])?;
         promtool(&folder, &["check", "rules", "berth.rules.yml"])?;
         promtool(&folder, &["test", "rules", "berth.test.yml"])
     });
-    checks.check("board: every alert has a test that fires and one that does not", || {
+    checks.check("monitoring: every alert has a test that fires and one that does not", || {
         let rules = fs::read_to_string(workspace.root.join(RULES))?;
         let tests = fs::read_to_string(workspace.root.join("deploy/prometheus/berth.test.yml"))?;
         for name in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
@@ -55,7 +55,7 @@ pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Che
         }
         Ok(())
     });
-    checks.check("board: the runbook has an entry for every alert", || {
+    checks.check("monitoring: the runbook has an entry for every alert", || {
         let rules = fs::read_to_string(workspace.root.join(RULES))?;
         let runbook = fs::read_to_string(workspace.root.join("docs/runbook.md"))?;
         let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
@@ -64,7 +64,7 @@ pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Che
         }
         Ok(())
     });
-    checks.check("board: every expression of the board is valid", || {
+    checks.check("monitoring: every expression of the board is valid", || {
         let expressions = expressions(workspace)?;
         ensure!(expressions.len() > 20, "the board has {} expressions", expressions.len());
         let rules: Vec<_> = expressions
@@ -82,7 +82,7 @@ pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Che
         fs::write(folder.path().join("board.yml"), file.to_string())?;
         promtool(folder.path(), &["check", "rules", "board.yml"])
     });
-    checks.check("board: a running stack exposes every metric of board and rules", || {
+    checks.check("monitoring: a running stack exposes every metric of board and rules", || {
         exposes(workspace, programs)
     });
 }

@@ -46,39 +46,39 @@ const NODE: &str = "gw-1";
 
 /// Runs the whole cycle of the packages in a folder.
 pub(crate) fn run(folder: &Path) -> Result<()> {
-    let machine = Machine::start(folder)?;
-    machine.dpkg("--install", VERSIONS[0])?;
-    machine.must_be_installed_and_idle()?;
-    let key = machine.serve(None).context("the first start")?;
-    machine.run_node()?;
+    let system = SystemCopy::start(folder)?;
+    system.dpkg("--install", VERSIONS[0])?;
+    system.must_be_installed_and_idle()?;
+    let key = system.serve(None).context("the first start")?;
+    system.run_node()?;
 
-    let config = machine.path(CONFIG);
+    let config = system.path(CONFIG);
     let text = fs::read_to_string(&config)? + REMARK;
     fs::write(&config, &text)?;
-    machine.dpkg("--install", VERSIONS[1])?;
+    system.dpkg("--install", VERSIONS[1])?;
     ensure!(fs::read_to_string(&config)? == text, "the upgrade changed the configuration");
-    machine.serve(Some(&key)).context("the start after the upgrade")?;
+    system.serve(Some(&key)).context("the start after the upgrade")?;
 
-    machine.dpkg("--remove", "")?;
+    system.dpkg("--remove", "")?;
     for program in PACKAGES {
-        ensure!(!machine.path("usr/bin").join(program).exists(), "{program} was not removed");
+        ensure!(!system.path("usr/bin").join(program).exists(), "{program} was not removed");
     }
     ensure!(config.is_file(), "a removal deleted the configuration");
-    machine.dpkg("--purge", "")?;
+    system.dpkg("--purge", "")?;
     ensure!(!config.exists(), "a purge left the configuration");
     for data in [DATABASE, "var/lib/berth-gateway/gw-1/keys.db"] {
-        ensure!(machine.path(data).is_file(), "a purge deleted {data}");
+        ensure!(system.path(data).is_file(), "a purge deleted {data}");
     }
     Ok(())
 }
 
 /// The copy of this machine.
-struct Machine {
+struct SystemCopy {
     root: PathBuf,
     logs: PathBuf,
 }
 
-impl Machine {
+impl SystemCopy {
     fn start(folder: &Path) -> Result<Self> {
         let place = folder.join("machine");
         fs::create_dir(&place)?;
