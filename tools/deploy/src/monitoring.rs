@@ -34,6 +34,8 @@ const FIGURES: [&str; 6] = [
     "berth_gateway_sessions{gateway=\"gw-local\"} 1",
     "berth_retirements 0",
 ];
+/// A key for the secrets of webhooks, which PostgreSQL has no default for.
+const SEAL_KEY: &str = "a=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PROMTOOL: &str = "promtool of the Debian package prometheus checks rules";
 
 /// Checks board and rules.
@@ -120,6 +122,7 @@ fn exposes(workspace: &Workspace, programs: &Programs) -> Result<()> {
     let (logs, issuer, cluster) = (workspace.scratch("logs")?, Issuer::start()?, Cluster::start()?);
     let mut settings = vec![("BERTH_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned())];
     settings.extend(issuer.settings());
+    settings.push(("BERTH_SEAL_KEYS", SEAL_KEY.to_owned()));
     let sqlite = Stack::start(programs, "deploy-sqlite", &logs, None, &settings)?;
     let url = cluster.create_database("board")?;
     let postgres = Stack::start(programs, "deploy-postgres", &logs, Some(url), &settings)?;
