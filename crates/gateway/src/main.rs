@@ -4,6 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use gateway::{Args, Node, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use service_notify::ServiceManager;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -54,7 +55,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stdin_closed = args.end_with_stdin.then(end_of_stdin);
+    let manager = ServiceManager::of_process();
     let node = Node::start(args.settings(Args::token()?)?).await?;
+    manager.ready("listening");
     let stdin_closed = async {
         match stdin_closed {
             Some(end) => drop(end.await),
@@ -65,10 +68,22 @@ async fn run(args: Args) -> anyhow::Result<()> {
         _ = interrupt.recv() => "interrupted",
         _ = terminate.recv() => "terminated",
         () = stdin_closed => "standard input closed",
+        () = report_status(&manager, &node) => "reports ended",
     };
+    manager.stopping();
     tracing::info!(cause, "stopping");
     node.stop().await;
     Ok(())
+}
+
+/// Reports to the service manager that the node is alive, for ever. The counts lock the sessions, so that
+/// the watchdog also ends a node whose sessions are locked for ever.
+async fn report_status(manager: &ServiceManager, node: &Node) {
+    loop {
+        let (sessions, working) = node.session_counts();
+        manager.alive(&format!("{sessions} sessions, {working} working"));
+        tokio::time::sleep(manager.interval()).await;
+    }
 }
 
 /// Raises the soft limit of open files to the hard limit. Each session needs a socket; the default

@@ -122,6 +122,11 @@ impl Node {
         Ok(Self { address, fleet, journal, stop, server, _lock: lock })
     }
 
+    /// Returns the number of sessions, and of those that are connected.
+    pub fn session_counts(&self) -> (usize, usize) {
+        self.fleet.counts()
+    }
+
     /// Returns the address of the node's listener.
     pub fn address(&self) -> SocketAddr {
         self.address

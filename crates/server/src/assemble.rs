@@ -81,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) remover: MessageRemover,
     pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
+    pub(crate) readiness: Arc<RouterReadiness>,
 }
 
 /// Builds the parts of the router.
@@ -150,7 +151,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             authenticator,
             idempotency_records: adapters.store.clone(),
             environment: environment.clone(),
-            readiness,
+            readiness: readiness.clone(),
             metrics,
             cursor_secret: secrets.cursor,
             rates,
@@ -185,6 +186,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         remover: adapters.message_remover(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
+        readiness,
     })
 }
 

@@ -131,6 +131,10 @@ impl Supervisor {
         for variable in program_settings::ROUTER_VARIABLES.iter().chain(&REMOVED_VARIABLES) {
             command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
+        // The service manager gets notifications of berth alone.
+        for variable in service_notify::VARIABLES {
+            command.env_remove(variable);
+        }
         if let Some(filter) = &self.log.filter {
             command.env("BERTH_LOG", filter);
         }

@@ -19,6 +19,10 @@ const DURATION_BUCKETS: [f64; 12] =
 /// Samples are kept one by one until somebody looks, or until this has passed.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The counters without labels.
+const COUNTERS: [&str; 3] =
+    ["berth_stream_catch_ups_total", "berth_webhook_dead_total", "berth_webhook_leases_lost_total"];
+
 /// The metrics of this process.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
@@ -36,6 +40,13 @@ impl Metrics {
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).context("the metrics cannot be counted")?;
         describe();
+        // A counter that is there from the start shows its first increment as an increase.
+        for counter in COUNTERS {
+            metrics::counter!(counter).absolute(0);
+        }
+        for reason in ["connections", "answers", "stalled"] {
+            metrics::counter!("berth_connections_evicted_total", "reason" => reason).absolute(0);
+        }
         metrics::gauge!("berth_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let process = Collector::default();
         process.describe();
@@ -176,6 +187,7 @@ fn describe_messages() {
 fn describe_gateways() {
     describe_gauge!("berth_gateway_up", "1 while the gateway sends heartbeats, else 0");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
+    describe_gauge!("berth_gateway_capacity", "maximum number of sessions of the gateway");
     describe_gauge!(
         "berth_gateway_orphans",
         "sessions that the gateway holds keys of and that are not in the database"

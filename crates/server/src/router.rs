@@ -16,13 +16,14 @@ use crate::{
     browsers, clock_skew,
     config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
+    fleet_metrics,
     invalid::Invalid,
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     message_metrics,
     metrics::Metrics,
     only_server::{self, ServerLock},
-    seal, store,
+    seal, service_status, store,
     webhook_sender::{self, RouterWebhookSender},
 };
 
@@ -40,7 +41,7 @@ struct Running<T> {
 /// What runs beside the parts of the router.
 struct Background {
     supervisor: Option<Supervisor>,
-    periodic: [Running<()>; 4],
+    periodic: [Running<()>; 6],
     server_lock: ServerLock,
 }
 
@@ -55,9 +56,9 @@ pub(crate) struct Router {
     remover: Running<()>,
     webhooks: Running<()>,
     feed: Running<()>,
-    /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, and
-    /// the age of the queue of messages.
-    periodic: [Running<()>; 4],
+    /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, the age
+    /// of the queue of messages, the figures of the fleet, and the reports to the service manager.
+    periodic: [Running<()>; 6],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -101,6 +102,7 @@ impl Router {
         let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
         let queue = (database.clone(), environment.clone());
+        let fleet = (database.clone(), login.clone(), environment.clone());
         let login_flow = browsers::login_flow(&config.browsers, environment.clone())?;
         let public_url = config.browsers.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(addresses.public));
@@ -136,6 +138,8 @@ impl Router {
                 webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
             }),
             Running::start(|stop| message_metrics::watch_queue(queue.0, queue.1, stop)),
+            Running::start(|stop| fleet_metrics::run(fleet.0, fleet.1, fleet.2, stop)),
+            Running::start(|stop| service_status::run(parts.readiness.clone(), stop)),
         ];
         let background = Background { supervisor, periodic, server_lock };
         Ok(Self::run(parts, bound, addresses, &config.connections, shutting_down, background))
@@ -150,7 +154,7 @@ impl Router {
         background: Background,
     ) -> Self {
         let Background { supervisor, periodic, server_lock } = background;
-        let Parts { api, nodes, worker, outbox, remover, webhooks, feed } = parts;
+        let Parts { api, nodes, worker, outbox, remover, webhooks, feed, readiness: _ } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,

@@ -30,6 +30,7 @@ mod test_database;
 pub use config::Config;
 pub use database::{Database, DatabaseKind};
 pub use error::StoreError;
+pub use tables::operator_figures::OperatorFigures;
 
 // The crate name is used only here: the dependency makes the build compile SQLite in instead of
 // linking the system's library.

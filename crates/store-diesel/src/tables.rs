@@ -22,6 +22,7 @@ pub(crate) mod message_retention;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod nodes;
+pub(crate) mod operator_figures;
 pub(crate) mod orphans;
 pub(crate) mod outbox;
 pub(crate) mod outbox_state;

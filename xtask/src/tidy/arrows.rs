@@ -89,8 +89,8 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
         (_, to) if TOOLS.contains(&to) => false,
         // The HTTP crates know no crate of ours.
-        ("http-listener" | "http-client", _) => false,
-        ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
+        ("http-listener" | "http-client" | "service-notify", _) => false,
+        ("server", _) | (_, "domain") | ("gateway", "program-settings" | "service-notify") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),
@@ -132,6 +132,8 @@ mod tests {
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(allowed("gateway", "service-notify", "normal"));
+        assert!(!allowed("worker", "service-notify", "normal"));
         assert!(allowed("http-hyper", "http-listener", "normal"));
         assert!(allowed("http-hyper", "event-feed", "normal"));
         assert!(!allowed("http-listener", "event-feed", "normal"));
