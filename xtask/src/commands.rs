@@ -24,8 +24,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Test the API from the outside, on running programs.
     Contract(Contract),
-    /// Run one fault suite at its full size, in minutes to an hour; `test` runs all suites at their
-    /// small size.
+    /// Run one fault suite, or `browser` or `logins`, at its full size, in minutes to an hour; `test`
+    /// runs all suites but `logins` at their small size.
     #[command(disable_help_flag = true)]
     Soak(Forwarded),
     /// Fuzz the inputs from outside; `cargo fuzz` is not needed.

@@ -43,7 +43,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(asked) => tool::DEMO.run(&workspace, &asked.arguments),
         Command::Test(test) => Ok(test::run(&workspace, &test)),
         Command::Contract(asked) => contract::run(&workspace, &asked),
-        Command::Soak(asked) => tool::SOAK.run(&workspace, &asked.arguments),
+        Command::Soak(asked) => tool::soak(&workspace, &asked.arguments),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::Mutants(asked) => tool::MUTANTS.run(&workspace, &asked.arguments),
         Command::Tidy(tidy) => tidy::run(&workspace, &tidy),

@@ -38,3 +38,14 @@ impl Tool {
         ["run", "--quiet", "--package", self.package, "--bin", self.program]
     }
 }
+
+/// Runs a suite at its full size. The suites of the dashboard belong to another program than the
+/// fault suites.
+pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let size = match arguments.first().and_then(|name| name.to_str()) {
+        Some("browser") => "--full",
+        Some("logins") => "--issuers",
+        _ => return SOAK.run(workspace, arguments),
+    };
+    BROWSER.run(workspace, &[&[size.into()], &arguments[1..]].concat())
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    browser_session::model::BrowserSessionDigest,
+    browser_session::digest::BrowserSessionDigest,
     id::{KeyId, LinkId, OrganizationId, SessionId, UserId},
     time::Timestamp,
 };

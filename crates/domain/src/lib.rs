@@ -91,7 +91,8 @@ pub use api_key::{
 };
 pub use audit::Audit;
 pub use browser_session::{
-    model::{BrowserSession, BrowserSessionDigest, BrowserSessionHolder, LoginClaims, SignIn},
+    digest::BrowserSessionDigest,
+    model::{BrowserSession, BrowserSessionHolder, LoginClaims, SignIn},
     service::{BrowserSessionLimits, BrowserSessionPorts, BrowserSessions},
 };
 pub use caller::{Actor, Caller, Capabilities, Capability, Reach};

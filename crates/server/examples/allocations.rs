@@ -155,22 +155,7 @@ impl Served {
                 bookmark_secret: [8; 32],
                 ticket_secret: [9; 32],
             },
-            browser: BrowserDependencies {
-                enabled: true,
-                sessions: BrowserSessions::new(
-                    BrowserSessionPorts {
-                        store: store.clone(),
-                        keys: store.clone(),
-                        directory: store,
-                        environment,
-                    },
-                    BrowserSessionLimits::default(),
-                ),
-                public_url: PublicUrl::parse("http://localhost").expect("a URL"),
-                handover_origins: Vec::new(),
-                login_flow: None,
-                login_secret: [10; 32],
-            },
+            browser: browser(store, environment),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -178,6 +163,23 @@ impl Served {
         tokio::spawn(serve(listener, service, CancellationToken::new()));
         let session = session.expect("a session").id.to_string();
         Self { address, session, key: key.text, _folder: folder }
+    }
+}
+
+fn browser(store: Arc<Database>, environment: Arc<TestEnvironment>) -> BrowserDependencies {
+    let ports = BrowserSessionPorts {
+        store: store.clone(),
+        keys: store.clone(),
+        directory: store,
+        environment,
+    };
+    BrowserDependencies {
+        enabled: true,
+        sessions: BrowserSessions::new(ports, BrowserSessionLimits::default()),
+        public_url: PublicUrl::parse("http://localhost").expect("a URL"),
+        handover_origins: Vec::new(),
+        login_flow: None,
+        login_secret: [10; 32],
     }
 }
 

@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
-    ApiKeys, Audit, BrowserSessionPorts, BrowserSessions, Chats, Deadlines, GatewayId,
-    JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators,
-    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts,
-    ShareLinks, WebhookPorts, Webhooks,
+    ApiKeys, Audit, BrowserSessionLimits, BrowserSessionPorts, BrowserSessions, Chats, Deadlines,
+    GatewayId, JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes,
+    Operators, Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions,
+    ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -165,15 +165,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             },
             browser: BrowserDependencies {
                 enabled: browsers.enabled,
-                sessions: BrowserSessions::new(
-                    BrowserSessionPorts {
-                        store: adapters.store.clone(),
-                        keys: adapters.store.clone(),
-                        directory: adapters.store.clone(),
-                        environment: environment.clone(),
-                    },
-                    browsers.limits,
-                ),
+                sessions: adapters.browser_sessions(browsers.limits),
                 public_url,
                 handover_origins: browsers.handover_origins,
                 login_flow,
@@ -245,6 +237,17 @@ impl Adapters {
             notifier: self.notifier.clone(),
         };
         ShareLinks::new(ports, self.sessions(), return_origins)
+    }
+
+    /// Returns the use cases of browser sessions.
+    fn browser_sessions(&self, limits: BrowserSessionLimits) -> BrowserSessions {
+        let ports = BrowserSessionPorts {
+            store: self.store.clone(),
+            keys: self.store.clone(),
+            directory: self.store.clone(),
+            environment: self.environment.clone(),
+        };
+        BrowserSessions::new(ports, limits)
     }
 
     /// Returns the use cases of webhooks.

@@ -113,7 +113,7 @@ impl Config {
     pub(crate) fn check(settings: Settings) -> Result<Self, Invalid> {
         let listeners = settings.listeners;
         let login = login(settings.login)?;
-        let browsers = Browsers::check(settings.browsers, &login.claims, login.leeway)?;
+        let browsers = Browsers::check(&settings.browsers, &login.claims, login.leeway)?;
         Ok(Self {
             database: database(settings.database),
             seal_keys: seal_keys(settings.sealing)?,

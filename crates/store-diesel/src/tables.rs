@@ -17,6 +17,7 @@ pub(crate) mod idempotency;
 pub(crate) mod idempotency_insert;
 pub(crate) mod key_directory;
 pub(crate) mod link_attempts;
+pub(crate) mod link_writes;
 pub(crate) mod marks;
 pub(crate) mod message_retention;
 pub(crate) mod messages;

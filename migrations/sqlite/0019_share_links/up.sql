@@ -23,7 +23,6 @@ CREATE TABLE share_links (
     PRIMARY KEY (organization, session, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX share_links_newest_first ON share_links (organization, session, created_at DESC, id DESC);
 -- For statements over all organizations. Only these state the condition on attempts, which is always true (ADR 0017).
 CREATE UNIQUE INDEX share_links_of_all ON share_links (id) WHERE attempts >= 0;
 CREATE UNIQUE INDEX share_links_by_browser ON share_links (browser) WHERE browser IS NOT NULL AND attempts >= 0;

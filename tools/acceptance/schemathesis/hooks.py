@@ -50,6 +50,8 @@ RECEIVER = "http://127.0.0.1:9/hook"
 # An organization has at most 20 webhooks.
 MOST_WEBHOOKS = 10
 made = {kind: [] for kind in COLLECTIONS}
+# Share links: pairs of session and link. They go with their session.
+links = []
 
 
 def one_of_ours(kind):
@@ -117,6 +119,7 @@ def before_call(context, case, kwargs):
             key_for_now(case)
             parts_of_webhook(case)
             end_of_replay(case)
+            link_without_return(case)
             room_for_metadata(case)
 
 
@@ -175,6 +178,10 @@ def conditions(query):
 
 def thing_that_is_there(case):
     # Every other request is for an existing object, linked to a phone where necessary.
+    if "link" in (case.path_parameters or {}):
+        if next(turns[name_of(case)]) % 2 == 0 and one_of_our_links():
+            case.path_parameters["session"], case.path_parameters["link"] = one_of_our_links()
+        return
     needs_phone = name_of(case) in NEED_PHONE
     for kind, things in made.items():
         id = (case.path_parameters or {}).get(kind)
@@ -186,6 +193,21 @@ def thing_that_is_there(case):
             case.path_parameters.update(session=LINKED, **below_session(case))
         elif id not in things:
             case.path_parameters[kind] = one_of_ours(kind)
+
+
+def link_without_return(case):
+    # The operator has listed no origin to return to.
+    if name_of(case) == "link_create":
+        case.body.pop("returnUrl", None)
+
+
+def one_of_our_links():
+    if not links:
+        session = one_of_ours("session")
+        answer = as_a("POST", f"/api/v1/sessions/{session}/links", json={})
+        if answer.status_code == 201:
+            links.append((session, answer.json()["id"]))
+    return links[-1] if links else None
 
 
 def receiver_with_an_account(case):
@@ -323,13 +345,18 @@ def after_call(context, case, response):
     has_input = "requestBody" in raw or raw.get("parameters", only_header) != only_header
     if raw.get("security") == [] or not has_input:
         accepts_every_request.add(name_of(case))
-    if response.status_code == 201:
+    if name_of(case) == "link_create" and response.status_code == 201:
+        links.append((case.path_parameters["session"], response.json()["id"]))
+    elif response.status_code == 201:
         made[CREATES[name_of(case)]].append(response.json()["id"])
         if len(made["webhook"]) > MOST_WEBHOOKS:
             as_a("DELETE", f"{COLLECTIONS['webhook']}/{made['webhook'].pop(0)}")
+    if name_of(case) == "link_revoke" and response.status_code == 204:
+        links[:] = [pair for pair in links if pair[1] != case.path_parameters["link"]]
     if name_of(case) in DELETES and response.status_code == 204:
         kind = DELETES[name_of(case)]
         made[kind] = [id for id in made[kind] if id != case.path_parameters[kind]]
+        links[:] = [pair for pair in links if pair[0] in made["session"]]
     if response.status_code == 200 and response.request.method == "GET":
         body = response.json() if "json" in "".join(response.headers.get("content-type", [])) else None
         if isinstance(body, dict) and isinstance(body.get("nextCursor"), str):

@@ -16,8 +16,8 @@ use crate::python;
 
 /// Upper bound of a walk, which usually takes a minute.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The operation that no API key may call; a login token of the platform walks the operation alone.
-const PLATFORM_OPERATION: &str = "admin_session_list";
+/// The operations that no API key may call; a login token of the platform walks them alone.
+const PLATFORM_OPERATIONS: [&str; 2] = ["admin_session_list", "admin_gateway_list"];
 
 /// Validates the served document as OpenAPI 3.1.
 ///
@@ -83,11 +83,15 @@ impl Walk<'_> {
         walk.args(["--no-color", "--config-file", "schemathesis.toml", "run"]);
         walk.arg(format!("{base}/openapi.json")).args(["--url", base]);
         if self.platform {
-            // A single operation has no links to follow.
-            walk.args(["--include-operation-id", PLATFORM_OPERATION]);
+            for operation in PLATFORM_OPERATIONS {
+                walk.args(["--include-operation-id", operation]);
+            }
+            // These operations have no links to follow.
             walk.args(["--phases", "examples,coverage,fuzzing"]);
         } else {
-            walk.args(["--exclude-operation-id", PLATFORM_OPERATION]);
+            for operation in PLATFORM_OPERATIONS {
+                walk.args(["--exclude-operation-id", operation]);
+            }
         }
         if self.gently {
             for operation in ["session_qr", "session_pairing_code"] {

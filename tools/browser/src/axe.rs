@@ -48,6 +48,7 @@ impl Axe {
              (result) => done(result.violations.map((it) => `${it.impact} ${it.id}: ` + \
              it.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' '))), \
              (error) => done([String(error)]));",
+            &[],
         )?;
         ensure!(found == Value::Array(Vec::new()), "axe-core reports {found:#}");
         Ok(())

@@ -13,6 +13,8 @@ const MISSING: &str = "chromedriver is not on the PATH: `apt-get install chromiu
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Upper bound of one command; starting a browser takes longest.
 const COMMAND: Duration = Duration::from_secs(60);
+/// Returns the second heading of the page, which tells how a link has ended.
+pub(crate) const HEADING: &str = "return document.querySelector('h2')?.textContent ?? ''";
 
 /// The window of a test.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,8 @@ impl Browser {
             "--disable-dev-shm-usage".to_owned(),
             "--disable-background-networking".to_owned(),
             "--lang=en-US".to_owned(),
+            // A host that is not loopback, for pages without HTTPS.
+            "--host-resolver-rules=MAP berth.test 127.0.0.1".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
@@ -81,8 +85,45 @@ impl Browser {
 
     /// Opens a page of the origin.
     pub(crate) fn open(&self, path: &str) -> Result<()> {
-        self.post("/url", &json!({ "url": format!("{}{path}", self.origin) }))?;
-        Ok(())
+        self.go_to(&format!("{}{path}", self.origin))
+    }
+
+    /// Opens a page of any origin.
+    pub(crate) fn go_to(&self, url: &str) -> Result<()> {
+        self.post("/url", &json!({ "url": url })).map(drop)
+    }
+
+    /// Returns the text of an element.
+    pub(crate) fn text(&self, selector: &str) -> Result<String> {
+        let script = "return document.querySelector(arguments[0])?.textContent";
+        let text = self.run(script, &[json!(selector)])?;
+        Ok(text.as_str().with_context(|| format!("no {selector}"))?.to_owned())
+    }
+
+    /// Returns the handle of the tab that the browser shows.
+    pub(crate) fn tab(&self) -> Result<String> {
+        let reply = self.api.get(&format!("{}/window", self.session))?.expect(200)?.json();
+        Ok(reply["value"].as_str().context("a tab has a handle")?.to_owned())
+    }
+
+    /// Opens a tab and shows the tab; returns the handle.
+    pub(crate) fn new_tab(&self) -> Result<String> {
+        let made = self.post("/window/new", &json!({ "type": "tab" }))?;
+        let handle = made["handle"].as_str().context("a tab has a handle")?.to_owned();
+        self.switch_to(&handle)?;
+        Ok(handle)
+    }
+
+    /// Shows a tab.
+    pub(crate) fn switch_to(&self, handle: &str) -> Result<()> {
+        self.post("/window", &json!({ "handle": handle }))?;
+        self.command("Page.bringToFront", &json!({}))
+    }
+
+    /// Closes the tab that the browser shows, and shows another one.
+    pub(crate) fn close_tab_and_switch_to(&self, handle: &str) -> Result<()> {
+        self.api.delete(&format!("{}/window", self.session))?.expect(200)?;
+        self.switch_to(handle)
     }
 
     /// Returns the value of a script, which returns it by `return`.
@@ -91,8 +132,8 @@ impl Browser {
     }
 
     /// Returns the value that a script gives to its last argument, a function.
-    pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
-        self.post("/execute/async", &json!({ "script": script, "args": [] }))
+    pub(crate) fn run_async(&self, script: &str, arguments: &[Value]) -> Result<Value> {
+        self.post("/execute/async", &json!({ "script": script, "args": arguments }))
     }
 
     /// Waits until an expression of the page is true, and returns its value.
@@ -136,16 +177,17 @@ impl Browser {
         Ok(())
     }
 
+    /// As [`Self::type_into`], in place of what the element has.
+    pub(crate) fn replace(&self, selector: &str, text: &str) -> Result<()> {
+        let element = self.element("css selector", selector)?;
+        self.post(&format!("/element/{element}/clear"), &json!({}))?;
+        self.type_into(selector, text)
+    }
+
     fn element(&self, using: &str, value: &str) -> Result<String> {
         let found = self.post("/element", &json!({ "using": using, "value": value }))?;
         let id = found.as_object().and_then(|it| it.values().next()).and_then(Value::as_str);
         Ok(id.context("an element has an id")?.to_owned())
-    }
-
-    /// Sends headers with every request of the pages.
-    pub(crate) fn send_headers(&self, headers: &Value) -> Result<()> {
-        self.command("Network.enable", &json!({}))?;
-        self.command("Network.setExtraHTTPHeaders", &json!({ "headers": headers }))
     }
 
     /// Changes the window and the colour scheme of the system.

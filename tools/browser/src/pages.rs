@@ -1,124 +1,169 @@
-//! Every page in both colour schemes and two widths: a picture of it, the accessibility rules, no
+//! Every screen in both colour schemes and two widths: a picture of it, the accessibility rules, no
 //! message on the console, and no element wider than the window.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use testbed::{checks::Checks, wait, workspace::Workspace};
+use testbed::{checks::Checks, issuer::Token, workspace::Workspace};
 
 use crate::{
     axe::Axe,
-    deployment::{Deployment, HOSTILE},
-    driver::{Browser, Viewport},
+    deployment::Deployment,
+    driver::{Browser, DESKTOP, Viewport},
+    screens::{Screen, Viewer, prepare},
 };
 
-const WIDTHS: [(u32, u32); 2] = [(1280, 900), (360, 780)];
+const SIZES: [(u32, u32); 2] = [(1280, 900), (360, 780)];
+const ALL: [Viewport; 4] = [window(0, false), window(0, true), window(1, false), window(1, true)];
+/// The languages of the pages besides English.
+const LANGUAGES: [&str; 3] = ["pt-BR", "es", "id"];
 
-/// Fills the organization and checks all pages.
-pub(crate) fn check(workspace: &Workspace, deployment: &Deployment, checks: &mut Checks) {
+/// Returns a window of the size with this index.
+const fn window(size: usize, dark: bool) -> Viewport {
+    let (width, height) = SIZES[size];
+    Viewport { width, height, dark }
+}
+
+/// The browsers of all viewers, and what their pages are checked with.
+struct ScreenChecks {
+    member: Browser,
+    operator: Browser,
+    nobody: Browser,
+    axe: Axe,
+    pictures: PathBuf,
+}
+
+/// Fills the organization and checks all pages: in two windows, or at the full size in every window
+/// and every language.
+pub(crate) fn check(
+    workspace: &Workspace,
+    deployment: &Deployment,
+    is_full: bool,
+    checks: &mut Checks,
+) {
     let mut prepared = None;
     checks.check("pages: an organization with hostile names is prepared", || {
-        let pages = prepare(deployment)?;
-        let (axe, browser) = (Axe::load(workspace)?, deployment.browser("pages")?);
-        prepared = Some((pages, axe, browser, workspace.scratch("pictures")?));
+        let screens = prepare(deployment)?;
+        let operator = Token::of("acme", "none").with("org_id", json!(null));
+        let operator = operator.with("platform_role", json!("super_admin")).sign();
+        let shown = ScreenChecks {
+            member: deployment.browser("pages")?,
+            operator: deployment.browser_with("operator", &operator)?,
+            nobody: deployment.anonymous_browser("nobody")?,
+            axe: Axe::load(workspace)?,
+            pictures: workspace.scratch("pictures")?,
+        };
+        prepared = Some((screens, shown));
         Ok(())
     });
-    let Some((pages, axe, browser, pictures)) = prepared else { return };
-    for (name, path) in &pages {
-        checks.check(&format!("pages: {name}"), || {
-            for (width, height) in WIDTHS {
-                for dark in [false, true] {
-                    let viewport = Viewport { width, height, dark };
-                    show(&browser, &axe, path, viewport, &picture(&pictures, name, viewport))?;
-                }
-            }
-            Ok(())
+    let Some((screens, shown)) = prepared else { return };
+    for (index, screen) in screens.iter().enumerate() {
+        // Light and dark change places from screen to screen.
+        let few = [window(0, index % 2 == 1), window(1, index % 2 == 0)];
+        let windows = if is_full { &ALL[..] } else { &few };
+        checks.check(&format!("pages: {}", screen.name), || {
+            shown.check(deployment, screen, windows, "")
         });
     }
+    checks.check("pages: the menu of a narrow window", || shown.check_navigation());
     checks.check("pages: a session of another organization is a missing page", || {
-        foreign_is_missing(deployment, &browser)
+        foreign_is_missing(deployment, &shown.member)
     });
-}
-
-fn picture(folder: &Path, name: &str, viewport: Viewport) -> PathBuf {
-    let scheme = if viewport.dark { "dark" } else { "light" };
-    folder.join(format!("{name}-{scheme}-{}.png", viewport.width))
-}
-
-/// Creates objects whose names are hostile text, and returns the pages with their paths.
-fn prepare(deployment: &Deployment) -> Result<Vec<(&'static str, String)>> {
-    for text in HOSTILE {
-        deployment.session(text)?;
+    for language in LANGUAGES.into_iter().filter(|_| is_full) {
+        for screen in screens.iter().filter(|it| it.viewer == Viewer::Member && it.steps.is_empty())
+        {
+            checks.check(&format!("pages: {}, {language}", screen.name), || {
+                let choice = "localStorage.setItem('berth.language', arguments[0])";
+                shown.member.run(choice, &[json!(language)])?;
+                shown.check(deployment, screen, &ALL, &format!("-{language}"))
+            });
+        }
     }
-    let (session, phone) = deployment.linked("Front desk", HOSTILE[0])?;
-    let other = deployment.stack.phones.new_phone(HOSTILE[1])?;
-    for text in HOSTILE {
-        let message = json!({ "to": phone.number, "text": text });
-        other.post_to("/messages", &message)?.expect(201)?;
-    }
-    let api = &deployment.api;
-    let hook = json!({ "url": "https://receiver.invalid/%3Cscript%3E", "events": ["session.*"] });
-    let hook = api.post("/api/v1/webhooks", &hook)?.expect(201)?.json();
-    let hook = hook["id"].as_str().context("a webhook has an id")?.to_owned();
-    let key = json!({ "name": HOSTILE[0], "capabilities": ["read"] });
-    api.post("/api/v1/api-keys", &key)?.expect(201)?;
-    let chats = format!("/api/v1/sessions/{session}/chats");
-    let chat = wait::until("a chat exists", Duration::from_secs(20), || {
-        Ok(api.get(&chats)?.expect(200)?.json()["data"][0]["id"].as_u64())
-    })?;
-    Ok(vec![
-        ("sessions", "/ui/sessions".to_owned()),
-        ("session", format!("/ui/sessions/{session}")),
-        ("chats", "/ui/chats".to_owned()),
-        ("chat", format!("/ui/chats/{session}/{chat}")),
-        ("webhooks", "/ui/webhooks".to_owned()),
-        ("webhook", format!("/ui/webhooks/{hook}")),
-        ("keys", "/ui/keys".to_owned()),
-        ("events", "/ui/events".to_owned()),
-        ("audit", "/ui/audit".to_owned()),
-        ("missing", "/ui/sessions/sess_none".to_owned()),
-        ("link", "/link".to_owned()),
-    ])
 }
 
-fn show(
-    browser: &Browser,
-    axe: &Axe,
-    path: &str,
-    viewport: Viewport,
-    picture: &Path,
-) -> Result<()> {
-    browser.resize(viewport)?;
-    browser.open(path)?;
-    browser.wait("document.querySelector('h1') && !document.querySelector('.skeleton')")?;
-    browser.photograph(picture)?;
-    axe.check(browser).with_context(|| format!("{path} {viewport:?}"))?;
-    let excess = browser.run("return document.documentElement.scrollWidth - innerWidth", &[])?;
-    ensure!(excess.as_i64() <= Some(0), "{path} is {excess} pixels wider than {viewport:?}");
-    let title = browser.run("return document.title", &[])?;
-    ensure!(title != "owned", "{path} runs hostile text");
-    let console = browser.console()?;
-    ensure!(console.is_empty(), "{path} writes to the console: {console:?}");
-    Ok(())
+impl ScreenChecks {
+    /// Shows a screen, and checks it in each window.
+    fn check(
+        &self,
+        deployment: &Deployment,
+        screen: &Screen,
+        windows: &[Viewport],
+        suffix: &str,
+    ) -> Result<()> {
+        let browser = match screen.viewer {
+            Viewer::Member => &self.member,
+            Viewer::Operator => &self.operator,
+            Viewer::Nobody => &self.nobody,
+        };
+        browser.resize(DESKTOP)?;
+        screen.show(deployment, browser)?;
+        for viewport in windows {
+            let scheme = if viewport.dark { "dark" } else { "light" };
+            let picture = format!("{}{suffix}-{scheme}-{}.png", screen.name, viewport.width);
+            self.check_window(browser, *viewport, &self.pictures.join(picture))
+                .with_context(|| format!("{} {viewport:?}", screen.path))?;
+        }
+        Ok(())
+    }
+
+    fn check_window(&self, browser: &Browser, viewport: Viewport, picture: &Path) -> Result<()> {
+        browser.resize(viewport)?;
+        browser.photograph(picture)?;
+        self.axe.check(browser)?;
+        let wide = browser.run(
+            "const all = [document.documentElement, ...document.querySelectorAll('dialog')]; \
+             return all.map((it) => it.scrollWidth - it.clientWidth)",
+            &[],
+        )?;
+        let wide: Vec<i64> = serde_json::from_value(wide)?;
+        ensure!(wide.iter().all(|excess| *excess <= 0), "wider than the window by {wide:?} pixels");
+        let owned = browser.run(
+            "return document.title === 'owned' || document.querySelectorAll('body img[src=x], body script, body svg').length > 0",
+            &[],
+        )?;
+        ensure!(owned == false, "hostile text became markup");
+        let console = browser.console()?;
+        ensure!(console.is_empty(), "the console has {console:?}");
+        Ok(())
+    }
+
+    fn check_navigation(&self) -> Result<()> {
+        let browser = &self.member;
+        browser.resize(window(1, false))?;
+        browser.open("/ui/keys")?;
+        browser.wait("document.querySelector('tbody tr:not(.skeleton)')")?;
+        browser.click(".burger")?;
+        for viewport in &ALL[2..] {
+            let scheme = if viewport.dark { "dark" } else { "light" };
+            let picture = format!("navigation-{scheme}-{}.png", viewport.width);
+            self.check_window(browser, *viewport, &self.pictures.join(picture))?;
+        }
+        browser.click("aside a[href='/ui/audit']")?;
+        browser.wait("document.querySelector('h1')?.textContent === 'Audit log'")?;
+        let covered = browser.run("return document.body.classList.contains('nav-open')", &[])?;
+        ensure!(covered == false, "the navigation covers the page");
+        Ok(())
+    }
 }
 
 /// Opens a session of another organization, and compares with a session that never existed.
 fn foreign_is_missing(deployment: &Deployment, browser: &Browser) -> Result<()> {
-    let other = deployment.stack.key("zeta", &["manage"])?;
-    let other = deployment.stack.api.with_credential(Some(other));
+    let other = deployment.stack.api.with_credential(Some(deployment.other_key.clone()));
     let spec = json!({ "label": "secret of zeta" });
     let made = other.post("/api/v1/sessions", &spec)?.expect(201)?.json();
     let foreign = made["id"].as_str().context("a session has an id")?;
-    let mut texts = Vec::new();
-    for id in [foreign, "sess_01JGXS1DN00000000000000001"] {
-        browser.open(&format!("/ui/sessions/{id}"))?;
-        browser.wait("document.querySelector('h1')?.textContent === 'This does not exist'")?;
-        texts.push(browser.run("return document.querySelector('main').innerHTML", &[])?);
+    let missing = "sess_01JGXS1DN00000000000000001";
+    for page in ["/ui/sessions/{id}", "/ui/chats/{id}", "/ui/chats/{id}/1"] {
+        let mut texts = Vec::new();
+        for id in [foreign, missing] {
+            browser.open(&page.replace("{id}", id))?;
+            browser.wait("document.querySelector('h1')?.textContent === 'This does not exist'")?;
+            browser.wait("document.querySelector('.live.live')")?;
+            let shown = browser.run("return document.documentElement.outerHTML", &[])?;
+            texts.push(shown.as_str().unwrap_or_default().replace(id, "ID"));
+        }
+        ensure!(texts[0] == texts[1], "{page}: {texts:?} differ");
     }
-    ensure!(texts[0] == texts[1], "{texts:?} differ");
     Ok(())
 }

@@ -5,7 +5,12 @@ use testbed::options::{DatabaseKind, Prebuilt};
 
 /// Run one fault suite at its full size.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
+#[command(
+    name = "cargo xtask soak",
+    bin_name = "cargo xtask soak",
+    after_help = "`cargo xtask soak browser` and `cargo xtask soak logins` run the dashboard: in every \
+                  language, and against real issuers of logins."
+)]
 pub struct Soak {
     /// The suite.
     #[arg(value_enum, value_name = "NAME", required_unless_present = "check")]

@@ -2,5 +2,6 @@
 //!
 //! Decision: ADR 0055.
 
+pub(crate) mod digest;
 pub(crate) mod model;
 pub(crate) mod service;

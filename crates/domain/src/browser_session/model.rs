@@ -1,14 +1,11 @@
 //! The session of a browser, and the login that opened it.
 
 use crate::{
+    browser_session::digest::BrowserSessionDigest,
     caller::{Actor, Caller, Capabilities, Reach},
     id::{KeyId, OrganizationId, UserId},
     time::Timestamp,
 };
-
-/// SHA-256 of the secret in the cookie of a browser session. The secret is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BrowserSessionDigest(pub [u8; 32]);
 
 /// The rights that a login token states, without its validity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,14 +133,14 @@ impl BrowserSession {
     pub fn holder_name(&self) -> String {
         match &self.holder {
             BrowserSessionHolder::Key(key) => format!("key {key}"),
-            BrowserSessionHolder::Person(claims) => match &claims.user {
-                Some(user) => format!("user {}", user.as_str()),
-                None => {
-                    let organizations = claims.organizations.iter();
-                    let names: Vec<_> = organizations.map(OrganizationId::as_str).collect();
-                    format!("unnamed user of {}", names.join(" "))
-                }
-            },
+            BrowserSessionHolder::Person(LoginClaims { user: Some(user), .. }) => {
+                format!("user {}", user.as_str())
+            }
+            BrowserSessionHolder::Person(claims) => {
+                let organizations = claims.organizations.iter();
+                let names: Vec<_> = organizations.map(OrganizationId::as_str).collect();
+                format!("unnamed user of {}", names.join(" "))
+            }
         }
     }
 }

@@ -12,7 +12,10 @@ use std::{
 use crate::{
     access::or_not_found,
     api_key::model::ApiKey,
-    browser_session::model::{BrowserSession, BrowserSessionDigest, BrowserSessionHolder, SignIn},
+    browser_session::{
+        digest::BrowserSessionDigest,
+        model::{BrowserSession, BrowserSessionHolder, SignIn},
+    },
     caller::Caller,
     error::{Error, Result},
     id::OrganizationId,
@@ -82,7 +85,8 @@ impl BrowserSessions {
     /// Begins the session of an accepted credential. `digest` is of a new secret.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] for a credential that has expired, and errors of the store.
+    /// [`Error::Unauthorized`] for a credential that has expired and for a key that is revoked, and
+    /// errors of the store.
     pub async fn open(
         &self,
         digest: BrowserSessionDigest,
@@ -100,7 +104,12 @@ impl BrowserSessions {
             ends_at,
             expires_at: ends_at.min(now.plus(self.limits.idle)),
         };
-        if !session.is_valid(now) {
+        // The credential may have been checked against a cache, which knows of a revocation later.
+        let is_revoked = match &session.holder {
+            BrowserSessionHolder::Key(id) => self.ports.keys.valid_key(id, now).await?.is_none(),
+            BrowserSessionHolder::Person(_) => false,
+        };
+        if is_revoked || !session.is_valid(now) {
             return Err(Error::Unauthorized);
         }
         self.ports.store.insert(&session, self.limits.per_holder).await?;

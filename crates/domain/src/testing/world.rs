@@ -96,6 +96,13 @@ pub struct World {
     pub sealer: PlainSealer,
 }
 
+/// Returns the origins to which links of two organizations may return.
+fn return_origins() -> ReturnOrigins {
+    let origins = BTreeSet::from([RETURN_ORIGIN.to_owned()]);
+    let organizations = ["acme-canary", "zeta"].into_iter().filter_map(OrganizationId::parse);
+    organizations.map(|organization| (organization, origins.clone())).collect()
+}
+
 impl World {
     /// Creates a world with a registered node. A wait of a use case advances the clock.
     pub async fn new() -> Self {
@@ -169,14 +176,8 @@ impl World {
             notifier: notifier.clone(),
         };
         let sessions = Sessions::new(ports, deadlines.clone());
-        let origin = BTreeSet::from([RETURN_ORIGIN.to_owned()]);
-        let origins: ReturnOrigins = ["acme-canary", "zeta"]
-            .into_iter()
-            .filter_map(OrganizationId::parse)
-            .map(|organization| (organization, origin.clone()))
-            .collect();
         let world = Self {
-            links: ShareLinks::new(links, sessions.clone(), origins),
+            links: ShareLinks::new(links, sessions.clone(), return_origins()),
             outbox: Outbox::new(outbox, deadlines.clone(), OutboxLimits::default()),
             messaging,
             journals: Journals::new(journals),

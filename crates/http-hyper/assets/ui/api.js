@@ -25,8 +25,8 @@ export class Failure extends Error {
 // Returns the sentence that explains a failure to the user.
 export function explain(failure) {
   if (!(failure instanceof Failure)) return t('error.unexpected', { message: failure?.message });
-  const parameters = { message: failure.message, seconds: failure.retryAfter ?? 5, id: failure.requestId };
-  if (['offline', 'forbidden', 'rate_limited', 'unavailable', 'internal', 'not_implemented', 'precondition_failed'].includes(failure.code)) {
+  const parameters = { message: failure.message, seconds: failure.retryAfter ?? 5, id: failure.requestId, status: failure.status };
+  if (['offline', 'no_service', 'forbidden', 'rate_limited', 'unavailable', 'internal', 'not_implemented', 'precondition_failed'].includes(failure.code)) {
     return t('error.' + failure.code, parameters);
   }
   const faults = (failure.details.fields ?? []).map((fault) => `${fault.pointer ?? fault.parameter}: ${fault.reason}`);
@@ -70,7 +70,8 @@ export async function request(method, path, { body, key, ifMatch, ifNoneMatch, a
 
 export async function failure(response) {
   const json = await response.json().catch(() => null);
-  const unknown = { code: 'internal', message: response.statusText };
+  // A proxy in front of the service answers without the form of an error.
+  const unknown = { code: response.status > 501 ? 'no_service' : 'internal', message: response.statusText };
   const problem = new Failure(response.status, json?.error ?? unknown, response.headers);
   if (response.status === 401 && response.url.includes('/api/v1/')) listeners.forEach((listener) => listener());
   return problem;

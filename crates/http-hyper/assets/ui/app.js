@@ -31,7 +31,9 @@ let closeLogin;
 async function start() {
   await loadLanguage();
   document.addEventListener('click', followLink);
-  addEventListener('popstate', show);
+  addEventListener('popstate', () => main && show());
+  // A page that the browser kept in memory may be of a login that has ended.
+  addEventListener('pageshow', ({ persisted }) => { if (persisted) location.reload(); });
   addEventListener('unhandledrejection', ({ reason }) => {
     if (reason?.name !== 'AbortError') notify(explain(reason), '.bad');
   });

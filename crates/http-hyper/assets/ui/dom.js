@@ -94,7 +94,8 @@ export function openMenu(opener, items) {
     if (menu.contains(document.activeElement) || document.activeElement === document.body) opener.focus();
     menu.remove();
   });
-  document.body.append(menu);
+  // Within a landmark, and gone with the page of the opener.
+  (opener.closest?.('main, dialog') ?? document.body).append(menu);
   menu.showPopover();
   const [from, size] = [opener.getBoundingClientRect(), menu.getBoundingClientRect()];
   const below = from.bottom + size.height + 4 < innerHeight;

@@ -65,7 +65,7 @@ export function foreign(text, kind = '') {
 }
 
 export function dash() {
-  return el('span.dim', {}, el('span', { 'aria-hidden': 'true' }, '–'), el('span.hidden', {}, t('none')));
+  return el('span.dim.none', {}, el('span', { 'aria-hidden': 'true' }, '–'), el('span.hidden', {}, t('none')));
 }
 
 // Returns a phone number as people read it, from digits.

@@ -16,6 +16,8 @@ export default async function link(app) {
   fill(app, el('main.center.wide', {}, el('h1', {}, t('link.title')), content, choices()));
   app.removeAttribute('aria-busy');
   document.title = t('link.title');
+  // Another link in the address line of this page does not load the document.
+  addEventListener('hashchange', () => location.reload());
   try {
     if (secret) await post('/link/session', { secret });
     await run((await get('/link/state')).data);
@@ -29,8 +31,14 @@ export default async function link(app) {
     if (failure.status === 404 || failure.status === 401) {
       show({ title: t('owner.dead'), text: t('owner.dead.text'), kind: 'neutral' });
     } else {
-      show(ending('', null, failure), el('button.primary', { type: 'button', onclick: () => location.reload() }, t('retry')));
+      show(ending('', null, failure), el('button.primary', { type: 'button', onclick: again }, t('retry')));
     }
+  }
+
+  // The secret goes back into the address for the reload, because it was not accepted yet.
+  function again() {
+    if (secret) location.hash = secret;
+    else location.reload();
   }
 
   function show(result, ...more) {
@@ -41,13 +49,17 @@ export default async function link(app) {
 
   async function run(first) {
     let [state, panel, started] = [first, null, false];
+    // The browser has one cookie: a link that was opened in another tab replaces this one.
+    const same = ({ data }) => data.id === first.id ? data : Promise.reject(Object.assign(new Error(), { status: 404 }));
+    const read = (query) => get('/link/state' + query, { signal: stop.signal }).then(same);
+    const own = (answer) => read('').then(() => answer);
     const begun = (answer) => { started = true; return answer; };
     const source = {
-      qr: (signal) => get('/link/qr?wait=20', { signal, accept: 'application/json' }).then(begun, onlyPending),
+      qr: (signal) => get('/link/qr?wait=20', { signal, accept: 'application/json' }).then(own).then(begun, onlyPending),
       picture: (signal) => request('GET', '/link/qr?wait=0', { signal, accept: 'image/svg+xml' }),
-      code: (phone) => post('/link/pairing-code', { phone }).then(begun),
+      code: (phone) => post('/link/pairing-code', { phone }).then(own).then(begun),
       ended: lapsed,
-      check: async () => apply((await get('/link/state', { signal: stop.signal })).data),
+      check: () => read('').then(apply).catch((failure) => { if (failure.status === 404) dead(failure); }),
     };
     begin();
     await watch();
@@ -90,8 +102,7 @@ export default async function link(app) {
       while (!stop.signal.aborted) {
         await whenVisible(stop.signal);
         try {
-          const { data } = await get(`/link/state?wait=25&version=${encodeURIComponent(state.version)}`, { signal: stop.signal });
-          if (!apply(data)) await sleep(500, stop.signal);
+          if (!apply(await read(`?wait=25&version=${encodeURIComponent(state.version)}`))) await sleep(500, stop.signal);
         } catch (failure) {
           if (stop.signal.aborted) return;
           if (failure.status === 404 || failure.status === 403) return dead(failure);

@@ -5,6 +5,7 @@ import { button, el, fill } from './dom.js';
 import { act, copyButton, field, keyOf, openDialog, showFailure, values } from './dialog.js';
 import { ago, badge, foreign, sessionName } from './format.js';
 import { named, t } from './i18n.js';
+import { onLive } from './live.js';
 
 const HOURS = [['1800', 'share.30m'], ['14400', 'share.4h'], ['86400', 'share.24h']];
 const ALIVE = ['open', 'opened'];
@@ -12,8 +13,9 @@ const ALIVE = ['open', 'opened'];
 export function shareLink(session) {
   const path = at('sessions', session.id, 'links');
   const keys = keyOf();
-  const { body } = openDialog(t('session.share'));
-  const made = el('div', { 'aria-live': 'polite' });
+  const closed = new AbortController();
+  const { body } = openDialog(t('session.share'), { closed: () => closed.abort() });
+  const made = el('div.pairing', { 'aria-live': 'polite' });
   const list = el('ul.feed');
   const submit = el('button.primary', { type: 'submit' }, t('share.make'));
   const form = el('form', { novalidate: true, onsubmit: make },
@@ -25,6 +27,9 @@ export function shareLink(session) {
     el('footer', {}, submit));
   fill(body, el('p.dim', {}, t('link.session'), ' ', foreign(sessionName(session))), form, made, list);
   showAll();
+  onLive(({ event, gap }) => {
+    if (gap || (event?.session === session.id && event.event.startsWith('link.'))) showAll();
+  }, closed.signal);
 
   async function make(event) {
     event.preventDefault();
@@ -54,7 +59,7 @@ export function shareLink(session) {
     try {
       const { data } = await get(path);
       fill(list, data.data.map((link) => el('li', {}, el('div.head', {},
-        badge(ALIVE.includes(link.state) ? 'good' : '', named('share.state.', link.state)), foreign(link.title), el('span.hint', {}, ago(link.expiresAt)),
+        badge(ALIVE.includes(link.state) ? 'good' : '', named('share.state.', link.state)), foreign(link.title), ALIVE.includes(link.state) ? el('span.hint', {}, t('key.expiresAt'), ' ', ago(link.expiresAt)) : null,
         ALIVE.includes(link.state) ? button(t('share.revoke'), (event) => act(event.currentTarget, async () => {
           await remove(at('sessions', session.id, 'links', link.id)).catch((failure) => { if (failure.status !== 404) throw failure; });
           await showAll();

@@ -81,7 +81,10 @@ export function editWebhook(current, saved) {
         for (const name of Object.keys(body.customHeaders)) if (body.customHeaders[name] === null) delete body.customHeaders[name];
         return post(`${API}/webhooks`, body, { key });
       }
-      return patch(at('webhooks', it.id), body, current.etag).catch(async (failure) => {
+      // Only what the user changed, so that a change by somebody else stays.
+      const before = { ...it, customHeaders: {}, retryPolicy: { policy: it.retryPolicy.policy, attempts: it.retryPolicy.attempts } };
+      const change = Object.fromEntries(Object.entries(body).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
+      return patch(at('webhooks', it.id), change, current.etag).catch(async (failure) => {
         // The next attempt is a decision of the user, who has read of the change.
         if (failure.status === 412) current.etag = (await get(at('webhooks', it.id))).etag;
         throw failure;

@@ -95,7 +95,7 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         "session_update" => Some(wire::SessionPatch::sample()),
         "session_pairing_code" => Some(wire::PairingCodeSpec::sample()),
         "message_send" => Some(wire::MessageSpec::sample()),
-        "chat_read" => Some(serde_json::json!({})),
+        "chat_read" | "link_create" => Some(serde_json::json!({})),
         "chat_presence" => Some(wire::PresenceSpec::sample()),
         "webhook_create" => Some(wire::WebhookSpec::sample()),
         "webhook_update" => Some(wire::WebhookPatchSpec::sample()),
@@ -104,7 +104,6 @@ pub(crate) fn body(row: &Operation) -> Option<Value> {
         // A form, which needs a listed origin.
         "browser_session_handover" => None,
         "webhook_replay" => Some(wire::ReplayRequestSpec::sample()),
-        "link_create" => Some(serde_json::json!({})),
         "link_open" => Some(wire::LinkSecretSpec::sample()),
         "link_pairing_code" => Some(wire::LinkCodeSpec::sample()),
         "api_key_create" => Some(serde_json::json!({ "name": "k", "capabilities": ["manage"] })),

@@ -30,7 +30,7 @@ pub(crate) struct Browsers {
 impl Browsers {
     /// Checks the settings. `claims` are the claim locations of login tokens.
     pub(super) fn check(
-        settings: settings::Browsers,
+        settings: &settings::Browsers,
         claims: &ClaimPaths,
         leeway: Duration,
     ) -> Result<Self, Invalid> {
@@ -54,7 +54,7 @@ impl Browsers {
             public_url: public_url.transpose()?,
             handover_origins: origins(settings.ui_handover_origins.as_deref())?,
             limits: BrowserSessionLimits { idle, lifetime, ..usual },
-            oidc: oidc(&settings, claims, leeway)?,
+            oidc: oidc(settings, claims, leeway)?,
         })
     }
 }

@@ -24,8 +24,8 @@ use crate::{
     tables::{
         idempotency_insert::{NewIdempotencyRecord, insert_idempotency_record},
         link_attempts::count_link_attempt,
+        link_writes::write_share_links,
         quotas::admit,
-        share_links::write_share_links,
         webhook_writes::{WebhookChange, WebhookChangeKind, write_webhook},
     },
 };

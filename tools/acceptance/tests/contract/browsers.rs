@@ -143,7 +143,8 @@ fn foreign_and_ended_cookies_are_no_credential(deployment: &Deployment) -> Resul
 fn browser_of_another_organization_finds_nothing(deployment: &Deployment) -> Result<()> {
     let (org_a, org_b) = (deployment.organization()?, deployment.organization()?);
     let hidden = Owned::create(&org_a.api, "canary of A")?;
-    let page = browser(deployment, key_of(&org_b)?)?;
+    let rights = ["manage", "read"];
+    let page = browser(deployment, &deployment.stack.named_key(&org_b.name, "pages", &rights)?)?;
     let missing = "sess_01JGXS1DN00000000000000001";
     for below in ["", "/me", "/qr", "/chats", "/messages"] {
         let answer = |id: &str| page.get(&format!("{}{below}", path(id)));

@@ -19,10 +19,10 @@ use crate::each_database;
 each_database!(
     shared: person_links_a_phone_with_a_link,
     preview_robot_spends_no_link,
-    dead_links_look_unknown,
+    ended_links_are_as_unknown_links,
     link_ends_after_three_attempts,
     link_shares_the_hourly_quota_of_its_session,
-    links_of_another_organization_look_missing,
+    links_of_another_organization_are_missing,
 );
 
 /// A browser, which keeps the cookie that it gets.
@@ -182,7 +182,7 @@ fn preview_robot_spends_no_link(deployment: &Deployment) -> Result<()> {
     shared.session.delete()
 }
 
-fn dead_links_look_unknown(deployment: &Deployment) -> Result<()> {
+fn ended_links_are_as_unknown_links(deployment: &Deployment) -> Result<()> {
     let api = deployment.organization()?.api;
     let expiring = Shared::create(&api, &json!({ "expiresIn": 60 }))?;
     let mut late = Browser::new(deployment);
@@ -262,7 +262,7 @@ fn link_shares_the_hourly_quota_of_its_session(deployment: &Deployment) -> Resul
     shared.session.delete()
 }
 
-fn links_of_another_organization_look_missing(deployment: &Deployment) -> Result<()> {
+fn links_of_another_organization_are_missing(deployment: &Deployment) -> Result<()> {
     let (a, b) = (deployment.organization()?.api, deployment.organization()?.api);
     let shared = Shared::create(&a, &json!({ "title": "canary-90ad" }))?;
     let own = Owned::create(&b, "own")?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use crate::{
-    browser_session::model::{BrowserSession, BrowserSessionDigest},
+    browser_session::{digest::BrowserSessionDigest, model::BrowserSession},
     id::OrganizationId,
     ports::error::PortResult,
     time::Timestamp,

@@ -45,10 +45,6 @@ impl Claim {
 
 /// A change of a session or a cleanup by berth itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value exists per write, and a box would add an allocation"
-)]
 pub enum SystemWrite {
     /// Replaces a session that meets the condition. The constant fields id, organization, creator
     /// and creation time are not written.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    browser_session::model::{
-        BrowserSession, BrowserSessionDigest, BrowserSessionHolder, LoginClaims,
+    browser_session::{
+        digest::BrowserSessionDigest,
+        model::{BrowserSession, BrowserSessionHolder, LoginClaims},
     },
     caller::Capabilities,
     id::{KeyId, OrganizationId, UserId},

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     access::Scope,
     api_key::model::ApiKey,
-    browser_session::model::{BrowserSession, BrowserSessionDigest},
+    browser_session::{digest::BrowserSessionDigest, model::BrowserSession},
     cleanup::Cleanup,
     event::Event,
     feed::position::{FeedEvent, FeedPosition},

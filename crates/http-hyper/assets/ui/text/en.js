@@ -53,6 +53,7 @@ export default {
   'error.title': 'This page cannot be shown now',
   'error.unexpected': 'An unexpected error occurred: {message}',
   'error.offline': 'The server cannot be reached. Check the connection and try again.',
+  'error.no_service': 'The service does not answer (status {status}). Try again in {seconds} s.',
   'error.forbidden': 'Your login does not allow this.',
   'error.rate_limited': 'Too many requests. Try again in {seconds} s.',
   'error.unavailable': 'The service cannot do this now: {message}. Try again in {seconds} s.',

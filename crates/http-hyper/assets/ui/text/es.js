@@ -53,6 +53,7 @@ export default {
   'error.title': 'Esta página no se puede mostrar ahora',
   'error.unexpected': 'Ocurrió un error inesperado: {message}',
   'error.offline': 'No se puede contactar con el servidor. Revise la conexión y reintente.',
+  'error.no_service': 'El servicio no responde (estado {status}). Inténtalo de nuevo en {seconds} s.',
   'error.forbidden': 'Su acceso no permite esto.',
   'error.rate_limited': 'Demasiadas solicitudes. Reintente en {seconds} s.',
   'error.unavailable': 'El servicio no puede hacerlo ahora: {message}. Reintente en {seconds} s.',

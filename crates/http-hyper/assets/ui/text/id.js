@@ -53,6 +53,7 @@ export default {
   'error.title': 'Halaman ini tidak dapat ditampilkan sekarang',
   'error.unexpected': 'Terjadi kesalahan tak terduga: {message}',
   'error.offline': 'Server tidak dapat dijangkau. Periksa koneksi lalu coba lagi.',
+  'error.no_service': 'Layanan tidak menjawab (status {status}). Coba lagi dalam {seconds} dtk.',
   'error.forbidden': 'Akses Anda tidak mengizinkan ini.',
   'error.rate_limited': 'Terlalu banyak permintaan. Coba lagi dalam {seconds} dtk.',
   'error.unavailable': 'Layanan belum dapat melakukannya: {message}. Coba lagi dalam {seconds} dtk.',

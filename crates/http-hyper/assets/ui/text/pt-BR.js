@@ -53,6 +53,7 @@ export default {
   'error.title': 'Esta página não pode ser exibida agora',
   'error.unexpected': 'Ocorreu um erro inesperado: {message}',
   'error.offline': 'O servidor está inacessível. Verifique a conexão e tente de novo.',
+  'error.no_service': 'O serviço não responde (status {status}). Tente de novo em {seconds} s.',
   'error.forbidden': 'Seu acesso não permite isso.',
   'error.rate_limited': 'Solicitações demais. Tente de novo em {seconds} s.',
   'error.unavailable': 'O serviço não pode fazer isso agora: {message}. Tente de novo em {seconds} s.',

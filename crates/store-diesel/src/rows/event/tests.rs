@@ -1,10 +1,10 @@
 //! Tests: the stored text of every payload never changes.
 
 use domain::{
-    Desired, DisabledReason, EventFailure, EventLevel, EventQuote, FailureReason, KeyId,
+    Desired, DisabledReason, EventFailure, EventLevel, EventQuote, FailureReason, KeyId, LinkId,
     LogoutOutcome, MessageDirection, MessageKind, MessageSource, MessageStatus, Omittable,
-    OutboxId, ReasonCode, RequestedAction, SettingsField, Status, WaMessageId, WebhookField,
-    WebhookId,
+    OutboxId, ReasonCode, RequestedAction, RevocationCause, SettingsField, Status, WaMessageId,
+    WebhookField, WebhookId,
 };
 
 use super::*;
@@ -85,6 +85,7 @@ fn stored_payloads() -> Vec<(EventPayload, &'static str)> {
     ]
     .into_iter()
     .chain(stored_webhook_payloads())
+    .chain(stored_link_payloads())
     .chain(stored_message_payloads())
     .collect()
 }
@@ -110,6 +111,25 @@ fn stored_webhook_payloads() -> Vec<(EventPayload, &'static str)> {
         ),
         (Payload::WebhookGap { webhook: webhook() }, id),
         (Payload::WebhookPing { webhook: webhook() }, id),
+    ]
+}
+
+fn stored_link_payloads() -> Vec<(EventPayload, &'static str)> {
+    use EventPayload as Payload;
+    let (link, expires_at) = (LinkId::from_bits(1), Timestamp::from_millis(7));
+    let id = r#"[["link","lnk_00000000000000000000000001"]]"#;
+    let cause = RevocationCause::Attempts;
+    vec![
+        (
+            Payload::LinkCreated { link: link.clone(), title: Some("Shop".to_owned()), expires_at },
+            r#"[["link","lnk_00000000000000000000000001"],["title","Shop"],["expiresAt",7]]"#,
+        ),
+        (Payload::LinkOpened { link: link.clone() }, id),
+        (Payload::LinkUsed { link: link.clone() }, id),
+        (
+            Payload::LinkRevoked { link, cause },
+            r#"[["link","lnk_00000000000000000000000001"],["reason","attempts"]]"#,
+        ),
     ]
 }
 

@@ -22,8 +22,9 @@ use crate::{
 };
 
 const ONE: Access = by(["share_links_pkey", "PRIMARY KEY"], &["organization", "session", "id"]);
-// Two indexes begin with these columns, and either serves.
-const OF_SESSION: Access = by(["share_links_", "PRIMARY KEY"], &["organization", "session"]);
+// A session has few links, so that no index has the order of their list.
+const OF_SESSION: Access = by(["share_links_pkey", "PRIMARY KEY"], &["organization", "session"]);
+const PAGE: Access = OF_SESSION.of_few_each();
 
 /// Returns the faults of the plans of owners and holders.
 async fn owner_faults(planned: &PlannedDatabase) -> Vec<String> {
@@ -33,17 +34,12 @@ async fn owner_faults(planned: &PlannedDatabase) -> Vec<String> {
         KeysetPosition::of(position.as_ref())
     };
     let (first, second) = (after(None), after(Some(LinkId::from_bits(5))));
-    let page = by(
-        ["share_links_newest_first", "share_links_newest_first"],
-        &["organization", "session", "created_at"],
-    )
-    .of_few();
     plan_faults!(
         planned,
         ONE => link(&session, "lnk_1").select(ShareLinkRow::as_select()),
         ONE => diesel::update(unended_link(&session, "lnk_1")).set(share_links::attempts.eq(2)),
-        page => link_page(&session, &first).select(ShareLinkRow::as_select()).limit(50),
-        page => link_page(&session, &second).select(ShareLinkRow::as_select()).limit(50),
+        PAGE => link_page(&session, &first).select(ShareLinkRow::as_select()).limit(50),
+        PAGE => link_page(&session, &second).select(ShareLinkRow::as_select()).limit(50),
         OF_SESSION => links_of_session(&session)
             .filter(share_links::ended_at.is_null())
             .filter(share_links::expires_at.gt(5))
