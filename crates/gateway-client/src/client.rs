@@ -49,7 +49,8 @@ impl Client {
         // A session id has letters, digits and one underscore, so it needs no escaping.
         let url = format!("{}/node/v1/sessions/{path}", node.address.trim_end_matches('/'));
         let call = format!("{method} {path}");
-        let request = NodeRequest { method, url, token, body, deadline };
+        let trace = (self.config.trace)();
+        let request = NodeRequest { method, url, token: &token, body, deadline, trace };
         let response = request.send(&self.http).await;
         if let Err(error) = &response {
             let causes = causes(error);

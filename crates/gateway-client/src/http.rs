@@ -27,6 +27,8 @@ pub(crate) struct NodeRequest<'a> {
     pub(crate) token: &'a SecretString,
     pub(crate) body: Bytes,
     pub(crate) deadline: Duration,
+    /// The value of `traceparent`.
+    pub(crate) trace: Option<String>,
 }
 
 /// A successful response.
@@ -79,6 +81,9 @@ impl NodeRequest<'_> {
             .uri(self.url)
             .header(AUTHORIZATION, bearer(self.token.expose_secret()).map_err(broken)?)
             .header(ACCEPT, "application/json");
+        if let Some(trace) = self.trace {
+            request = request.header(gateway_protocol::TRACE_PARENT, trace);
+        }
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -6,7 +6,8 @@ use std::{
     str::FromStr,
 };
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::Parser;
+use gateway_protocol::FleetSecret;
 use hyper::Uri;
 use program_settings::{Variables, parse};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,13 +15,15 @@ use tracing_subscriber::EnvFilter;
 
 /// The variable of the shared secret. A flag would show the secret in the process list.
 const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
+/// The variable of the secret from which the token is derived (ADR 0061).
+const FLEET_VARIABLE: &str = "BERTH_FLEET_SECRET";
 
 /// A berth node: holds WhatsApp connections, executes the commands of its router, and reports their
 /// state.
 ///
 /// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given
 /// as `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with
-/// the router, is a variable only.
+/// the router, and `BERTH_FLEET_SECRET`, from which the token can be derived, are variables only.
 #[derive(Debug, Parser)]
 #[command(name = "berth-gateway", version = crate::version::VERSION)]
 pub struct Args {
@@ -135,30 +138,35 @@ pub struct Settings {
 pub struct InvalidSetting(String);
 
 impl Args {
-    /// Reads the command line and the environment of the process. Ends the process as `clap` does,
-    /// for help and for invalid values.
+    /// Returns the secret of `BERTH_NODE_TOKEN`, or else the token of this node that follows from
+    /// `BERTH_FLEET_SECRET`. Either can be in a file that `NAME_FILE` names.
     ///
     /// # Errors
-    /// Fails when a variable, or the file that a variable names, cannot be used.
-    pub fn read() -> Result<Self, program_settings::InvalidVariable> {
-        let matches = Variables::of_process().fill(Self::command())?.get_matches();
-        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    /// Fails when a variable or a file cannot be used.
+    pub fn token(&self) -> anyhow::Result<Option<String>> {
+        let variables = Variables::of_process();
+        if let Some(token) = variables.value(TOKEN_VARIABLE)? {
+            return Ok(Some(token));
+        }
+        let Some(secret) = variables.value(FLEET_VARIABLE)? else { return Ok(None) };
+        let secret = FleetSecret::new(secret.trim())
+            .map_err(|error| InvalidSetting(format!("{FLEET_VARIABLE} {error}")))?;
+        Ok(Some(secret.token(&self.id)))
     }
 
-    /// Returns the secret of `BERTH_NODE_TOKEN`, or of the file that `BERTH_NODE_TOKEN_FILE` names.
-    ///
-    /// # Errors
-    /// Fails when the variable or the file cannot be used.
-    pub fn token() -> Result<Option<String>, program_settings::InvalidVariable> {
-        Variables::of_process().value(TOKEN_VARIABLE)
-    }
-
-    /// Logs a warning with the names of the `BERTH_*` variables that neither program reads.
-    pub fn warn_of_unknown_variables() {
-        let unknown = Variables::of_process().unknown();
+    /// Logs warnings with the names of the `BERTH_*` variables that neither program reads, and of
+    /// those whose values have white space around them.
+    pub fn warn_of_variables() {
+        let all = Variables::of_process();
+        let unknown = all.unknown();
         if !unknown.is_empty() {
-            let variables = unknown.join(", ");
+            let variables = unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             tracing::warn!(variables, "unknown environment variables are ignored");
+        }
+        let padded = all.padded();
+        if !padded.is_empty() {
+            let variables = padded.join(", ");
+            tracing::warn!(variables, "white space around the values of variables is ignored");
         }
     }
 
@@ -170,7 +178,8 @@ impl Args {
         require(
             (16..=512).contains(&length)
                 && token.expose_secret().bytes().all(|b| b.is_ascii_graphic()),
-            "BERTH_NODE_TOKEN must be set: 16 to 512 visible characters, the same as the router's",
+            "BERTH_NODE_TOKEN or BERTH_FLEET_SECRET must be set: 16 to 512 visible characters, the same as \
+             the router's",
         )?;
         require(
             (1..=64).contains(&self.id.len())
@@ -317,9 +326,12 @@ mod tests {
 
     #[test]
     fn variables_of_the_program_are_known_by_name() {
-        let command = Args::command();
-        let read = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-        let read: BTreeSet<_> = read.chain([super::TOKEN_VARIABLE]).collect();
+        let command = crate::command();
+        let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let arguments = command.get_arguments().chain(nested);
+        let read = arguments.filter_map(|argument| argument.get_env()?.to_str());
+        let read: BTreeSet<_> =
+            read.chain([super::TOKEN_VARIABLE, super::FLEET_VARIABLE]).collect();
         assert_eq!(read, program_settings::NODE_VARIABLES.iter().copied().collect());
     }
 

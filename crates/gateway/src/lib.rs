@@ -17,6 +17,7 @@
 //! simulator links the engine.
 
 mod api;
+mod command_line;
 mod config;
 mod connection;
 mod context;
@@ -32,6 +33,7 @@ mod journal;
 mod keys;
 mod messaging;
 mod node;
+pub mod operate;
 mod outbox;
 mod outgoing_http;
 mod pairing_attempt;
@@ -49,7 +51,11 @@ pub mod telemetry;
 mod version;
 mod whatsapp_transport;
 
+pub use command_line::{
+    BackupFlags, BackupPlace, DoctorFlags, Invocation, NodeCommand, RestoreFlags, command,
+};
 pub use config::{Args, InvalidSetting, LogFormat, Settings};
 pub use node::Node;
+pub use operate::RestoredSession;
 pub use version::VERSION;
 pub use whatsapp_transport::{TransportProvider, WebSocketProvider};

@@ -1,8 +1,11 @@
 //! `berth-gateway`: starts a node, and stops it on a signal or when standard input closes.
 
-use std::{io::Read as _, process::ExitCode};
+use std::{
+    io::{Read as _, Write as _, stdout},
+    process::ExitCode,
+};
 
-use gateway::{Args, Node, telemetry};
+use gateway::{Args, Invocation, Node, NodeCommand, operate, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -10,8 +13,14 @@ use tokio::{
 };
 
 fn main() -> ExitCode {
-    let args = match Args::read() {
-        Ok(args) => args,
+    let args = match Invocation::read() {
+        Ok(Invocation::Run(args)) => *args,
+        Ok(Invocation::Command(command)) => {
+            return run_command(command).unwrap_or_else(|error| {
+                eprintln!("berth-gateway: {error:#}");
+                ExitCode::FAILURE
+            });
+        }
         Err(error) => {
             eprintln!("berth-gateway: {error}");
             return ExitCode::from(2); // the exit code of clap for an unknown flag
@@ -26,7 +35,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    Args::warn_of_unknown_variables();
+    Args::warn_of_variables();
     if let Err(error) = nice_result {
         tracing::warn!(%error, "cannot set the nice value");
     }
@@ -49,12 +58,51 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs a command for the operator and prints its result.
+fn run_command(command: NodeCommand) -> anyhow::Result<ExitCode> {
+    let mut out = stdout();
+    match command {
+        NodeCommand::Doctor(flags) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let report = runtime.block_on(operate::doctor(flags.node));
+            let text = if flags.json { report.as_json() } else { report.as_text() };
+            write!(out, "{text}")?;
+            return Ok(ExitCode::from(report.exit_code()));
+        }
+        NodeCommand::Generate(command) => command.run(gateway::command(), &mut out)?,
+        NodeCommand::Backup(flags) => {
+            let manifest = operate::back_up(&flags)?;
+            let (to, sessions) = (flags.to.display(), manifest.sessions);
+            writeln!(out, "{to}: {sessions} sessions, sealed by the key {}", manifest.key)?;
+        }
+        NodeCommand::Restore(flags) => {
+            let (manifest, sessions) = operate::restore(&flags)?;
+            let linked = sessions.iter().filter(|session| session.linked).count();
+            for session in sessions.iter().filter(|session| !session.linked) {
+                writeln!(out, "{}  has no device: link the session anew", session.name)?;
+            }
+            writeln!(
+                out,
+                "{}: {linked} of {} sessions have a device and will connect with new message keys. \
+                 WhatsApp decides whether a link of the time of the copy ({}) is still valid: a session \
+                 that was unlinked or linked anew since then ends as logged_out_by_phone and must be \
+                 linked anew. Sessions that the router does not know are listed by `berth orphan list`",
+                flags.place.data.display(),
+                sessions.len(),
+                manifest.created_at
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn run(args: Args) -> anyhow::Result<()> {
     raise_open_files();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stdin_closed = args.end_with_stdin.then(end_of_stdin);
-    let node = Node::start(args.settings(Args::token()?)?).await?;
+    let token = args.token()?;
+    let node = Node::start(args.settings(token)?).await?;
     let stdin_closed = async {
         match stdin_closed {
             Some(end) => drop(end.await),

@@ -16,7 +16,7 @@ use crate::{
     api::{self, Api},
     config::Settings,
     context::NodeContext,
-    data_folder::FolderLock,
+    data_folder::{FolderLock, RESTORED_FILE, remove_copies},
     deliverer::Deliverer,
     engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
@@ -69,6 +69,10 @@ impl Node {
         transports: Arc<dyn TransportProvider>,
     ) -> anyhow::Result<Self> {
         let lock = FolderLock::take(&settings.data)?;
+        remove_copies(&settings.data);
+        if let Ok(mark) = std::fs::read_to_string(settings.data.join(RESTORED_FILE)) {
+            tracing::info!(mark, "this data folder was restored from a back-up");
+        }
         let key_store = open_key_store(&settings).context("the data folder cannot be used")?;
         let listener = TcpListener::bind(settings.listen)
             .await

@@ -6,6 +6,7 @@ pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_ACKNOWLEDGEMENT_DEADLINE",
     "BERTH_API_KEY_QUOTA",
     "BERTH_AUDIT_RETENTION",
+    "BERTH_BACKUP_KEY",
     "BERTH_BROWSER_IDLE",
     "BERTH_BROWSER_LIFETIME",
     "BERTH_CONFIG",
@@ -13,6 +14,8 @@ pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_CREDENTIAL_STREAMS",
     "BERTH_DATABASE_URL",
     "BERTH_FEED_RETENTION",
+    "BERTH_FLEET_NODES",
+    "BERTH_FLEET_SECRET",
     "BERTH_GATEWAY_BIN",
     "BERTH_GATEWAY_DATA",
     "BERTH_HEARTBEAT",
@@ -62,6 +65,8 @@ pub const ROUTER_VARIABLES: &[&str] = &[
 
 /// The variables that `berth-gateway` reads.
 pub const NODE_VARIABLES: &[&str] = &[
+    "BERTH_BACKUP_KEY",
+    "BERTH_FLEET_SECRET",
     "BERTH_GATEWAY_ADVERTISE",
     "BERTH_GATEWAY_CAPACITY",
     "BERTH_GATEWAY_DATA",
@@ -77,6 +82,8 @@ pub const NODE_VARIABLES: &[&str] = &[
     "BERTH_WHATSAPP_URL",
 ];
 
+/// The prefix of both programs' variables.
+pub(crate) const PREFIX: &str = "BERTH_";
 /// The suffix of the variable that names a file with a setting's value.
 pub(crate) const FILE_SUFFIX: &str = "_FILE";
 

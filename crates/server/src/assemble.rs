@@ -1,14 +1,14 @@
 //! Connects the parts of the router. Only this file knows which adapter implements which port.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
-    ApiKeys, Audit, BrowserSessionPorts, BrowserSessions, Chats, Deadlines, GatewayId,
-    JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators,
-    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts,
-    ShareLinks, WebhookPorts, Webhooks,
+    ApiKeys, Audit, BrowserSessionPorts, BrowserSessions, Chats, Deadlines, JournalPorts, Journals,
+    Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators, Outbox, OutboxLimits,
+    OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts, ShareLinks, WebhookPorts,
+    Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
@@ -17,16 +17,21 @@ use http_hyper::{
     StreamDependencies, render_event,
 };
 use sealing::Sealer;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use webhook_dispatcher::{Dispatcher, DispatcherPorts};
 use worker::{MessageRemover, OutboxDispatcher, Worker};
 
 use crate::{
-    config::Browsers, environment::SystemEnvironment, message_metrics::MeteredMessaging,
-    metrics::Metrics, notifier::RouterNotifier, organization_tags::HmacOrganizationTags,
-    readiness::RouterReadiness, webhook_sender::RouterWebhookSender,
+    config::{Browsers, GatewayTokens},
+    environment::SystemEnvironment,
+    message_metrics::MeteredMessaging,
+    metrics::Metrics,
+    notifier::RouterNotifier,
+    organization_tags::HmacOrganizationTags,
+    readiness::RouterReadiness,
+    webhook_sender::RouterWebhookSender,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -35,7 +40,7 @@ pub(crate) struct Dependencies {
     pub(crate) environment: Arc<SystemEnvironment>,
     /// `None` when no key set is configured.
     pub(crate) login: Option<Arc<JwtVerifier>>,
-    pub(crate) tokens: HashMap<GatewayId, SecretString>,
+    pub(crate) gateways: GatewayTokens,
     pub(crate) deadlines: Deadlines,
     pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
@@ -89,7 +94,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         database,
         environment,
         login,
-        tokens,
+        gateways: GatewayTokens { tokens, fleet },
         deadlines,
         outbox_limits,
         rates,
@@ -105,8 +110,12 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     } = dependencies;
     let node_tokens =
         tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
-    let node_tokens = http_hyper::NodeTokens::new(node_tokens);
-    let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
+    let node_tokens = http_hyper::NodeTokens::new(node_tokens).with_fleet(fleet.clone());
+    let tokens = tokens.into_iter().collect::<gateway_client::NodeTokens>().with_fleet(fleet);
+    let gateway = Client::new(gateway_client::Config {
+        trace: http_hyper::current_trace_parent,
+        ..gateway_client::Config::new(tokens)
+    });
     let store = Arc::new(database.clone().with_sealer(sealer.clone()));
     let feed = feed(&store);
     let adapters = Adapters {

@@ -157,7 +157,11 @@ async fn stop_child(mut child: Child, stdin: ChildStdin, grace: Duration) -> std
     Ok(())
 }
 
-fn find_program(set: Option<&Path>) -> Result<PathBuf> {
+/// Returns the path of the gateway program.
+///
+/// # Errors
+/// If the file does not exist.
+pub(crate) fn find_program(set: Option<&Path>) -> Result<PathBuf> {
     let program = match set {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()
@@ -171,7 +175,7 @@ fn find_program(set: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Returns the address at which a process on this machine reaches a listener.
-fn loopback_address(listener: SocketAddr) -> SocketAddr {
+pub(crate) fn loopback_address(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

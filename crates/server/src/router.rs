@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assemble::{Dependencies, Parts, Secrets, assemble},
-    browsers, clock_skew,
-    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
+    backups, browsers, clock_skew,
+    config::{Config, Connections, GatewayTokens, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
     invalid::Invalid,
     listeners::{self, BoundListeners},
@@ -69,6 +69,7 @@ impl Router {
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
+        backups::remove_copy(&database);
         let environment = Arc::new(SystemEnvironment::default());
         let login = auth::JwtVerifier::start(config.login, environment.clone()).await;
         let login = login.map_err(Invalid::from)?;
@@ -80,11 +81,12 @@ impl Router {
         let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
         let bound = listeners::bind(config.listeners)?;
         let addresses = bound.addresses()?;
-        let (tokens, local) = match config.gateways {
-            Gateways::Remote(tokens) => (tokens, None),
+        let (gateways, local) = match config.gateways {
+            Gateways::Remote(gateways) => (gateways, None),
             Gateways::Local(settings) => {
                 let (id, token) = local_gateway::credentials()?;
-                ([(id, token.clone())].into(), Some((settings, token)))
+                let tokens = [(id, token.clone())].into();
+                (GatewayTokens { tokens, fleet: None }, Some((settings, token)))
             }
         };
         let shutting_down = CancellationToken::new();
@@ -112,7 +114,7 @@ impl Router {
             database,
             environment,
             login,
-            tokens,
+            gateways,
             deadlines,
             outbox_limits: config.outbox,
             rates: config.rates,

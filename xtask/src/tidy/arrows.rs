@@ -89,7 +89,9 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         (_, to) if TOOLS.contains(&to) => false,
         // The HTTP crates know no crate of ours.
         ("http-listener" | "http-client", _) => false,
-        ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
+        ("server", _) | (_, "domain") => true,
+        ("gateway", "program-settings" | "self-check" | "backup" | "sealing") => true,
+        ("backup", "sealing") => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),
@@ -131,6 +133,8 @@ mod tests {
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(allowed("gateway", "backup", "normal"));
+        assert!(!allowed("sealing", "backup", "normal"));
         assert!(allowed("http-hyper", "http-listener", "normal"));
         assert!(allowed("http-hyper", "event-feed", "normal"));
         assert!(!allowed("http-listener", "event-feed", "normal"));

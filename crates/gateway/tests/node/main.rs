@@ -9,6 +9,7 @@
 mod api;
 #[cfg(feature = "sim")]
 mod disconnects;
+mod doctor;
 #[cfg(feature = "sim")]
 mod fake_router;
 #[cfg(feature = "sim")]
@@ -30,5 +31,7 @@ mod outbound;
 mod program;
 #[cfg(feature = "sim")]
 mod races;
+#[cfg(feature = "sim")]
+mod restored;
 #[cfg(feature = "sim")]
 mod wait;

@@ -23,6 +23,7 @@ mod migrations;
 mod outage;
 mod pooler;
 mod proxy;
+mod restored_copy;
 mod sqlite_file;
 mod test_database;
 mod tls;

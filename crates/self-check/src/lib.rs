@@ -1,0 +1,14 @@
+//! The findings of `berth doctor` and `berth-gateway doctor`, and the checks of the machine that both
+//! programs make. No check changes anything.
+
+mod files;
+mod folder;
+mod ports;
+mod report;
+
+pub use self::{
+    files::open_files,
+    folder::{folder, secret_file},
+    ports::{listener, local_ports},
+    report::{Finding, Level, Report},
+};
