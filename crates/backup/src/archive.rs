@@ -80,7 +80,7 @@ fn write_file(
     let put = |file: &mut BufWriter<File>, bytes: &[u8]| {
         file.write_all(bytes).map_err(BackupError::io(path))
     };
-    for bytes in [MAGIC, &length, &text] {
+    for bytes in [MAGIC, length.as_slice(), text.as_slice()] {
         put(&mut file, bytes)?;
     }
     let head = digest_of_head(&length, &text);

@@ -50,18 +50,11 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
     if name.contains("_SERVICE_PORT_") || (name.ends_with("_PORT") && url) {
         return true;
     }
-    let Some((_, port)) = name.rsplit_once("_PORT_").filter(|_| !name.ends_with("_PORT_")) else {
-        return false;
-    };
-    port_form(port) || name.strip_suffix("_PORT").is_some_and(is_port_variable)
-}
-
-fn is_port_variable(name: &str) -> bool {
-    name.rsplit_once("_PORT_").is_some_and(|(_, port)| port_form(port))
+    name.rsplit_once("_PORT_").is_some_and(|(_, port)| is_port_form(port))
 }
 
 /// Returns whether the text is `8080_TCP`, or one with `_PROTO`, `_PORT` or `_ADDR` behind it.
-fn port_form(text: &str) -> bool {
+fn is_port_form(text: &str) -> bool {
     let mut parts = text.split('_');
     let number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
     let protocol = parts.next().is_some_and(|part| ["TCP", "UDP", "SCTP"].contains(&part));

@@ -58,7 +58,7 @@ pub(crate) async fn back_up(command: Backup) -> Result<()> {
     sqlite::remove(&copy);
     let written = sqlite::copy(file, &copy).and_then(|()| {
         manifest.sessions = sqlite::count_sessions(&copy)?;
-        backup::write(&command.to, manifest, &[(PART, &copy)], &key)
+        backup::write(&command.to, manifest, &[(PART, copy.as_path())], &key)
     });
     sqlite::remove(&copy);
     let manifest = written?;

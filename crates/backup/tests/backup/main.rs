@@ -122,8 +122,12 @@ fn existing_file_is_not_replaced() {
     let Fixture { folder, back_up } = fixture(&[10]);
     let before = fs::read(&back_up).unwrap();
     let source = folder.path().join("source-a.db");
-    let again =
-        backup::write(&back_up, Manifest::new("berth", "1", 1), &[("a.db", &source)], &key(0));
+    let again = backup::write(
+        &back_up,
+        Manifest::new("berth", "1", 1),
+        &[("a.db", source.as_path())],
+        &key(0),
+    );
     assert!(matches!(again, Err(BackupError::Exists(_))));
     assert_eq!(fs::read(&back_up).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no unfinished file remains");
