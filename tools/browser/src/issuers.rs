@@ -34,7 +34,8 @@ struct IssuerTests<'a> {
     logs: PathBuf,
 }
 
-/// Checks the logins.
+/// Adds a check for each login at a real issuer.
+/// Without npm, the first check fails and the others do not run.
 pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Checks) {
     let mut installed = None;
     checks.check("issuers: the packages are installed", || {

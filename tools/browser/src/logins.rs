@@ -13,7 +13,8 @@ use crate::{deployment::Deployment, driver::Browser, site_server::SiteServer};
 
 type LoginCase = fn(&Deployment, &Browser) -> Result<()>;
 
-/// Checks the logins.
+/// Adds a check for each login at the pretend issuer.
+/// Without a browser, only the first check runs, and fails.
 pub(crate) fn check(deployment: &Deployment, checks: &mut Checks) {
     let mut started = None;
     checks.check("logins: a browser starts", || {
