@@ -27,6 +27,7 @@ pub(crate) mod orphans;
 pub(crate) mod outbox;
 pub(crate) mod outbox_state;
 pub(crate) mod quotas;
+pub(crate) mod remove_oldest;
 pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod session_lists;
