@@ -86,6 +86,12 @@ impl JwtVerifier {
         self.keys.is_loaded()
     }
 
+    /// Returns the time since the last successful fetch of the key set; `None` before the first fetch, and
+    /// for a key set that is given inline.
+    pub fn key_set_age(&self) -> Option<Duration> {
+        self.keys.age()
+    }
+
     /// Returns the caller of a token.
     pub(crate) async fn verify(&self, text: &str) -> Result<Caller, Refused> {
         let token = self.verified(text).await?;

@@ -25,16 +25,19 @@
 
 mod base64_bytes;
 mod commands;
+mod fleet_secret;
 mod journal;
 mod membership;
 mod message_item;
 mod messaging;
 mod snapshot;
+mod trace_parent;
 
 pub use base64_bytes::Base64Bytes;
 pub use commands::{
     Declaration, LiveIdentity, LoggedOut, Logout, LogoutOutcome, PairingSpec, Refusal, RefusalCode,
 };
+pub use fleet_secret::{FleetSecret, InvalidFleetSecret, NodePattern};
 pub use journal::{
     AckItem, ChatItem, ContactItem, ContactNames, Delivered, Deliveries, JournalEntry, JournalItem,
     JournalStats, ReceiptItem, ReceiptLevel, SendResultItem, SessionDelivery, UndecryptableItem,
@@ -56,6 +59,7 @@ pub use messaging::{
 pub use snapshot::{
     Attempt, Identity, PairingCode, QrCode, Reason, Snapshot, Snapshots, Status, reason,
 };
+pub use trace_parent::{TRACE_PARENT, TraceParent};
 
 #[cfg(feature = "domain")]
 pub mod convert;

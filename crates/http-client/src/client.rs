@@ -104,7 +104,7 @@ impl HttpClient {
 
     async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
         let response = self.client.request(request.map(Full::new)).await;
-        response.map_err(|error| ClientError::Transport(error.into()))
+        response.map_err(ClientError::of_exchange)
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Response<Bytes>, ClientError> {

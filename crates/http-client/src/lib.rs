@@ -15,7 +15,7 @@ pub use self::{
     bearer::bearer,
     client::{HttpClient, Limits},
     error::{ClientError, TlsError},
-    roots::{NoRoots, system_roots},
+    roots::{InvalidRoots, NoRoots, roots_in_file, system_roots},
 };
 pub use rustls::RootCertStore;
 

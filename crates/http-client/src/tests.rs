@@ -13,7 +13,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{ClientError, HttpClient, Limits, system_roots};
+use crate::{ClientError, HttpClient, Limits, roots_in_file, system_roots};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -27,10 +27,10 @@ fn get(url: &str) -> Request<Bytes> {
 }
 
 /// Starts a TLS server for `localhost` that answers every request with the body `keys`; returns its port
-/// and its certificate.
-async fn tls_server() -> (u16, CertificateDer<'static>) {
+/// and its certificate, also in PEM.
+async fn tls_server() -> (u16, CertificateDer<'static>, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
+    let (certificate, pem) = (made.cert.der().clone(), made.cert.pem());
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -49,7 +49,7 @@ async fn tls_server() -> (u16, CertificateDer<'static>) {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys").await;
         }
     });
-    (port, certificate)
+    (port, certificate, pem)
 }
 
 /// Starts a plain server that answers one request with `response`; returns its URL.
@@ -66,24 +66,63 @@ async fn plain_server(response: &'static str) -> String {
 
 #[tokio::test]
 async fn tls_certificate_must_name_the_host() {
-    let (port, certificate) = tls_server().await;
+    let (port, certificate, _) = tls_server().await;
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
     let client = client(roots);
     let named = get(&format!("https://localhost:{port}/"));
     assert_eq!(client.send(named, DEADLINE).await.unwrap().body(), "keys");
     let other = get(&format!("https://127.0.0.1:{port}/"));
-    assert!(matches!(client.send(other, DEADLINE).await, Err(ClientError::Transport(_))));
+    let error = client.send(other, DEADLINE).await.unwrap_err();
+    assert!(matches!(error, ClientError::UntrustedCertificate(_)), "{error:?}");
+    assert!(error.to_string().contains("does not name the host of the URL"), "{error}");
+}
+
+#[tokio::test]
+async fn server_without_tls_is_named() {
+    let url = plain_server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    let request = get(&url.replace("http://", "https://"));
+    let answer = client(RootCertStore::empty()).send(request, DEADLINE).await;
+    assert!(matches!(answer, Err(ClientError::NoTls)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn roots_in_a_file_are_trusted() {
+    let (port, _, text) = tls_server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, format!("# comment\n{text}")).unwrap();
+    let client = client(roots_in_file(&file).unwrap());
+    let request = get(&format!("https://localhost:{port}/"));
+    assert_eq!(client.send(request, DEADLINE).await.unwrap().body(), "keys");
+    for (text, word) in [
+        (String::new(), "has no certificate in PEM"),
+        ("canary".to_owned(), "has no certificate in PEM"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+            "has an invalid certificate",
+        ),
+        (text[..text.len() / 2].to_owned(), "has an invalid certificate"),
+        (" ".repeat(4 * 1024 * 1024 + 1), "longer than 4 MiB"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let error = roots_in_file(&file).unwrap_err().to_string();
+        assert!(error.contains("ca.pem") && error.contains(word), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let missing = roots_in_file(&folder.path().join("missing.pem")).unwrap_err().to_string();
+    assert!(missing.contains("missing.pem cannot be read: No such file"), "{missing}");
 }
 
 #[tokio::test]
 async fn tls_certificate_of_an_unknown_authority_is_rejected() {
-    let (port, _) = tls_server().await;
+    let (port, _, _) = tls_server().await;
     for roots in [RootCertStore::empty(), system_roots().unwrap_or_else(|_| RootCertStore::empty())]
     {
         let request = get(&format!("https://localhost:{port}/"));
-        let answer = client(roots).send(request, DEADLINE).await;
-        assert!(matches!(answer, Err(ClientError::Transport(_))), "{answer:?}");
+        let error = client(roots).send(request, DEADLINE).await.unwrap_err();
+        assert!(matches!(error, ClientError::UntrustedCertificate(_)), "{error:?}");
+        assert!(error.to_string().contains("none of the trusted authorities"), "{error}");
     }
 }
 

@@ -54,8 +54,9 @@ pub(crate) async fn drive<C: Future>(
     // The time at which the connection was asked to end.
     let mut closing = None;
     let (mut ended, mut ending) = (pin!(guard.activity.ended()), false);
-    let mut next_judgement =
-        pin!(sleep_until(Instant::now() + limits.first_request.min(limits.write_time)));
+    let mut next_judgement = pin!(sleep_until(
+        guard.activity.last_progress() + limits.first_request.min(limits.write_time)
+    ));
     loop {
         tokio::select! {
             biased;

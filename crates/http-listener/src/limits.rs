@@ -20,7 +20,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// Time for a whole request; longer is 503. Must exceed the longest wait of a handler.
     pub request_time: Duration,
-    /// Time from the start of a connection to the complete headers of its first request.
+    /// Time from the start of a connection to the complete headers of its first request, a TLS
+    /// handshake included.
     pub first_request: Duration,
     /// Time that a connection may stay without a request. Must exceed the idle timeout of proxies,
     /// which would otherwise send a request into a connection that is being closed.

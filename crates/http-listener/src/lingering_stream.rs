@@ -18,7 +18,6 @@ use std::{
 use hyper::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -28,10 +27,10 @@ use crate::raw_error::status_of_bare_response;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// A TCP stream that replaces hyper's own responses by the text of `raw_error`, and lingers when
-/// closed.
-pub(crate) struct LingeringStream<E> {
-    stream: TcpStream,
+/// A stream, of TCP or of TLS over TCP, that replaces hyper's own responses by the text of
+/// `raw_error`, and lingers when closed.
+pub(crate) struct LingeringStream<S, E> {
+    stream: S,
     raw_error: E,
     replacement: Option<Replacement>,
     unread: Arc<AtomicBool>,
@@ -46,10 +45,10 @@ struct Replacement {
     instead_of: usize,
 }
 
-impl<E> LingeringStream<E> {
+impl<S: AsyncWrite + Unpin, E> LingeringStream<S, E> {
     /// Wraps `stream`. `unread` is set when a response was sent before the request was read to its
     /// end.
-    pub(crate) fn new(stream: TcpStream, raw_error: E, unread: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(stream: S, raw_error: E, unread: Arc<AtomicBool>) -> Self {
         Self { stream, raw_error, replacement: None, unread, linger: None }
     }
 
@@ -71,7 +70,7 @@ impl<E> LingeringStream<E> {
     }
 }
 
-impl<E: Unpin> AsyncRead for LingeringStream<E> {
+impl<S: AsyncRead + Unpin, E: Unpin> AsyncRead for LingeringStream<S, E> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -81,7 +80,11 @@ impl<E: Unpin> AsyncRead for LingeringStream<E> {
     }
 }
 
-impl<E: Fn(StatusCode) -> Vec<u8> + Unpin> AsyncWrite for LingeringStream<E> {
+impl<S, E> AsyncWrite for LingeringStream<S, E>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    E: Fn(StatusCode) -> Vec<u8> + Unpin,
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

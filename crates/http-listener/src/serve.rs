@@ -1,4 +1,4 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 without TLS on one port, until the listener stops.
+//! The accept loop: HTTP/1.1 and HTTP/2 on one port, with TLS or without, until the listener stops.
 
 use std::{
     convert::Infallible,
@@ -18,6 +18,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
@@ -30,6 +31,7 @@ use crate::{
     limits::Limits,
     lingering_stream::LingeringStream,
     service::{HttpService, ServerHandle},
+    tls::{ListenerTls, handshake},
     tracked_body::TrackedBody,
 };
 
@@ -47,13 +49,23 @@ pub enum Drained {
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` is cancelled. Then accepts no connection, ends long polls and
-/// streams, and lets requests in flight finish within [`Limits::drain`]: a request is finished when
-/// its response is written, or when its peer has not read for 3 s. A connection with streams alone
-/// is dropped after half a second. The rest is cut off, and gets its access log records before this
-/// function returns.
+/// Answers requests without TLS until `stop` is cancelled; see [`serve_with_tls`].
 pub async fn serve<L: AccessLog>(
     listener: TcpListener,
+    service: HttpService<L>,
+    stop: CancellationToken,
+) -> Drained {
+    serve_with_tls(listener, None, service, stop).await
+}
+
+/// Answers requests until `stop` is cancelled, over TLS if `tls` is given. Then accepts no
+/// connection, ends long polls and streams, and lets requests in flight finish within
+/// [`Limits::drain`]: a request is finished when its response is written, or when its peer has not
+/// read for 3 s. A connection with streams alone is dropped after half a second. The rest is cut
+/// off, and gets its access log records before this function returns.
+pub async fn serve_with_tls<L: AccessLog>(
+    listener: TcpListener,
+    tls: Option<ListenerTls>,
     service: HttpService<L>,
     stop: CancellationToken,
 ) -> Drained {
@@ -61,6 +73,9 @@ pub async fn serve<L: AccessLog>(
     let connections = Connections::new(service.limits());
     let server = ServerHandle { stop: Arc::new(stop.clone()), tasks: tasks.clone() };
     let protocol = Arc::new(protocol(service.limits()));
+    if let Some(tls) = tls.clone() {
+        tasks.spawn(stop.clone().run_until_cancelled_owned(tls.watch_files()));
+    }
     loop {
         let (stream, guard) = tokio::select! {
             biased;
@@ -72,9 +87,19 @@ pub async fn serve<L: AccessLog>(
         };
         let (service, server, protocol) = (service.clone(), server.clone(), protocol.clone());
         let guard = Arc::new(guard);
-        tasks.spawn(
-            async move { serve_connection(stream, guard, &service, &server, &protocol).await },
-        );
+        set_options(&stream, service.limits());
+        let Some(acceptor) = tls.as_ref().map(ListenerTls::acceptor) else {
+            tasks.spawn(async move {
+                serve_connection(stream, guard, &service, &server, &protocol).await;
+            });
+            continue;
+        };
+        tasks.spawn(async move {
+            let stream = handshake(stream, &acceptor, &guard, service.limits(), &server.stop).await;
+            if let Some(stream) = stream {
+                serve_connection(stream, guard, &service, &server, &protocol).await;
+            }
+        });
     }
     drop(listener);
     tasks.close();
@@ -146,14 +171,16 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection<L: AccessLog>(
-    stream: TcpStream,
+async fn serve_connection<S, L>(
+    stream: S,
     guard: Arc<ConnectionGuard>,
     service: &HttpService<L>,
     server: &ServerHandle,
     protocol: &auto::Builder<TokioExecutor>,
-) {
-    set_options(&stream, service.limits());
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    L: AccessLog,
+{
     let unread = Arc::new(AtomicBool::new(false));
     let raw_error = {
         let service = service.clone();

@@ -6,10 +6,16 @@
 //! - [`Variables`] reads `NAME_FILE` for every setting `NAME`, and lists the `BERTH_*` variables
 //!   that neither program reads.
 
+mod documentation;
 mod names;
+mod nearest;
 mod text;
+mod unknown;
 mod variables;
 
+pub use documentation::{Completions, GenerateCommand, ManPages};
 pub use names::{NODE_VARIABLES, ROUTER_VARIABLES};
+pub use nearest::nearest;
 pub use text::{InvisibleCharacter, clean, clean_lines, parse};
+pub use unknown::UnknownVariable;
 pub use variables::{InvalidVariable, Variables};

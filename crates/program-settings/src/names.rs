@@ -6,6 +6,7 @@ pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_ACKNOWLEDGEMENT_DEADLINE",
     "BERTH_API_KEY_QUOTA",
     "BERTH_AUDIT_RETENTION",
+    "BERTH_BACKUP_KEY",
     "BERTH_BROWSER_IDLE",
     "BERTH_BROWSER_LIFETIME",
     "BERTH_CONFIG",
@@ -13,6 +14,8 @@ pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_CREDENTIAL_STREAMS",
     "BERTH_DATABASE_URL",
     "BERTH_FEED_RETENTION",
+    "BERTH_FLEET_NODES",
+    "BERTH_FLEET_SECRET",
     "BERTH_GATEWAY_BIN",
     "BERTH_GATEWAY_DATA",
     "BERTH_HEARTBEAT",
@@ -35,6 +38,9 @@ pub const ROUTER_VARIABLES: &[&str] = &[
     "BERTH_MESSAGE_QUEUE",
     "BERTH_METADATA_QUOTA",
     "BERTH_NODE_LISTEN",
+    "BERTH_NODE_TLS_CA",
+    "BERTH_NODE_TLS_CERT",
+    "BERTH_NODE_TLS_KEY",
     "BERTH_NODE_TOKENS",
     "BERTH_OIDC_CLIENT_ID",
     "BERTH_OIDC_CLIENT_SECRET",
@@ -62,6 +68,8 @@ pub const ROUTER_VARIABLES: &[&str] = &[
 
 /// The variables that `berth-gateway` reads.
 pub const NODE_VARIABLES: &[&str] = &[
+    "BERTH_BACKUP_KEY",
+    "BERTH_FLEET_SECRET",
     "BERTH_GATEWAY_ADVERTISE",
     "BERTH_GATEWAY_CAPACITY",
     "BERTH_GATEWAY_DATA",
@@ -70,13 +78,19 @@ pub const NODE_VARIABLES: &[&str] = &[
     "BERTH_GATEWAY_LISTEN",
     "BERTH_GATEWAY_MAX_LINKING",
     "BERTH_GATEWAY_NICE",
+    "BERTH_GATEWAY_OPS_LISTEN",
     "BERTH_GATEWAY_ROUTER",
+    "BERTH_GATEWAY_TLS_CERT",
+    "BERTH_GATEWAY_TLS_KEY",
     "BERTH_LOG",
     "BERTH_LOG_FORMAT",
+    "BERTH_NODE_TLS_CA",
     "BERTH_NODE_TOKEN",
     "BERTH_WHATSAPP_URL",
 ];
 
+/// The prefix of both programs' variables.
+pub(crate) const PREFIX: &str = "BERTH_";
 /// The suffix of the variable that names a file with a setting's value.
 pub(crate) const FILE_SUFFIX: &str = "_FILE";
 

@@ -11,12 +11,11 @@ use std::{
 use clap::Command;
 
 use crate::{
-    names::{FILE_SUFFIX, is_known},
+    names::{FILE_SUFFIX, PREFIX, is_known},
     text::clean,
+    unknown::{UnknownVariable, is_service_link},
 };
 
-/// The prefix of both programs' variables.
-const PREFIX: &str = "BERTH_";
 /// The maximum length of a value; a key set has some kilobytes.
 const MAX_VALUE_BYTES: u64 = 1024 * 1024;
 
@@ -89,11 +88,25 @@ impl Variables {
         Ok(fill_arguments(command, &others))
     }
 
-    /// Returns the names of the variables that neither program reads, escaped for a log.
-    pub fn unknown(&self) -> Vec<String> {
-        let known = |name: &OsStr| name.to_str().is_some_and(is_known);
-        let unknown = self.0.keys().filter(|name| !known(name));
-        unknown.map(|name| name.to_string_lossy().escape_debug().to_string()).collect()
+    /// Returns the variables that neither program reads. Variables that Kubernetes sets for a
+    /// Service are left out.
+    pub fn unknown(&self) -> Vec<UnknownVariable> {
+        let unknown = self.0.iter().filter(|(name, value)| {
+            let name = name.to_string_lossy();
+            !is_known(&name) && !is_service_link(&name, &value.to_string_lossy())
+        });
+        unknown.map(|(name, _)| UnknownVariable::new(&name.to_string_lossy())).collect()
+    }
+
+    /// Returns the known variables whose values have white space around them, which both programs
+    /// ignore. A secret that ends with a newline is a common mistake, and other programs that get
+    /// the same secret may not ignore the newline.
+    pub fn padded(&self) -> Vec<&str> {
+        let padded = self.0.iter().filter_map(|(name, value)| {
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            (is_known(name) && !value.trim().is_empty() && value.trim() != value).then_some(name)
+        });
+        padded.collect()
     }
 
     /// Returns the text of a variable; `None` if the text is blank.
@@ -249,9 +262,27 @@ mod tests {
             ("BERTH_LOGS", "canary"),
             ("BERTH_A\nB", "canary"),
         ];
-        assert_eq!(
-            variables(&given).unknown(),
-            ["BERTH_A\\nB", "BERTH_FILE", "BERTH_LOGS", "BERTH_LOG_FILE_FILE"]
-        );
+        let unknown = variables(&given).unknown();
+        let names: Vec<_> = unknown.iter().map(|variable| variable.name.as_str()).collect();
+        assert_eq!(names, ["BERTH_A\\nB", "BERTH_FILE", "BERTH_LOGS", "BERTH_LOG_FILE_FILE"]);
+        assert_eq!(unknown[2].to_string(), "BERTH_LOGS (did you mean BERTH_LOG?)");
+    }
+
+    #[test]
+    fn variables_of_kubernetes_services_are_not_unknown() {
+        let given = [("BERTH_PORT", "tcp://10.0.0.1:80"), ("BERTH_SERVICE_HOST", "10.0.0.1")];
+        assert_eq!(variables(&given).unknown(), []);
+    }
+
+    #[test]
+    fn padded_values_are_listed_by_name() {
+        let given = [
+            ("BERTH_LOG", "info\n"),
+            ("BERTH_LISTEN", "127.0.0.1:0"),
+            ("BERTH_JWKS", " "),
+            ("BERTH_NODE_TOKEN", " canary"),
+            ("BERTH_LOGS", "x\n"),
+        ];
+        assert_eq!(variables(&given).padded(), ["BERTH_LOG", "BERTH_NODE_TOKEN"]);
     }
 }

@@ -6,6 +6,7 @@
 //! organization.
 //!
 //! - `seal_keys`, `key_file`: the seal keys, from a setting or from a file.
+//! - `file_key`: seals files in chunks, for back-ups (ADR 0060).
 //! - `envelope`: AES-256-GCM with a random nonce and a context.
 //! - `sealer`: implements [`domain::ports::SecretSealer`].
 //! - `rotation`: rewraps data keys, and tells which seal keys are in use.
@@ -13,12 +14,14 @@
 //! Decision: ADR 0042.
 
 mod envelope;
+mod file_key;
 mod key_file;
 mod rotation;
 mod seal_keys;
 mod sealer;
 
 pub use self::{
+    file_key::{ChunkPosition, FileKey, InvalidFileKey},
     key_file::{KeyFileError, read_or_create},
     rotation::{Rewrapped, SealKeyUse},
     seal_keys::{InvalidSealKeys, SealKeys},

@@ -90,6 +90,17 @@ impl Sealer {
         }
     }
 
+    /// Tries to unwrap data keys of up to 200 organizations, and returns the number of those that
+    /// cannot be unwrapped. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn unopenable_data_keys(&self) -> PortResult<usize> {
+        // No seal key has an empty id, so that the page has the data keys of all seal keys.
+        let page = self.store.wrapped_by_others("", None, PAGE).await?;
+        Ok(page.iter().filter(|key| unwrap(&self.keys, key).is_err()).count())
+    }
+
     /// Returns the use of every seal key that is configured or wraps a data key.
     ///
     /// # Errors

@@ -120,7 +120,12 @@ fn fetch_error(error: ClientError) -> FetchError {
         ClientError::DeadlineExceeded(deadline) => FetchError::TimedOut(deadline),
         ClientError::ResponseTooLong(_) => FetchError::TooLong,
         ClientError::Status(status) => FetchError::Status(status.as_u16()),
-        ClientError::Transport(source) => FetchError::Unreachable(source),
+        ClientError::Connect(source) | ClientError::Transport(source) => {
+            FetchError::Unreachable(source)
+        }
+        error @ (ClientError::UntrustedCertificate(_) | ClientError::NoTls) => {
+            FetchError::Unreachable(error.into())
+        }
     }
 }
 

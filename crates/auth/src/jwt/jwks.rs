@@ -75,6 +75,11 @@ impl Jwks {
         Ok(Self { shared, max_wait, _refresher: Some(task) })
     }
 
+    /// Returns the time since the last successful fetch; `None` before the first, and for inline keys.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.shared.age()
+    }
+
     /// Returns true if there is a current key set.
     pub(super) fn is_loaded(&self) -> bool {
         self.current().is_some()

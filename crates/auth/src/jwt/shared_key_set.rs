@@ -72,6 +72,13 @@ impl SharedKeySet {
         fresh.then(|| Arc::clone(keys))
     }
 
+    /// Returns the time since the last successful fetch; `None` before the first, and if the set is fixed.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let set = self.set.read();
+        let (_, at) = set.as_ref().filter(|_| !self.fixed)?;
+        Some(at.until(self.environment.now()))
+    }
+
     /// Replaces the set, with an empty token cache.
     pub(super) fn replace(&self, keys: KeySet) {
         let set = Arc::new(CachedKeySet { keys, tokens: token_cache::empty() });

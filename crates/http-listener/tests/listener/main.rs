@@ -10,6 +10,7 @@ mod bodies;
 mod fixture;
 mod http2_peer;
 mod streams;
+mod tls;
 mod upgrades;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

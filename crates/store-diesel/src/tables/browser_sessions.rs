@@ -27,6 +27,7 @@ use crate::{
             ended_browser_sessions,
         },
     },
+    tables::remove_oldest::remove_oldest,
 };
 
 /// Maximum number of digests in a statement; both engines limit the number of parameters.
@@ -144,22 +145,8 @@ impl Database {
         before: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
-        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
-        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
-        let until: Option<i64> = with_conn!(self, read, |conn| {
-            ended_browser_sessions(last_moment)
-                .select(browser_sessions::expires_at)
-                .order(browser_sessions::expires_at.asc())
-                .offset(last)
-                .limit(1)
-                .get_result(conn)
-                .await
-                .optional()
-        })?;
-        let until = until.unwrap_or(last_moment);
-        let removed = with_conn!(self, write, |conn| {
-            diesel::delete(ended_browser_sessions(until)).execute(conn).await
-        })?;
-        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+        let last_moment = before.millis() - 1;
+        let ended_at = browser_sessions::expires_at;
+        Ok(remove_oldest!(self, limit, last_moment, ended_at, ended_browser_sessions))
     }
 }

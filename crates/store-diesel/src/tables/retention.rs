@@ -18,7 +18,7 @@ use crate::{
     },
     schema::{api_keys, events, receipts},
     scope::{self, EVENTS_WITH_CODES, bound_query::bound_query},
-    tables::marks::SET_MARK,
+    tables::{marks::SET_MARK, remove_oldest::remove_oldest},
 };
 
 /// Name of the mark that stores the position up to which codes are blanked.
@@ -54,23 +54,8 @@ impl Database {
         now: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
-        let (now, last) = (now.millis(), i64::from(limit.max(1)) - 1);
-        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
-        let until: Option<i64> = with_conn!(self, read, |conn| {
-            scope::expired_idempotency_records(now)
-                .select(receipts::expires_at)
-                .order(receipts::expires_at.asc())
-                .offset(last)
-                .limit(1)
-                .get_result(conn)
-                .await
-                .optional()
-        })?;
-        let until = until.unwrap_or(now);
-        let swept = with_conn!(self, write, |conn| {
-            diesel::delete(scope::expired_idempotency_records(until)).execute(conn).await
-        })?;
-        Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+        let (now, expires_at) = (now.millis(), receipts::expires_at);
+        Ok(remove_oldest!(self, limit, now, expires_at, scope::expired_idempotency_records))
     }
 
     /// Removes keys that were revoked or expired before a time; returns the number of removed rows.

@@ -30,6 +30,8 @@ use crate::{
     },
     tables::{
         idempotency_insert::NewIdempotencyRecord,
+        remove_oldest::remove_oldest,
+        session_figures::count_outcome,
         transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
     },
 };
@@ -69,7 +71,10 @@ impl ShareLinkStore for Database {
         };
         let (change, events) =
             (RowChange::ShareLinks(mutation, links), EventRow::all(&commit.events)?);
-        self.run_transaction(Transaction { change, events, caller: Some(caller) }).await
+        let transaction = Transaction { change, events, caller: Some(caller) };
+        let outcome = self.run_transaction(transaction).await?;
+        count_outcome(&outcome, &commit.events);
+        Ok(outcome)
     }
 
     async fn find(
@@ -188,22 +193,7 @@ impl Database {
         before: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
-        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
-        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
-        let until: Option<i64> = with_conn!(self, read, |conn| {
-            scope::links_removed_until(last_moment)
-                .select(share_links::removed_at)
-                .order(share_links::removed_at.asc())
-                .offset(last)
-                .limit(1)
-                .get_result(conn)
-                .await
-                .optional()
-        })?;
-        let until = until.unwrap_or(last_moment);
-        let removed = with_conn!(self, write, |conn| {
-            diesel::delete(scope::links_removed_until(until)).execute(conn).await
-        })?;
-        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+        let (last_moment, removed_at) = (before.millis() - 1, share_links::removed_at);
+        Ok(remove_oldest!(self, limit, last_moment, removed_at, scope::links_removed_until))
     }
 }

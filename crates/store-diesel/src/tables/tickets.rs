@@ -14,6 +14,7 @@ use crate::{
     Database, StoreError,
     database::statements::{with_conn, with_transaction},
     schema::spent_tickets,
+    tables::remove_oldest::remove_oldest,
 };
 
 #[async_trait]
@@ -44,25 +45,8 @@ impl Database {
         before: Timestamp,
         limit: u32,
     ) -> Result<u32, StoreError> {
-        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
-        // Neither engine limits a `DELETE`, so the time of the last row to delete is read first.
-        let until: Option<i64> = with_conn!(self, read, |conn| {
-            spent_tickets::table
-                .filter(spent_tickets::expires_at.le(last_moment))
-                .select(spent_tickets::expires_at)
-                .order(spent_tickets::expires_at.asc())
-                .offset(last)
-                .limit(1)
-                .get_result(conn)
-                .await
-                .optional()
-        })?;
-        let until = until.unwrap_or(last_moment);
-        let removed = with_conn!(self, write, |conn| {
-            diesel::delete(spent_tickets::table.filter(spent_tickets::expires_at.le(until)))
-                .execute(conn)
-                .await
-        })?;
-        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+        let (last_moment, expires_at) = (before.millis() - 1, spent_tickets::expires_at);
+        let expired = move |until| spent_tickets::table.filter(expires_at.le(until));
+        Ok(remove_oldest!(self, limit, last_moment, expires_at, expired))
     }
 }
