@@ -171,6 +171,7 @@ pub use rate_quota::RateQuota;
 pub use resource_quota::{Quotas, Resource, ResourceLimitReached, ResourceLimits};
 pub use session::{
     change::Change,
+    figures::{EndReason, PairingOutcome, SessionFigure},
     message_storage::MessageStorage,
     model::Session,
     observed::{LinkState, LiveIdentity, Observed, Snapshot, SnapshotReason},

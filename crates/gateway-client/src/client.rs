@@ -13,6 +13,7 @@ use http_client::{HttpClient, TlsError};
 use hyper::{Method, StatusCode};
 
 use crate::{
+    certificate_log::CertificateLog,
     config::Config,
     http::{self, NodeRequest, NodeResponse, body},
 };
@@ -22,6 +23,7 @@ use crate::{
 pub struct Client {
     http: HttpClient,
     pub(crate) config: Config,
+    certificate_log: CertificateLog,
 }
 
 impl Client {
@@ -30,7 +32,11 @@ impl Client {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(config: Config) -> Result<Self, TlsError> {
-        Ok(Self { http: http::client(&config)?, config })
+        Ok(Self {
+            http: http::client(&config)?,
+            config,
+            certificate_log: CertificateLog::default(),
+        })
     }
 
     pub(crate) async fn request(
@@ -42,18 +48,20 @@ impl Client {
         deadline: Duration,
     ) -> Result<NodeResponse, GatewayError> {
         let Some(token) = self.config.tokens.of(&node.id) else {
-            return Err(GatewayError::Unavailable(
+            return Err(GatewayError::Unreachable(
                 format!("no token is configured for gateway {}", node.id).into(),
             ));
         };
         // A session id has letters, digits and one underscore, so it needs no escaping.
         let url = format!("{}/node/v1/sessions/{path}", node.address.trim_end_matches('/'));
         let call = format!("{method} {path}");
-        let request = NodeRequest { method, url, token, body, deadline };
+        let trace = (self.config.trace)();
+        let request = NodeRequest { method, url, token: &token, body, deadline, trace };
         let response = request.send(&self.http).await;
         if let Err(error) = &response {
             let causes = causes(error);
             tracing::debug!(gateway = %node.id, call, %error, causes, "call to a node failed");
+            self.certificate_log.record(node, error);
         }
         response
     }

@@ -27,6 +27,8 @@ pub(crate) struct NodeRequest<'a> {
     pub(crate) token: &'a SecretString,
     pub(crate) body: Bytes,
     pub(crate) deadline: Duration,
+    /// The value of `traceparent`.
+    pub(crate) trace: Option<String>,
 }
 
 /// A successful response.
@@ -39,10 +41,13 @@ pub(crate) struct NodeResponse {
 /// Creates the client of all nodes.
 pub(crate) fn client(config: &Config) -> Result<HttpClient, TlsError> {
     // Nodes on plain HTTP need no authorities, so their absence must not prevent the start.
-    let roots = system_roots().unwrap_or_else(|error| {
-        tracing::warn!(%error, "no certificate authorities on this machine: nodes cannot be reached by https");
-        RootCertStore::empty()
-    });
+    let system = || {
+        system_roots().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no certificate authorities on this machine: nodes cannot be reached by https");
+            RootCertStore::empty()
+        })
+    };
+    let roots = config.authorities.clone().unwrap_or_else(system);
     let limits = Limits {
         connect: config.connect,
         idle: IDLE_TIMEOUT,
@@ -56,13 +61,16 @@ impl NodeRequest<'_> {
     /// Sends the request and returns a successful, complete response.
     ///
     /// # Errors
-    /// *Unavailable* if the node does not respond in time; *broken* if the response is too long;
+    /// *Unreachable* without a connection; *unavailable* if the node does not respond in time; *broken* if the response is too long;
     /// otherwise the error for the status and body of the response.
     pub(crate) async fn send(self, client: &HttpClient) -> Result<NodeResponse, GatewayError> {
         let deadline = self.deadline;
         let response =
             client.send(self.into_http()?, deadline).await.map_err(|error| match error {
                 ClientError::ResponseTooLong(_) => broken(error),
+                ClientError::Connect(_)
+                | ClientError::UntrustedCertificate(_)
+                | ClientError::NoTls => GatewayError::Unreachable(error.into()),
                 _ => GatewayError::Unavailable(error.into()),
             })?;
         let (status, body) = (response.status(), response.into_body());
@@ -79,6 +87,9 @@ impl NodeRequest<'_> {
             .uri(self.url)
             .header(AUTHORIZATION, bearer(self.token.expose_secret()).map_err(broken)?)
             .header(ACCEPT, "application/json");
+        if let Some(trace) = self.trace {
+            request = request.header(gateway_protocol::TRACE_PARENT, trace);
+        }
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -5,6 +5,7 @@
 //! the reconciler repeats a command that may have reached the node, after it has read the state, and
 //! only the outbox repeats a message, under the same id.
 
+mod certificate_log;
 mod client;
 mod config;
 mod http;

@@ -50,9 +50,13 @@ mod resources;
 mod response;
 mod routes;
 mod streams;
+mod trace;
 pub mod wire;
 
-pub use http_listener::{Drained, InvalidNetwork, Limits, Network, serve};
+pub use http_listener::{
+    CertificateFault, CertificateFiles, Drained, InvalidNetwork, Limits, ListenerTls, Network,
+    ServerCertificate, serve, serve_with_tls,
+};
 
 pub use api::{Api, ApiDependencies, Rates, StreamDependencies};
 pub use browser::{
@@ -63,6 +67,7 @@ pub use browser::{
 pub use nodes::{NodeApi, NodeTokens};
 pub use readiness::{Check, Exposition, Readiness};
 pub use request_log::RequestLog;
+pub use trace::current_trace_parent;
 pub use wire::render_event;
 
 /// The service of a listener of this crate.

@@ -6,6 +6,7 @@
 use std::{error::Error as _, sync::OnceLock, time::Duration};
 
 use domain::{Actor, Caller, Error};
+use gateway_protocol::TraceParent;
 use http_listener::{AccessLog, FinishedRequest};
 use hyper::Method;
 
@@ -21,6 +22,7 @@ pub struct RequestLog {
     sender: OnceLock<RequestSender>,
     refused: OnceLock<&'static str>,
     cause: OnceLock<String>,
+    trace_id: OnceLock<String>,
 }
 
 /// The route of a request.
@@ -69,6 +71,11 @@ impl RequestLog {
         let _ = self.refused.set(reason);
     }
 
+    /// Sets the id of the trace that the request belongs to.
+    pub(crate) fn set_trace(&self, trace: &TraceParent) {
+        let _ = self.trace_id.set(trace.trace_id().to_owned());
+    }
+
     /// Sets the cause of a failure of the server; ignores problems that the caller caused.
     pub(crate) fn set_problem(&self, problem: &Problem) {
         if let Some(cause) = server_cause(problem) {
@@ -106,6 +113,7 @@ impl AccessLog for RequestLog {
                     organization,
                     actor,
                     request_id = request.id.as_str(),
+                    trace_id = self.trace_id.get().map(String::as_str),
                     refused,
                     cause,
                     "request"

@@ -29,6 +29,7 @@ use crate::{
     tables::marks::SET_MARK,
 };
 
+pub(crate) mod inspection;
 pub(crate) mod pools;
 pub(crate) mod statements;
 
@@ -83,8 +84,12 @@ impl Database {
                 Pools::Sqlite(pools::sqlite(&file, config)?)
             }
         };
+        Ok(Self::of_pools(pools, config))
+    }
+
+    pub(crate) fn of_pools(pools: Pools, config: &Config) -> Self {
         let (rotation, quotas) = (Rotation::default(), Arc::default());
-        Ok(Self { pools, rotation, quotas, sealer: None, deadline: config.deadline })
+        Self { pools, rotation, quotas, sealer: None, deadline: config.deadline }
     }
 
     /// Checks that the database answers and accepts writes, by writing `now` to one row.

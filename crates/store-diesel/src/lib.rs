@@ -28,8 +28,10 @@ mod tables;
 mod test_database;
 
 pub use config::Config;
-pub use database::{Database, DatabaseKind};
+pub use database::{Database, DatabaseKind, inspection::Inspection};
 pub use error::StoreError;
+pub use tables::operator_figures::OperatorFigures;
+pub use tables::restored_copy::AdaptedCopy;
 
 // The crate name is used only here: the dependency makes the build compile SQLite in instead of
 // linking the system's library.

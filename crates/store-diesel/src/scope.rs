@@ -35,6 +35,7 @@ pub(crate) mod message_retention;
 pub(crate) mod messages;
 pub(crate) mod messaging;
 pub(crate) mod number_keyset;
+pub(crate) mod operator_figures;
 pub(crate) mod outbox;
 pub(crate) mod parameters;
 #[cfg(test)]

@@ -47,5 +47,7 @@ fn record_metrics(node: &Node, orphans: usize, now: Timestamp, silence: Duration
     metrics::gauge!("berth_gateway_up", "gateway" => name.clone()).set(f64::from(u8::from(up)));
     let orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
     metrics::gauge!("berth_gateway_orphans", "gateway" => name.clone()).set(f64::from(orphans));
+    metrics::gauge!("berth_gateway_capacity", "gateway" => name.clone())
+        .set(f64::from(node.capacity));
     metrics::gauge!("berth_gateway_sessions", "gateway" => name).set(f64::from(node.held));
 }

@@ -39,10 +39,12 @@ impl Outbox {
     /// repeated.
     pub(super) async fn hand_over(&self, session: &SessionId, batch: Batch) -> Result<()> {
         let Batch { node, messages, wa_ids } = batch;
-        let mut answers = match self.ports.control.send(&node, session, &messages).await {
+        let answered = self.ports.control.send(&node, session, &messages).await;
+        let is_unreachable = matches!(answered, Err(GatewayError::Unreachable(_)));
+        let mut answers = match answered {
             Ok(answers) => answers,
-            // The node has no memory of the session, and so of no message.
-            Err(GatewayError::Unknown) => {
+            // The node has no memory of the session, and so of no message; or the node did not get these.
+            Err(GatewayError::Unknown | GatewayError::Unreachable(_)) => {
                 let refused = HandOverOutcome::Refused(HandOverRefusal::NotWorking);
                 let outboxes = messages.messages.into_iter().map(|message| message.outbox);
                 outboxes.map(|outbox| HandOver { outbox, outcome: refused.clone() }).collect()
@@ -66,7 +68,10 @@ impl Outbox {
                 let of_answer = |header: &&MessageHeader| {
                     header.outbox().is_some_and(|outbox| outbox.to_string() == answer.outbox)
                 };
-                if let Some(header) = state.messages.iter().find(of_answer) {
+                let header = state.messages.iter().find(of_answer);
+                // The node may have a repeated message from before.
+                let header = header.filter(|header| !is_unreachable || is_first(header));
+                if let Some(header) = header {
                     let now = self.ports.environment.now();
                     apply_answer(&mut draft, header, &answer.outcome, now);
                     is_changed = true;
@@ -84,6 +89,11 @@ impl Outbox {
             written => written,
         }
     }
+}
+
+/// Returns whether the last hand-over of a message is its first one.
+fn is_first(header: &MessageHeader) -> bool {
+    header.entry.as_ref().is_some_and(|entry| entry.first_handed_at == entry.handed_at)
 }
 
 /// Returns whether the answer of a node says more than that it holds the message.

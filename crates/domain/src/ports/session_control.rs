@@ -75,7 +75,10 @@ pub trait SessionControl: Send + Sync {
 /// Error of a node.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The node is not reachable, or cannot run the command now. Whether the command took effect is
+    /// There is no connection to the node. The command did not take effect.
+    #[error("gateway unreachable")]
+    Unreachable(#[source] BoxError),
+    /// The node does not answer, or cannot run the command now. Whether the command took effect is
     /// unknown.
     #[error("gateway unavailable")]
     Unavailable(#[source] BoxError),

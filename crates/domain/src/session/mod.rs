@@ -5,6 +5,7 @@
 
 pub(crate) mod change;
 pub(crate) mod deletion;
+pub(crate) mod figures;
 pub(crate) mod lifecycle;
 pub(crate) mod message_storage;
 pub(crate) mod model;

@@ -26,6 +26,7 @@ pub struct FakeMessagingControl(Arc<Mutex<FakeMessaging>>);
 #[derive(Debug, Default)]
 struct FakeMessaging {
     is_down: bool,
+    is_unreachable: bool,
     outcome: Option<HandOverOutcome>,
     handed: Vec<(SessionId, OutboundMessage)>,
     asked: Vec<String>,
@@ -44,10 +45,18 @@ impl FakeMessagingControl {
         if state.is_down {
             return Err(GatewayError::Unavailable("down, as the test requires".into()));
         }
+        if state.is_unreachable {
+            return Err(GatewayError::Unreachable("unreachable, as the test requires".into()));
+        }
         Ok(state)
     }
 
-    /// Makes every call fail, or succeed again.
+    /// Makes every call fail without a connection, or succeed again.
+    pub fn set_unreachable(&self, is_unreachable: bool) {
+        self.state().is_unreachable = is_unreachable;
+    }
+
+    /// Makes every call fail without an answer, or succeed again.
     pub fn set_down(&self, is_down: bool) {
         self.state().is_down = is_down;
     }

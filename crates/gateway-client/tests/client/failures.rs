@@ -27,6 +27,7 @@ async fn failure(script: Script, timeout: Duration) -> GatewayError {
 
 fn kind(error: &GatewayError) -> &'static str {
     match error {
+        GatewayError::Unreachable(_) => "unreachable",
         GatewayError::Unavailable(_) => "unavailable",
         GatewayError::Stale => "stale",
         GatewayError::Full => "full",
@@ -129,18 +130,18 @@ async fn node_without_a_token_is_never_called() {
     let other_node = [(GatewayId::parse("gw-other").unwrap(), TOKEN.into())];
     let client = Client::new(Config::new(NodeTokens::from_iter(other_node))).unwrap();
     let error = client.forget(&node.registered(), &session(), 1, false).await.unwrap_err();
-    assert_eq!(kind(&error), "unavailable");
+    assert_eq!(kind(&error), "unreachable");
     assert_eq!(node.connections(), 0);
 }
 
 #[tokio::test]
-async fn unreachable_node_is_unavailable_and_invalid_address_is_broken() {
+async fn node_without_a_listener_is_unreachable_and_invalid_address_is_broken() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let client = client(TIMEOUT);
     let error = client.forget(&node_at(address), &session(), 1, false).await.unwrap_err();
-    assert_eq!(kind(&error), "unavailable");
+    assert_eq!(kind(&error), "unreachable");
     let error =
         client.forget(&node_at("http://a b".into()), &session(), 1, false).await.unwrap_err();
     assert_eq!(kind(&error), "broken");
@@ -150,7 +151,7 @@ async fn unreachable_node_is_unavailable_and_invalid_address_is_broken() {
 async fn https_address_is_never_called_without_tls() {
     let node = ScriptedNode::start(Script::Respond(StatusCode::NO_CONTENT, String::new())).await;
     let error = client(TIMEOUT).forget(&node.registered_with_https(), &session(), 1, false).await;
-    assert_eq!(kind(&error.unwrap_err()), "unavailable");
+    assert_eq!(kind(&error.unwrap_err()), "unreachable");
     assert_eq!(node.received(), []);
 }
 

@@ -36,6 +36,7 @@ use crate::{
     },
     routes::{RouteMatch, Routes},
     streams::ticket::Ticket,
+    trace::{trace_of, within_trace},
 };
 
 /// Answers the operations of one listener.
@@ -56,7 +57,12 @@ impl Handler for ApiHandler {
     }
 
     async fn handle(&self, request: &mut RequestContext<RequestLog>) -> Response<ResponseBody> {
-        let output = self.respond(request).await.unwrap_or_else(|problem| {
+        let trace = trace_of(&request.head.headers);
+        if let Some(trace) = &trace {
+            request.log.set_trace(trace);
+        }
+        let work = within_trace(trace, self.respond(request)).await;
+        let output = work.unwrap_or_else(|problem| {
             request.log.set_problem(&problem);
             problem.reply().into()
         });

@@ -359,7 +359,11 @@ impl OutboxStore for Database {
 }
 
 impl Database {
-    async fn time_of(&self, statement: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    /// Returns the time that a statement without parameters selects.
+    pub(super) async fn time_of(
+        &self,
+        statement: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
         // Without parameters, there is one plan on every connection.
         let row: TimeRow = with_conn!(self, read, |conn| {
             BoundQuery::new(statement).prepared().get_result(conn).await

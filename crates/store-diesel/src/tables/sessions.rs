@@ -33,6 +33,7 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopeParams, ScopedSessionId, session_lists::SessionQuery},
     tables::{
         idempotency_insert::NewIdempotencyRecord,
+        session_figures::count_outcome,
         transaction::{CallerRows, RowChange, Transaction, belongs_to_scope},
     },
 };
@@ -63,12 +64,16 @@ impl SessionStore for Database {
         scope: &Scope,
         commit: &Commit<SessionWrite>,
     ) -> PortResult<CommitOutcome> {
-        if let Pools::Postgres(pool) = &self.pools
-            && let Some(written) = self.commit_in_batch(pool, scope, commit).await?
-        {
-            return Ok(Ok(written));
-        }
-        self.run_transaction(self.session_transaction(scope, commit)?).await
+        let in_batch = match &self.pools {
+            Pools::Postgres(pool) => self.commit_in_batch(pool, scope, commit).await?,
+            Pools::Sqlite(_) => None,
+        };
+        let outcome = match in_batch {
+            Some(written) => Ok(written),
+            None => self.run_transaction(self.session_transaction(scope, commit)?).await?,
+        };
+        count_outcome(&outcome, &commit.events);
+        Ok(outcome)
     }
 
     async fn partial_session(

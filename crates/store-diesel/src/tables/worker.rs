@@ -31,6 +31,8 @@ use crate::{
     scope::{self, ExpectedRowVersion, ScopedSessionId, counts, round_robin::DueQueue},
     tables::{
         id_chunks::id_chunks,
+        remove_oldest::remove_oldest,
+        session_figures::count_written,
         sessions::done_or_raced,
         transaction::{RowChange, Transaction},
     },
@@ -123,20 +125,24 @@ impl WorkerStore for Database {
             let ends = links.iter().map(|link| ShareLinkRowChange::update(link, scoped_id()));
             let change = RowChange::ShareLinks(mutation, ends.collect());
             let transaction = Transaction { change, events, caller: None };
-            return self.run_transaction(transaction).await.map(done_unless_rejected);
+            let written = self.run_transaction(transaction).await.map(done_unless_rejected)?;
+            count_written(written, &commit.events);
+            return Ok(written);
         }
-        match &self.pools {
+        let written = match &self.pools {
             Pools::Postgres(pool) => {
                 let commit = SessionCommit { mutation, events };
                 let changed = self.within_deadline(pool.group_commit.commit(commit)).await?;
-                Ok(done_or_raced(changed))
+                done_or_raced(changed)
             }
             Pools::Sqlite(_) => {
                 let change = RowChange::Mutate(mutation);
                 let transaction = Transaction { change, events, caller: None };
-                self.within_deadline(self.transact(transaction)).await
+                self.within_deadline(self.transact(transaction)).await?
             }
-        }
+        };
+        count_written(written, &commit.events);
+        Ok(written)
     }
 
     async fn reschedule(
@@ -255,23 +261,9 @@ impl WorkerStore for Database {
     }
 
     async fn sweep_link_attempts(&self, before: Timestamp, limit: u32) -> PortResult<u32> {
-        let (last_moment, last) = (before.millis() - 1, i64::from(limit.max(1)) - 1);
+        let (last_moment, at) = (before.millis() - 1, link_attempts::at);
         self.run(|database| async move {
-            let until: Option<i64> = with_conn!(database, read, |conn| {
-                counts::old_attempts(last_moment)
-                    .select(link_attempts::at)
-                    .order(link_attempts::at.asc())
-                    .offset(last)
-                    .limit(1)
-                    .get_result(conn)
-                    .await
-                    .optional()
-            })?;
-            let until = until.unwrap_or(last_moment);
-            let swept = with_conn!(database, write, |conn| {
-                diesel::delete(counts::old_attempts(until)).execute(conn).await
-            })?;
-            Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+            Ok(remove_oldest!(database, limit, last_moment, at, counts::old_attempts))
         })
         .await
     }

@@ -23,6 +23,8 @@ mod migrations;
 mod outage;
 mod pooler;
 mod proxy;
+mod restored_copy;
+mod session_figures;
 mod sqlite_file;
 mod test_database;
 mod tls;

@@ -1,5 +1,7 @@
 //! Messages of working sessions are handed to their node.
 
+use std::time::Duration;
+
 use domain::{ChatReference, NewMessage, SendMode, SessionId, testing::World};
 use worker::OutboxDispatcher;
 
@@ -46,4 +48,45 @@ async fn round_hands_messages_of_all_due_sessions_over() {
     expected.sort();
     assert_eq!(handed.iter().map(of).collect::<Vec<_>>(), expected);
     assert_eq!(dispatcher.round().await.unwrap(), 0, "the next step is in 15 s");
+}
+
+#[tokio::test]
+async fn message_leaves_soon_after_the_node_was_unreachable() {
+    let fixture = Fixture::new().await;
+    let World { messaging, environment, .. } = fixture.world.clone();
+    let session = fixture.working().await;
+    accept(&fixture, &session, "15551230001").await;
+    let dispatcher = dispatcher(&fixture);
+    messaging.set_unreachable(true);
+    assert_eq!(dispatcher.round().await.unwrap(), 1);
+    messaging.set_unreachable(false);
+    assert_eq!(dispatcher.round().await.unwrap(), 0);
+    environment.advance(Duration::from_secs(2));
+    assert_eq!(dispatcher.round().await.unwrap(), 1);
+    assert_eq!(messaging.take_handed().len(), 1);
+
+    // Without the result of this hand-over, the next attempt is a repetition, and stays one.
+    messaging.set_unreachable(true);
+    environment.advance(Duration::from_secs(15));
+    assert_eq!(dispatcher.round().await.unwrap(), 1);
+    messaging.set_unreachable(false);
+    environment.advance(Duration::from_secs(2));
+    assert_eq!(dispatcher.round().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn hand_over_without_an_answer_is_repeated_after_15_s() {
+    let fixture = Fixture::new().await;
+    let World { messaging, environment, .. } = fixture.world.clone();
+    let session = fixture.working().await;
+    accept(&fixture, &session, "15551230001").await;
+    let dispatcher = dispatcher(&fixture);
+    messaging.set_down(true);
+    assert_eq!(dispatcher.round().await.unwrap(), 1);
+    messaging.set_down(false);
+    environment.advance(Duration::from_secs(14));
+    assert_eq!(dispatcher.round().await.unwrap(), 0);
+    environment.advance(Duration::from_secs(1));
+    assert_eq!(dispatcher.round().await.unwrap(), 1);
+    assert_eq!(messaging.take_handed().len(), 1);
 }

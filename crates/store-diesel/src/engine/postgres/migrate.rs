@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+pub(crate) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// Runs the migrations on a separate connection that holds an advisory lock.
 pub(crate) async fn run(server: &PostgresServer, timeout: Duration) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Runs the migrations in one transaction that holds the write lock from its start.
 pub(crate) async fn run(mut conn: SqliteConnection) -> Result<(), StoreError> {

@@ -159,7 +159,12 @@ impl WriterThread {
 
     /// Runs the jobs in one transaction, and answers the callers.
     fn write(&mut self, jobs: Vec<Job>) {
-        let mut conn = match self.begin() {
+        let begun = self.begin();
+        let wait = metrics::histogram!("berth_store_wait_seconds", "resource" => "writer");
+        for job in &jobs {
+            wait.record(job.queued_at.elapsed());
+        }
+        let mut conn = match begun {
             Ok(conn) => conn,
             Err(error) => return reject(jobs, &Arc::new(error)),
         };

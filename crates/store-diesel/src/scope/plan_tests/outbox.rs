@@ -6,6 +6,7 @@ use diesel_async::RunQueryDsl;
 use super::accesses::{Access, Connections, PlannedDatabase, by, plan_faults};
 use crate::scope::{
     bound_query::bound_query,
+    operator_figures::EARLIEST_DUE,
     outbox::{
         BY_KEY, EARLIEST, HAND_OVERS, NEXT_DUE, NEXT_EXPIRY, OLDEST_WAITING, RELEASE,
         WAITING_BEFORE, ended_statement, session_statement, unread_statement, waiting_statement,
@@ -80,7 +81,11 @@ async fn statements_of_the_outbox_walk_an_index() {
     for planned in PlannedDatabase::of_each_kind().await {
         faults.extend(session_faults(&planned).await);
         faults.extend(due_faults(&planned).await);
-        let first = [(NEXT_DUE, "session_messaging_outbox_due"), (OLDEST_WAITING, "outbox_oldest")];
+        let first = [
+            (NEXT_DUE, "session_messaging_outbox_due"),
+            (OLDEST_WAITING, "outbox_oldest"),
+            (EARLIEST_DUE, "sessions_due"),
+        ];
         for (statement, index) in first {
             let plan =
                 super::explain::plan!(planned.database, |_conn| diesel::sql_query(statement));
