@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_protocol::{
     Ask, Declaration, FEATURE_IDENTITY, FEATURE_MESSAGES, Health, Logout, Refusal, RefusalCode,
-    SendMessages, Snapshots,
+    SendMessages, Snapshots, TRACE_PARENT, TraceParent,
 };
 use http_listener::{BodyError, Handler, Limits, Rejection, RequestContext, ResponseBody};
 use hyper::{HeaderMap, Method, Response, header::AUTHORIZATION};
@@ -147,6 +147,10 @@ impl Api {
             return Ok(method_not_allowed(route.value.iter().map(|(method, _)| method)));
         };
         let operation = *operation;
+        let trace = request.head.headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
+        if let Some(trace) = trace.and_then(TraceParent::parse) {
+            tracing::info!(trace_id = trace.trace_id(), ?operation, "the router calls");
+        }
         let path = PathParameters {
             session: route.params.get("session").map(str::to_owned),
             outbox: route.params.get("outbox").map(str::to_owned),

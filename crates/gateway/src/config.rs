@@ -1,26 +1,33 @@
 //! The settings of the node, validated once; all other code relies on valid settings.
 
+pub(crate) mod tls;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::Parser;
+use gateway_protocol::FleetSecret;
 use hyper::Uri;
 use program_settings::{Variables, parse};
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
+pub use self::tls::{TlsArgs, TlsSettings};
+use crate::log_format::LogFormat;
+
 /// The variable of the shared secret. A flag would show the secret in the process list.
 const TOKEN_VARIABLE: &str = "BERTH_NODE_TOKEN";
+/// The variable of the secret from which the token is derived (ADR 0061).
+const FLEET_VARIABLE: &str = "BERTH_FLEET_SECRET";
 
 /// A berth node: holds WhatsApp connections, executes the commands of its router, and reports their
 /// state.
 ///
 /// Every setting can be given as a flag and as a variable; flags win. A variable NAME can be given
 /// as `NAME_FILE`, the path of a file with the value. `BERTH_NODE_TOKEN`, the secret shared with
-/// the router, is a variable only.
+/// the router, and `BERTH_FLEET_SECRET`, from which the token can be derived, are variables only.
 #[derive(Debug, Parser)]
 #[command(name = "berth-gateway", version = crate::version::VERSION)]
 pub struct Args {
@@ -31,15 +38,22 @@ pub struct Args {
     #[arg(long, env = "BERTH_GATEWAY_LISTEN", default_value = "127.0.0.1:0",
         value_parser = parse::<SocketAddr>)]
     pub listen: SocketAddr,
+    /// The address of the listener for operators: metrics, liveness and readiness, without a
+    /// credential. Without the setting there is no such listener.
+    #[arg(long, env = "BERTH_GATEWAY_OPS_LISTEN", value_parser = parse::<SocketAddr>)]
+    pub ops_listen: Option<SocketAddr>,
     /// The base URL at which the router reaches this node, if it differs from `--listen`:
-    /// `http://host:port`.
+    /// `http://host:port`, or `https://host:port` with TLS.
     #[arg(long, env = "BERTH_GATEWAY_ADVERTISE", value_parser = parse::<String>)]
     pub advertise: Option<String>,
+    /// TLS between the node and its routers.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The folder of the device keys; for one node at a time.
     #[arg(long, env = "BERTH_GATEWAY_DATA", default_value = "data/gateway",
         value_parser = parse::<PathBuf>)]
     pub data: PathBuf,
-    /// The router's listener for nodes: `http://127.0.0.1:8081`.
+    /// The router's listener for nodes: `http://127.0.0.1:8081`, or an `https://` URL.
     #[arg(long, env = "BERTH_GATEWAY_ROUTER", value_parser = parse::<String>)]
     pub router: String,
     /// The maximum number of sessions on this node.
@@ -72,27 +86,6 @@ pub struct Args {
     pub log_format: LogFormat,
 }
 
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object for each line.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("must be text or json"),
-        }
-    }
-}
-
 fn parse_nice(text: &str) -> Result<i32, String> {
     let nice = parse(text)?;
     if (0..=19).contains(&nice) { Ok(nice) } else { Err("must be 0 to 19".to_owned()) }
@@ -111,8 +104,12 @@ pub struct Settings {
     pub id: String,
     /// The address to listen on; see [`Args::listen`].
     pub listen: SocketAddr,
+    /// The address of the listener for operators; see [`Args::ops_listen`].
+    pub ops_listen: Option<SocketAddr>,
     /// The base URL for the router; see [`Args::advertise`]. `None`: the address to listen on.
     pub advertise: Option<String>,
+    /// TLS between the node and its routers.
+    pub tls: TlsSettings,
     /// The folder of the device keys; see [`Args::data`].
     pub data: PathBuf,
     /// The base URL of the router, without a trailing slash; see [`Args::router`].
@@ -135,30 +132,35 @@ pub struct Settings {
 pub struct InvalidSetting(String);
 
 impl Args {
-    /// Reads the command line and the environment of the process. Ends the process as `clap` does,
-    /// for help and for invalid values.
+    /// Returns the secret of `BERTH_NODE_TOKEN`, or else the token of this node that follows from
+    /// `BERTH_FLEET_SECRET`. Either can be in a file that `NAME_FILE` names.
     ///
     /// # Errors
-    /// Fails when a variable, or the file that a variable names, cannot be used.
-    pub fn read() -> Result<Self, program_settings::InvalidVariable> {
-        let matches = Variables::of_process().fill(Self::command())?.get_matches();
-        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    /// Fails when a variable or a file cannot be used.
+    pub fn token(&self) -> anyhow::Result<Option<String>> {
+        let variables = Variables::of_process();
+        if let Some(token) = variables.value(TOKEN_VARIABLE)? {
+            return Ok(Some(token));
+        }
+        let Some(secret) = variables.value(FLEET_VARIABLE)? else { return Ok(None) };
+        let secret = FleetSecret::new(secret.trim())
+            .map_err(|error| InvalidSetting(format!("{FLEET_VARIABLE} {error}")))?;
+        Ok(Some(secret.token(&self.id)))
     }
 
-    /// Returns the secret of `BERTH_NODE_TOKEN`, or of the file that `BERTH_NODE_TOKEN_FILE` names.
-    ///
-    /// # Errors
-    /// Fails when the variable or the file cannot be used.
-    pub fn token() -> Result<Option<String>, program_settings::InvalidVariable> {
-        Variables::of_process().value(TOKEN_VARIABLE)
-    }
-
-    /// Logs a warning with the names of the `BERTH_*` variables that neither program reads.
-    pub fn warn_of_unknown_variables() {
-        let unknown = Variables::of_process().unknown();
+    /// Logs warnings with the names of the `BERTH_*` variables that neither program reads, and of
+    /// those whose values have white space around them.
+    pub fn warn_of_variables() {
+        let all = Variables::of_process();
+        let unknown = all.unknown();
         if !unknown.is_empty() {
-            let variables = unknown.join(", ");
+            let variables = unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             tracing::warn!(variables, "unknown environment variables are ignored");
+        }
+        let padded = all.padded();
+        if !padded.is_empty() {
+            let variables = padded.join(", ");
+            tracing::warn!(variables, "white space around the values of variables is ignored");
         }
     }
 
@@ -170,7 +172,8 @@ impl Args {
         require(
             (16..=512).contains(&length)
                 && token.expose_secret().bytes().all(|b| b.is_ascii_graphic()),
-            "BERTH_NODE_TOKEN must be set: 16 to 512 visible characters, the same as the router's",
+            "BERTH_NODE_TOKEN or BERTH_FLEET_SECRET must be set: 16 to 512 visible characters, the same as \
+             the router's",
         )?;
         require(
             (1..=64).contains(&self.id.len())
@@ -187,10 +190,20 @@ impl Args {
             self.advertise.is_some() || !self.listen.ip().is_unspecified(),
             "--advertise must be given when the router cannot call the address in --listen",
         )?;
+        let advertise =
+            self.advertise.map(|url| parse_base_url("--advertise", &url)).transpose()?;
+        let tls = self.tls.check()?;
+        require(
+            tls.certificate.is_none()
+                || advertise.as_ref().is_none_or(|url| url.starts_with("https://")),
+            "--advertise must begin with https://, because --tls-cert is given and the listener speaks TLS",
+        )?;
         Ok(Settings {
             id: self.id,
             listen: self.listen,
-            advertise: self.advertise.map(|url| parse_base_url("--advertise", &url)).transpose()?,
+            ops_listen: self.ops_listen,
+            advertise,
+            tls,
             data: self.data,
             router: parse_base_url("--router", &self.router)?,
             token,
@@ -199,6 +212,14 @@ impl Args {
             keys_in_memory: self.keys_in_memory,
             whatsapp: parse_whatsapp_url(self.whatsapp_url)?,
         })
+    }
+}
+
+impl Settings {
+    /// Returns the base URL at which routers call a node that listens on this address.
+    pub(crate) fn advertised(&self, bound: SocketAddr) -> String {
+        let derived = || format!("{}://{bound}", self.tls.scheme());
+        self.advertise.clone().unwrap_or_else(derived)
     }
 }
 
@@ -212,7 +233,8 @@ fn parse_base_url(flag: &str, text: &str) -> Result<String, InvalidSetting> {
     let plain = uri.query().is_none() && uri.path().trim_matches('/').is_empty();
     match uri.scheme_str() {
         Some("http" | "https") if plain && uri.authority().is_some() => {
-            Ok(text.trim_end_matches('/').to_owned())
+            let (scheme, rest) = text.split_once(':').ok_or_else(invalid)?;
+            Ok(format!("{}:{}", scheme.to_ascii_lowercase(), rest.trim_end_matches('/')))
         }
         _ => Err(invalid()),
     }
@@ -317,9 +339,12 @@ mod tests {
 
     #[test]
     fn variables_of_the_program_are_known_by_name() {
-        let command = Args::command();
-        let read = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-        let read: BTreeSet<_> = read.chain([super::TOKEN_VARIABLE]).collect();
+        let command = crate::command();
+        let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let arguments = command.get_arguments().chain(nested);
+        let read = arguments.filter_map(|argument| argument.get_env()?.to_str());
+        let read: BTreeSet<_> =
+            read.chain([super::TOKEN_VARIABLE, super::FLEET_VARIABLE]).collect();
         assert_eq!(read, program_settings::NODE_VARIABLES.iter().copied().collect());
     }
 

@@ -1,6 +1,7 @@
 //! All sessions of a node, with one actor for each. An actor starts with the first command for its
 //! session, and restarts after a crash, which affects no other session.
 
+mod figures;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 use gateway_protocol::{
-    Declaration, HeldSession, JournalStats, LiveIdentity, LoggedOut, LogoutOutcome, Refusal,
-    RefusalCode, Snapshot, Status,
+    Declaration, HeldSession, LiveIdentity, LoggedOut, LogoutOutcome, Refusal, RefusalCode,
+    Snapshot, Status,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -191,19 +192,6 @@ impl Fleet {
         self.sessions().entries.values().map(|entry| held(&entry.state_cell)).collect()
     }
 
-    /// Returns the number of sessions and the number of sessions that are logged in.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let sessions = self.sessions();
-        let working =
-            sessions.entries.values().filter(|e| e.state_cell.status() == Status::Working).count();
-        (sessions.entries.len(), working)
-    }
-
-    /// Returns the state of the journal.
-    pub(crate) async fn journal_stats(&self) -> JournalStats {
-        self.context.journal.stats().await
-    }
-
     /// Queues the snapshot of every declared session, for a router that may have none of them.
     pub(crate) fn report_all(&self) {
         for snapshot in self.snapshots().into_iter().filter(|snapshot| snapshot.epoch > 0) {
@@ -240,8 +228,7 @@ impl Fleet {
     }
 
     fn check_registered(&self) -> Result<(), Refusal> {
-        let registered = self.context.generation() > 0 && !self.closing.is_cancelled();
-        if registered {
+        if self.is_registered() && !self.closing.is_cancelled() {
             Ok(())
         } else {
             Err(unavailable("this node is not registered with a router"))

@@ -37,7 +37,7 @@ use self::{
 };
 pub(crate) use self::{
     item::{NewItem, message_key, undecryptable_key},
-    rows::StoredItem,
+    rows::{LAYOUT, StoredItem},
     usage::JournalLimits,
 };
 use crate::{
@@ -48,7 +48,7 @@ use crate::{
 };
 
 /// The name of the file in the data folder.
-const FILE_NAME: &str = "journal.db";
+pub(crate) const FILE_NAME: &str = "journal.db";
 /// Wait before a failed read is repeated.
 const READ_RETRY: Duration = Duration::from_millis(200);
 /// Items in one request to the router, and their size in bytes. A single item may be larger.

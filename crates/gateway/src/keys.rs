@@ -9,6 +9,7 @@ mod model_test;
 #[cfg(test)]
 mod operations;
 mod protocol;
+pub(crate) mod restored;
 mod rows;
 mod session_keys;
 mod signal;
@@ -28,10 +29,10 @@ use crate::{
 };
 
 /// The name of the file in the data folder.
-const FILE_NAME: &str = "keys.db";
+pub(crate) const FILE_NAME: &str = "keys.db";
 /// Session numbers are never reused, and each row references its session. A late write for a wiped
 /// session fails instead of restoring rows.
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     name: "keys",
     version: 1,
     schema: "

@@ -17,6 +17,7 @@
 //! simulator links the engine.
 
 mod api;
+mod command_line;
 mod config;
 mod connection;
 mod context;
@@ -30,13 +31,18 @@ mod fleet;
 mod forgotten_sessions;
 mod journal;
 mod keys;
+mod log_format;
 mod messaging;
 mod node;
+mod node_metrics;
+pub mod operate;
+mod ops;
 mod outbox;
 mod outgoing_http;
 mod pairing_attempt;
 mod reachability;
 mod reasons;
+mod reconnects;
 mod refusal;
 mod reporter;
 mod response;
@@ -49,7 +55,13 @@ pub mod telemetry;
 mod version;
 mod whatsapp_transport;
 
-pub use config::{Args, InvalidSetting, LogFormat, Settings};
+pub use command_line::{
+    BackupFlags, DataFolderFlags, DoctorFlags, HealthFlags, Invocation, NodeCommand, RestoreFlags,
+    command,
+};
+pub use config::{Args, InvalidSetting, Settings, TlsArgs, TlsSettings};
+pub use log_format::LogFormat;
 pub use node::Node;
+pub use operate::RestoredSession;
 pub use version::VERSION;
 pub use whatsapp_transport::{TransportProvider, WebSocketProvider};

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gateway_protocol::Register;
-use http_listener::{Drained, HttpService};
+use http_listener::{Drained, HttpService, ListenerTls, serve_with_tls};
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, watch},
@@ -14,15 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{self, Api},
-    config::Settings,
+    config::{Settings, tls},
     context::NodeContext,
-    data_folder::FolderLock,
+    data_folder::{FolderLock, RESTORED_FILE, remove_copies},
     deliverer::Deliverer,
     engine_http_client::EngineHttpClient,
     fair_permits::FairPermits,
     fleet::Fleet,
     journal::{Journal, JournalLimits},
     keys::KeyStore,
+    ops::{BoundOpsListener, OpsServer},
     outbox::Outbox,
     outgoing_http::{self, OutgoingClients},
     reporter::Reporter,
@@ -46,6 +47,7 @@ pub struct Node {
     journal: Arc<Journal>,
     stop: CancellationToken,
     server: JoinHandle<Drained>,
+    ops: Option<OpsServer>,
     _lock: FolderLock,
 }
 
@@ -68,7 +70,14 @@ impl Node {
         settings: Settings,
         transports: Arc<dyn TransportProvider>,
     ) -> anyhow::Result<Self> {
+        let (tls, authorities) = (settings.tls.listener()?, settings.tls.authorities()?);
         let lock = FolderLock::take(&settings.data)?;
+        remove_copies(&settings.data);
+        if let Ok(mark) = std::fs::read_to_string(settings.data.join(RESTORED_FILE)) {
+            tracing::info!(mark, "this data folder was restored from a back-up");
+        }
+        // Before the databases, which count their writes.
+        let ops = BoundOpsListener::bind(&settings).await?;
         let key_store = open_key_store(&settings).context("the data folder cannot be used")?;
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -88,11 +97,14 @@ impl Node {
             fleet: fleet.clone(),
             routes: Api::routes()?,
         });
-        let router =
-            RouterClient::new(clients.calls, &settings.router, &settings.id, &settings.token)?;
+        let router = outgoing_http::router_client(&clients.calls, authorities)?;
+        let router = RouterClient::new(router, &settings.router, &settings.id, &settings.token)?;
         let registration = registration(&settings, address, context.key_store.is_readable());
         let advertised = &registration.address;
-        tracing::info!(version = program_version(), %address, advertised, "listening");
+        let ops = ops.map(|ops| ops.serve(fleet.clone(), stop.clone())).transpose()?;
+        let ops_address = ops.as_ref().map(|ops| tracing::field::display(ops.address()));
+        tracing::info!(version = program_version(), %address, advertised, ops_address, "listening");
+        warn_of_unlike_names(tls.as_ref(), advertised);
         if cfg!(feature = "sim") {
             tracing::warn!(
                 whatsapp = settings.whatsapp,
@@ -118,13 +130,23 @@ impl Node {
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(run_membership(reporter)));
         let service = HttpService::new(api, api::limits());
-        let server = tokio::spawn(http_listener::serve(listener, service, stop.clone()));
-        Ok(Self { address, fleet, journal, stop, server, _lock: lock })
+        let server = tokio::spawn(serve_with_tls(listener, tls, service, stop.clone()));
+        Ok(Self { address, fleet, journal, stop, server, ops, _lock: lock })
+    }
+
+    /// Returns the number of sessions, and of those that are connected.
+    pub fn session_counts(&self) -> (usize, usize) {
+        self.fleet.counts()
     }
 
     /// Returns the address of the node's listener.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address of the listener for operators; `None` without one.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(OpsServer::address)
     }
 
     /// Accepts no more calls, closes every session, and ends. Takes a few seconds at most.
@@ -133,7 +155,30 @@ impl Node {
         self.fleet.close(CLOSE_TIMEOUT).await;
         self.journal.flush().await;
         let _ = self.server.await;
+        if let Some(ops) = self.ops {
+            ops.stop().await;
+        }
         tracing::info!("stopped");
+    }
+}
+
+/// Warns if routers will reject the certificate, because it does not name the host of the advertised
+/// URL, and if they will find no TLS at an advertised `https://` URL, unless a proxy adds it.
+fn warn_of_unlike_names(tls: Option<&ListenerTls>, advertised: &str) {
+    match tls {
+        Some(tls) if !tls.certificate().names(&tls::host(advertised)) => {
+            tracing::warn!(
+                advertised,
+                "the certificate does not name the host of the advertised URL: routers will reject it"
+            );
+        }
+        None if advertised.starts_with("https://") => {
+            tracing::warn!(
+                advertised,
+                "routers will call by https, and the listener speaks plain HTTP: set --tls-cert, unless a proxy adds TLS"
+            );
+        }
+        _ => {}
     }
 }
 
@@ -178,7 +223,7 @@ fn compute_permit_count() -> usize {
 fn registration(settings: &Settings, bound: SocketAddr, keys_are_readable: bool) -> Register {
     Register {
         incarnation: format!("{:032x}", rand::random::<u128>()),
-        address: settings.advertise.clone().unwrap_or_else(|| format!("http://{bound}")),
+        address: settings.advertised(bound),
         version: program_version(),
         features: api::features(),
         // A node that cannot store keys takes no new sessions.

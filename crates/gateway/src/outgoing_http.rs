@@ -22,10 +22,18 @@ const LIMITS: Limits = Limits {
 /// The clients of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingClients {
-    /// For short answers.
+    /// For short answers, also of a router without authorities of its own.
     pub(crate) calls: HttpClient,
     /// For downloads from WhatsApp.
     pub(crate) downloads: HttpClient,
+}
+
+/// Returns the client of routers: `general`, or one that trusts these authorities alone.
+pub(crate) fn router_client(
+    general: &HttpClient,
+    authorities: Option<RootCertStore>,
+) -> Result<HttpClient, TlsError> {
+    authorities.map_or_else(|| Ok(general.clone()), |roots| HttpClient::new(roots, LIMITS))
 }
 
 /// Creates clients that trust the certificates of the system and of the crate `webpki-roots`.

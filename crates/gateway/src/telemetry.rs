@@ -1,16 +1,18 @@
-//! The log of the node on standard error: its own lines, the lines of the engine, and panics.
+//! The log of the node on standard error: its own lines, the lines of the engine, and panics. Text has
+//! priorities when standard error is the journal of systemd.
 //!
 //! A thread writes the lines. When standard error is not read, no other thread blocks: lines beyond
 //! [`MAX_QUEUED_LINES`] are dropped.
 
 use std::{
     io::{IsTerminal as _, Write},
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     time::Duration,
 };
 
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use program_telemetry::{JournalFormat, stderr_is_journal};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
 use crate::LogFormat;
 
@@ -20,6 +22,9 @@ const DEFAULT_FILTER: &str = "warn,gateway=info,berth_gateway=info";
 const MAX_QUEUED_LINES: usize = 4096;
 /// Time limit for writing the remaining lines when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The number of dropped lines, once the log has started.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Writes the remaining lines when dropped, at the end of the process.
 #[derive(Debug)]
@@ -34,12 +39,16 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogGuard, ParseE
     let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT_FILTER);
     let filter = EnvFilter::try_new(filter)?;
     let (writer, log) = writer(std::io::stderr());
-    let lines = tracing_subscriber::fmt()
+    let _ = DROPPED.set(writer.error_counter()); // a second log exists in tests only
+    let lines = fmt()
         .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter);
     // Fails only if a subscriber is already set, as in tests.
     let _ = match format {
+        LogFormat::Text if stderr_is_journal() => {
+            lines.event_format(JournalFormat(fmt::format())).try_init()
+        }
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
@@ -49,6 +58,11 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<LogGuard, ParseE
         tracing::error!(place, message, "panic");
     }));
     Ok(log)
+}
+
+/// Returns the number of lines dropped since the start of the log.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
 }
 
 fn writer(to: impl Write + Send + 'static) -> (NonBlocking, LogGuard) {

@@ -1,32 +1,38 @@
 //! Connects the parts of the router. Only this file knows which adapter implements which port.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use auth::{Chain, JwtVerifier, KeyCache, RandomKeyGenerator, RandomLinkSecrets};
 use domain::{
     ApiKeys, Audit, BrowserSessionLimits, BrowserSessionPorts, BrowserSessions, Chats, Deadlines,
-    GatewayId, JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes,
-    Operators, Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions,
-    ShareLinkPorts, ShareLinks, WebhookPorts, Webhooks,
+    JournalPorts, Journals, Leases, MessageRetention, Messages, MessagingTurns, Nodes, Operators,
+    Outbox, OutboxLimits, OutboxPorts, ReturnOrigins, SessionPorts, Sessions, ShareLinkPorts,
+    ShareLinks, WebhookPorts, Webhooks,
 };
 use event_feed::{EventFeed, FeedPorts};
 use gateway_client::Client;
+use http_client::RootCertStore;
 use http_hyper::{
     Api, ApiDependencies, BrowserDependencies, LoginFlow, NodeApi, PublicUrl, Rates,
     StreamDependencies, render_event,
 };
 use sealing::Sealer;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use store_diesel::{Database, DatabaseKind};
 use tokio_util::sync::CancellationToken;
 use webhook_dispatcher::{Dispatcher, DispatcherPorts};
 use worker::{MessageRemover, OutboxDispatcher, Worker};
 
 use crate::{
-    config::Browsers, environment::SystemEnvironment, message_metrics::MeteredMessaging,
-    metrics::Metrics, notifier::RouterNotifier, organization_tags::HmacOrganizationTags,
-    readiness::RouterReadiness, webhook_sender::RouterWebhookSender,
+    config::{Browsers, GatewayTokens},
+    environment::SystemEnvironment,
+    message_metrics::MeteredMessaging,
+    metrics::Metrics,
+    notifier::RouterNotifier,
+    organization_tags::HmacOrganizationTags,
+    readiness::RouterReadiness,
+    webhook_sender::RouterWebhookSender,
 };
 
 /// The configured and opened resources from which [`assemble`] builds the router.
@@ -35,7 +41,9 @@ pub(crate) struct Dependencies {
     pub(crate) environment: Arc<SystemEnvironment>,
     /// `None` when no key set is configured.
     pub(crate) login: Option<Arc<JwtVerifier>>,
-    pub(crate) tokens: HashMap<GatewayId, SecretString>,
+    pub(crate) gateways: GatewayTokens,
+    /// The authorities of nodes with TLS; `None` for those of the system.
+    pub(crate) node_authorities: Option<RootCertStore>,
     pub(crate) deadlines: Deadlines,
     pub(crate) outbox_limits: OutboxLimits,
     pub(crate) rates: Rates,
@@ -81,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) remover: MessageRemover,
     pub(crate) webhooks: Dispatcher,
     pub(crate) feed: EventFeed,
+    pub(crate) readiness: Arc<RouterReadiness>,
 }
 
 /// Builds the parts of the router.
@@ -89,7 +98,8 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         database,
         environment,
         login,
-        tokens,
+        gateways: GatewayTokens { tokens, fleet },
+        node_authorities,
         deadlines,
         outbox_limits,
         rates,
@@ -105,8 +115,13 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
     } = dependencies;
     let node_tokens =
         tokens.iter().map(|(id, token)| (id.clone(), token.expose_secret().to_owned()));
-    let node_tokens = http_hyper::NodeTokens::new(node_tokens);
-    let gateway = Client::new(gateway_client::Config::new(tokens.into_iter().collect()));
+    let node_tokens = http_hyper::NodeTokens::new(node_tokens).with_fleet(fleet.clone());
+    let tokens = tokens.into_iter().collect::<gateway_client::NodeTokens>().with_fleet(fleet);
+    let gateway = Client::new(gateway_client::Config {
+        trace: http_hyper::current_trace_parent,
+        authorities: node_authorities,
+        ..gateway_client::Config::new(tokens)
+    });
     let store = Arc::new(database.clone().with_sealer(sealer.clone()));
     let feed = feed(&store);
     let adapters = Adapters {
@@ -150,7 +165,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
             authenticator,
             idempotency_records: adapters.store.clone(),
             environment: environment.clone(),
-            readiness,
+            readiness: readiness.clone(),
             metrics,
             cursor_secret: secrets.cursor,
             rates,
@@ -177,6 +192,7 @@ pub(crate) fn assemble(dependencies: Dependencies) -> Result<Parts> {
         remover: adapters.message_remover(),
         webhooks: adapters.dispatcher(feed.clone()),
         feed,
+        readiness,
     })
 }
 

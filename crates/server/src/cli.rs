@@ -1,11 +1,14 @@
 //! The command line: `berth serve`, which is also what plain `berth` does, `berth key …` and others.
 
+use std::path::PathBuf;
+
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use program_settings::Variables;
+use program_settings::{GenerateCommand, Variables};
+use secrecy::SecretString;
 
 use crate::{
     invalid::Invalid,
-    settings::{Database, Flags, Logging, Sealing, Settings},
+    settings::{Database, Flags, Fleet, Listeners, Logging, Sealing, Settings, secret},
 };
 
 /// Manages WhatsApp sessions of many organizations behind one HTTP API.
@@ -36,6 +39,11 @@ impl Cli {
 pub(crate) enum Command {
     /// Serve the API; the default without a command
     Serve(Box<Flags>),
+    /// Ask a running berth whether it lives, or with --ready whether it is ready; exit code 0 or 1
+    Health(Health),
+    /// Check settings, machine, database, keys, issuers and nodes; changes nothing. Exit code 0: all
+    /// well, 1: warnings, 2: faults
+    Doctor(Box<Doctor>),
     /// Create, list and revoke API keys; works while berth serves
     #[command(subcommand)]
     Key(KeyCommand),
@@ -45,9 +53,92 @@ pub(crate) enum Command {
     /// List, adopt and unlink orphans: device keys on nodes without a session in the database
     #[command(subcommand)]
     Orphan(OrphanCommand),
+    /// Make completion scripts for shells, and man pages
+    #[command(subcommand)]
+    Generate(GenerateCommand),
+    /// Print the token of a node, derived from the fleet secret
+    NodeToken(NodeToken),
+    /// Copy an SQLite database to a sealed file; works while berth serves
+    Backup(Backup),
+    /// Create an SQLite database from a back-up, or adapt a database that other tools restored
+    Restore(Restore),
     /// Erase an organization with everything that the database has of it
     #[command(subcommand)]
     Organization(OrganizationCommand),
+}
+
+/// `berth health`
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Ask for readiness (/readyz) instead of liveness (/livez)
+    #[arg(long)]
+    pub(crate) ready: bool,
+    /// Path of a TOML file with berth's settings
+    #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
+    pub(crate) config: Option<String>,
+    #[command(flatten)]
+    pub(crate) listeners: Listeners,
+}
+
+/// `berth doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+/// `berth node-token`
+#[derive(Debug, Args)]
+pub(crate) struct NodeToken {
+    /// Id of the node
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Path of a TOML file with berth's settings
+    #[arg(long, env = "BERTH_CONFIG", value_name = "PATH")]
+    pub(crate) config: Option<String>,
+    #[command(flatten)]
+    pub(crate) fleet: Fleet,
+}
+
+/// The key of back-ups.
+#[derive(Debug, Args)]
+pub(crate) struct BackupKey {
+    /// The key that seals back-ups: 32 bytes as base64; prefer the variable, or
+    /// `BERTH_BACKUP_KEY_FILE`
+    #[arg(long, env = "BERTH_BACKUP_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
+    pub(crate) backup_key: Option<SecretString>,
+}
+
+/// `berth backup`
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The file to create
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) key: BackupKey,
+    #[command(flatten)]
+    pub(crate) database_location: DatabaseLocation,
+}
+
+/// `berth restore`
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The back-up; the file of the database must not exist
+    #[arg(long, value_name = "FILE", required_unless_present = "adapt")]
+    pub(crate) from: Option<PathBuf>,
+    /// Only adapt the configured database, which other tools restored, before berth serves
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) adapt: bool,
+    #[command(flatten)]
+    pub(crate) key: BackupKey,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
+    #[command(flatten)]
+    pub(crate) database_location: DatabaseLocation,
 }
 
 /// The subcommands of `berth key`.

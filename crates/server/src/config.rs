@@ -7,12 +7,13 @@ use std::{
 
 use auth::{ClaimPaths, Pointer, Source};
 use domain::GatewayId;
+use gateway_protocol::{FleetSecret, NodePattern};
 use http_hyper::Network;
 use sealing::SealKeys;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use self::{browsers::Browsers, webhooks::seal_keys};
+pub(crate) use self::{browsers::Browsers, node_tls::NodeTls, webhooks::seal_keys};
 use self::{
     deadlines::{deadlines, outbox},
     webhooks::webhook_allow,
@@ -32,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) login: auth::Config,
     pub(crate) browsers: Browsers,
     pub(crate) gateways: Gateways,
+    pub(crate) node_tls: NodeTls,
     pub(crate) deadlines: domain::Deadlines,
     pub(crate) outbox: domain::OutboxLimits,
     pub(crate) quotas: domain::Quotas,
@@ -71,8 +73,27 @@ pub(crate) struct Streams {
 pub(crate) enum Gateways {
     /// One gateway on this machine, started and stopped by berth.
     Local(LocalGateway),
-    /// Remote gateways by id, each with its token.
-    Remote(HashMap<GatewayId, SecretString>),
+    /// Remote gateways.
+    Remote(GatewayTokens),
+}
+
+/// The credentials of remote gateways.
+#[derive(Debug, Default)]
+pub(crate) struct GatewayTokens {
+    /// Tokens by id.
+    pub(crate) tokens: HashMap<GatewayId, SecretString>,
+    /// The secret of derived tokens, with the ids that may use such a token.
+    pub(crate) fleet: Option<(FleetSecret, Vec<NodePattern>)>,
+}
+
+impl GatewayTokens {
+    /// Returns whether a node with this id may register.
+    pub(crate) fn permits(&self, id: &GatewayId) -> bool {
+        let is_member = |(_, patterns): &(FleetSecret, Vec<NodePattern>)| {
+            patterns.iter().any(|pattern| pattern.matches(id.as_str()))
+        };
+        self.tokens.contains_key(id) || self.fleet.as_ref().is_some_and(is_member)
+    }
 }
 
 /// The settings of the local gateway.
@@ -114,15 +135,17 @@ impl Config {
         let listeners = settings.listeners;
         let login = login(settings.login)?;
         let browsers = Browsers::check(&settings.browsers, &login.claims, login.leeway)?;
+        let gateways = fleet::gateways(
+            settings.remote,
+            settings.gateway,
+            settings.fleet,
+            settings.local_gateway,
+        )?;
         Ok(Self {
             database: database(settings.database),
             seal_keys: seal_keys(settings.sealing)?,
             webhook_allow: webhook_allow(settings.webhooks)?,
-            listeners: Listeners {
-                public: address("listen", listeners.listen.as_deref(), "127.0.0.1:8080")?,
-                nodes: address("node_listen", listeners.node_listen.as_deref(), "127.0.0.1:8081")?,
-                ops: address("ops_listen", listeners.ops_listen.as_deref(), "127.0.0.1:9090")?,
-            },
+            listeners: self::listeners(&listeners)?,
             connections: Connections {
                 keep_alive: keep_alive(listeners.keep_alive)?,
                 trusted_proxies: networks("trusted_proxies", listeners.trusted_proxies.as_deref())?,
@@ -130,7 +153,8 @@ impl Config {
             },
             login,
             browsers,
-            gateways: gateways(settings.remote, settings.gateway, settings.local_gateway)?,
+            node_tls: NodeTls::check(settings.node_tls, &gateways)?,
+            gateways,
             quotas: quotas::check(&settings.limits, &settings.organizations)?,
             return_origins: return_origins::check(&settings.organizations)?,
             deadlines: deadlines(&settings.deadlines, settings.limits.pairing_rate)?,
@@ -149,6 +173,15 @@ pub(crate) fn database(settings: settings::Database) -> store_diesel::Config {
     store_diesel::Config::new(
         settings.database_url.unwrap_or_else(|| "sqlite:data/berth.db".into()),
     )
+}
+
+/// Checks the addresses of the listeners.
+pub(crate) fn listeners(settings: &settings::Listeners) -> Result<Listeners, Invalid> {
+    Ok(Listeners {
+        public: address("listen", settings.listen.as_deref(), "127.0.0.1:8080")?,
+        nodes: address("node_listen", settings.node_listen.as_deref(), "127.0.0.1:8081")?,
+        ops: address("ops_listen", settings.ops_listen.as_deref(), "127.0.0.1:9090")?,
+    })
 }
 
 impl Log {
@@ -283,58 +316,10 @@ fn streams(limits: &settings::Limits) -> Result<Streams, Invalid> {
     })
 }
 
-/// Returns the gateways of the variable, or else of the file's tables, or else the local gateway.
-/// The variable replaces all tables, because a mixture of both is most likely a mistake.
-fn gateways(
-    listed: settings::RemoteGateways,
-    tables: Vec<settings::RemoteGateway>,
-    local: settings::LocalGateway,
-) -> Result<Gateways, Invalid> {
-    let remote = match listed.node_tokens {
-        Some(list) => node_tokens(list.expose_secret())?,
-        None => tables.into_iter().map(|table| (table.id, table.token)).collect(),
-    };
-    if remote.is_empty() {
-        let program = local.gateway_bin.map(PathBuf::from);
-        let data = local.gateway_data.unwrap_or_else(|| "data/gateway".into()).into();
-        return Ok(Gateways::Local(LocalGateway {
-            program,
-            data,
-            whatsapp_url: local.whatsapp_url,
-        }));
-    }
-    let mut tokens = HashMap::new();
-    for (name, token) in remote {
-        let reason = |reason: &str| Invalid::setting("gateway", format!("{name:?} {reason}"));
-        let id = GatewayId::parse(&name).ok_or_else(|| {
-            reason("is not 1 to 64 letters, digits, dots, dashes and underscores")
-        })?;
-        let text = token.expose_secret();
-        if !(16..=512).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(reason("needs a token of 16 to 512 visible ASCII characters"));
-        }
-        if tokens.insert(id, token).is_some() {
-            return Err(reason("occurs twice"));
-        }
-    }
-    Ok(Gateways::Remote(tokens))
-}
-
-fn node_tokens(list: &str) -> Result<Vec<(String, SecretString)>, Invalid> {
-    let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-    let read = |(number, entry): (usize, &str)| {
-        let (id, token) = entry.split_once('=').ok_or_else(|| {
-            // The message omits the entry, which may contain a token.
-            let reason = format!("entry {} is not of the form ID=TOKEN", number + 1);
-            Invalid::setting("node_tokens", reason)
-        })?;
-        Ok((id.trim().to_owned(), SecretString::from(token.trim())))
-    };
-    entries.enumerate().map(read).collect()
-}
-
 mod browsers;
 mod deadlines;
+pub(crate) mod fleet;
+mod node_tls;
 mod quotas;
 mod return_origins;
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::{
     duration,
     environment::SystemEnvironment,
     invalid::Invalid,
-    settings::{Flags, warn_of_unknown_variables},
+    settings::{Flags, warn_of_variables},
     store, telemetry,
 };
 
@@ -98,7 +98,7 @@ async fn revoke(command: RevokeKey) -> Result<()> {
 pub(crate) async fn database(database_location: DatabaseLocation) -> Result<Arc<Database>> {
     let settings = Flags::from(database_location).gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
-    warn_of_unknown_variables();
+    warn_of_variables();
     Ok(Arc::new(store::open(&config::database(settings.database)).await?))
 }
 

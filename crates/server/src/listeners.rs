@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use http_hyper::ListenerTls;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Listeners;
@@ -11,6 +12,8 @@ use crate::config::Listeners;
 pub(crate) struct BoundListeners {
     pub(crate) public: TcpListener,
     pub(crate) nodes: TcpListener,
+    /// TLS of [`Self::nodes`]; `None` for plain HTTP.
+    pub(crate) node_tls: Option<ListenerTls>,
     pub(crate) ops: TcpListener,
 }
 
@@ -18,10 +21,11 @@ pub(crate) struct BoundListeners {
 ///
 /// # Errors
 /// Names the address and the setting that cannot be bound.
-pub(crate) fn bind(listeners: Listeners) -> Result<BoundListeners> {
+pub(crate) fn bind(listeners: Listeners, node_tls: Option<ListenerTls>) -> Result<BoundListeners> {
     Ok(BoundListeners {
         public: bind_one("listen", listeners.public)?,
         nodes: bind_one("node_listen", listeners.nodes)?,
+        node_tls,
         ops: bind_one("ops_listen", listeners.ops)?,
     })
 }

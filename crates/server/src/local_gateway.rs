@@ -8,7 +8,7 @@
 //! Decision: ADR 0001.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use domain::GatewayId;
+use program_telemetry::loopback_address;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     process::{Child, ChildStdin, Command},
@@ -40,12 +41,15 @@ const NICE_LEVEL: &str = "10";
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Variables of the node that berth passes as flags or not at all.
-const REMOVED_VARIABLES: [&str; 6] = [
+const REMOVED_VARIABLES: [&str; 9] = [
     "BERTH_GATEWAY_ADVERTISE",
     "BERTH_GATEWAY_ID",
     "BERTH_GATEWAY_LISTEN",
     "BERTH_GATEWAY_NICE",
+    "BERTH_GATEWAY_OPS_LISTEN",
     "BERTH_GATEWAY_ROUTER",
+    "BERTH_GATEWAY_TLS_CERT",
+    "BERTH_GATEWAY_TLS_KEY",
     "BERTH_NODE_TOKEN",
 ];
 
@@ -131,6 +135,10 @@ impl Supervisor {
         for variable in program_settings::ROUTER_VARIABLES.iter().chain(&REMOVED_VARIABLES) {
             command.env_remove(variable).env_remove(format!("{variable}_FILE"));
         }
+        // The service manager gets notifications of berth alone.
+        for variable in service_notify::VARIABLES {
+            command.env_remove(variable);
+        }
         if let Some(filter) = &self.log.filter {
             command.env("BERTH_LOG", filter);
         }
@@ -157,7 +165,11 @@ async fn stop_child(mut child: Child, stdin: ChildStdin, grace: Duration) -> std
     Ok(())
 }
 
-fn find_program(set: Option<&Path>) -> Result<PathBuf> {
+/// Returns the path of the gateway program.
+///
+/// # Errors
+/// If the file does not exist.
+pub(crate) fn find_program(set: Option<&Path>) -> Result<PathBuf> {
     let program = match set {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()
@@ -170,31 +182,9 @@ fn find_program(set: Option<&Path>) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Returns the address at which a process on this machine reaches a listener.
-fn loopback_address(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listener.port())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unspecified_address_becomes_loopback() {
-        for (listener, reached) in [
-            ("0.0.0.0:8081", "127.0.0.1:8081"),
-            ("[::]:8081", "[::1]:8081"),
-            ("127.0.0.1:1", "127.0.0.1:1"),
-            ("10.0.0.5:8081", "10.0.0.5:8081"),
-        ] {
-            assert_eq!(loopback_address(listener.parse().unwrap()), reached.parse().unwrap());
-        }
-    }
 
     #[tokio::test]
     async fn gateway_that_does_not_end_is_killed() {

@@ -2,12 +2,16 @@
 //! sessions. Gateways hold the connections to WhatsApp.
 
 mod assemble;
+mod backups;
 mod browsers;
 mod cli;
 mod clock_skew;
 mod config;
+mod doctor;
 mod duration;
 mod environment;
+mod fleet_metrics;
+mod health;
 mod invalid;
 mod keys;
 mod lifecycle;
@@ -15,6 +19,8 @@ mod listeners;
 mod local_gateway;
 mod message_metrics;
 mod metrics;
+mod node_tls;
+mod node_token;
 mod notifier;
 mod only_server;
 mod organization_tags;
@@ -23,6 +29,8 @@ mod orphans;
 mod readiness;
 mod router;
 mod seal;
+mod service_status;
+mod session_metrics;
 mod session_watcher;
 mod settings;
 mod store;
@@ -32,6 +40,8 @@ mod webhook_sender;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::CommandFactory as _;
+use program_settings::GenerateCommand;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -51,7 +61,7 @@ async fn main() -> ExitCode {
     let done = Box::pin(run()).await;
     telemetry::end();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             telemetry::print_error(format!("berth: {error:#}"));
             // The exit code of an unknown flag.
@@ -61,9 +71,15 @@ async fn main() -> ExitCode {
 }
 
 /// Runs the command of the command line.
-async fn run() -> Result<()> {
+async fn run() -> Result<ExitCode> {
     let Cli { command, serve: flags } = Cli::read()?;
     match command {
+        Some(Command::Doctor(command)) => return Box::pin(doctor::run(*command)).await,
+        Some(Command::Backup(command)) => backups::back_up(command).await,
+        Some(Command::Restore(command)) => Box::pin(backups::restore(command)).await,
+        Some(Command::Generate(command)) => generate(&command),
+        Some(Command::NodeToken(command)) => node_token::run(command),
+        Some(Command::Health(command)) => health::run(command),
         Some(Command::Key(command)) => keys::run(command).await,
         Some(Command::Seal(command)) => seal::run(command).await,
         Some(Command::Orphan(command)) => orphans::run(command).await,
@@ -71,13 +87,18 @@ async fn run() -> Result<()> {
         Some(Command::Serve(flags)) => Box::pin(serve(*flags)).await,
         None => Box::pin(serve(flags)).await,
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+fn generate(command: &GenerateCommand) -> Result<()> {
+    Ok(command.run(Cli::command(), &mut std::io::stdout())?)
 }
 
 /// Runs `berth serve`: starts the router, logs its addresses, waits for a signal, and stops.
 async fn serve(flags: Flags) -> Result<()> {
     let config = Config::check(flags.gather()?)?;
     telemetry::start(&config.log, "info")?;
-    settings::warn_of_unknown_variables();
+    settings::warn_of_variables();
     let mut signals = Signals::listen()?;
     raise_open_files();
 

@@ -2,60 +2,45 @@
 //!
 //! No label names a session, an organization or a person: labels are for ever, and read by others.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use http_hyper::Exposition;
 use metrics::{describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use metrics_process::Collector;
-use tokio_util::task::AbortOnDropHandle;
+use program_telemetry::MetricsExporter;
 
-use crate::telemetry;
+use crate::{session_metrics, telemetry};
 
-/// From half a millisecond to the longest a request may take.
-const DURATION_BUCKETS: [f64; 12] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 35.0];
-/// Samples are kept one by one until somebody looks, or until this has passed.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// The counters without labels.
+const COUNTERS: [&str; 3] =
+    ["berth_stream_catch_ups_total", "berth_webhook_dead_total", "berth_webhook_leases_lost_total"];
 
 /// The metrics of this process.
 pub(crate) struct Metrics {
-    handle: PrometheusHandle,
-    process: Collector,
-    _upkeep: AbortOnDropHandle<()>,
+    exporter: MetricsExporter,
 }
 
 impl Metrics {
-    /// From here on everything is counted.
-    pub(crate) fn start() -> Result<Self> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
-            .context("the metrics' buckets")?
-            .build_recorder();
-        let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).context("the metrics cannot be counted")?;
+    /// From here on everything is counted. `data` is the folder of an SQLite database.
+    pub(crate) fn start(data: Option<PathBuf>) -> Result<Self> {
+        let exporter = MetricsExporter::start(data)?;
         describe();
+        // A counter that is there from the start shows its first increment as an increase.
+        for counter in COUNTERS {
+            metrics::counter!(counter).absolute(0);
+        }
+        for reason in ["connections", "answers", "stalled"] {
+            metrics::counter!("berth_connections_evicted_total", "reason" => reason).absolute(0);
+        }
         metrics::gauge!("berth_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        let process = Collector::default();
-        process.describe();
-        let upkeep = handle.clone();
-        let upkeep = tokio::spawn(async move {
-            let mut due = tokio::time::interval(UPKEEP_INTERVAL);
-            loop {
-                due.tick().await;
-                upkeep.run_upkeep();
-            }
-        });
-        Ok(Self { handle, process, _upkeep: AbortOnDropHandle::new(upkeep) })
+        Ok(Self { exporter })
     }
 }
 
 impl Exposition for Metrics {
     fn text(&self) -> String {
-        self.process.collect();
         metrics::counter!("berth_log_lines_dropped_total").absolute(telemetry::dropped());
-        self.handle.render()
+        self.exporter.text()
     }
 }
 
@@ -63,6 +48,7 @@ fn describe() {
     describe_gauge!("berth_build_info", "always 1; the label has the version of berth");
     describe_requests();
     describe_gateways();
+    session_metrics::describe();
     describe_feed();
     describe_streams();
     describe_webhooks();
@@ -78,6 +64,10 @@ fn describe() {
     describe_counter!(
         "berth_store_rows_skipped_total",
         "rows that bulk reads skipped because they are unreadable, by table"
+    );
+    describe_histogram!(
+        "berth_store_wait_seconds",
+        "wait of a statement for a connection of the pool, or of a write for SQLite's writer"
     );
     describe_gauge!("berth_sqlite_wal_bytes", "length of SQLite's write-ahead log in bytes");
 }
@@ -176,6 +166,7 @@ fn describe_messages() {
 fn describe_gateways() {
     describe_gauge!("berth_gateway_up", "1 while the gateway sends heartbeats, else 0");
     describe_gauge!("berth_gateway_sessions", "sessions that the gateway holds");
+    describe_gauge!("berth_gateway_capacity", "maximum number of sessions of the gateway");
     describe_gauge!(
         "berth_gateway_orphans",
         "sessions that the gateway holds keys of and that are not in the database"

@@ -6,23 +6,25 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_hyper::{Drained, Limits, NodeApi, PublicUrl};
+use http_hyper::{Drained, Limits, NodeApi, PublicUrl, serve_with_tls};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     assemble::{Dependencies, Parts, Secrets, assemble},
-    browsers, clock_skew,
-    config::{Config, Connections, Gateways, Listeners, LocalGateway, Log, Streams},
+    backups, browsers, clock_skew,
+    config::{Config, Connections, GatewayTokens, Gateways, Listeners, LocalGateway, Log, Streams},
     environment::SystemEnvironment,
+    fleet_metrics,
     invalid::Invalid,
     listeners::{self, BoundListeners},
     local_gateway::{self, Supervisor},
     message_metrics,
     metrics::Metrics,
+    node_tls,
     only_server::{self, ServerLock},
-    seal, store,
+    seal, service_status, store,
     webhook_sender::{self, RouterWebhookSender},
 };
 
@@ -40,7 +42,7 @@ struct Running<T> {
 /// What runs beside the parts of the router.
 struct Background {
     supervisor: Option<Supervisor>,
-    periodic: [Running<()>; 4],
+    periodic: [Running<()>; 6],
     server_lock: ServerLock,
 }
 
@@ -55,9 +57,9 @@ pub(crate) struct Router {
     remover: Running<()>,
     webhooks: Running<()>,
     feed: Running<()>,
-    /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, and
-    /// the age of the queue of messages.
-    periodic: [Running<()>; 4],
+    /// The comparison of clocks, the rotation of seal keys, the lookup of the database's address, the age
+    /// of the queue of messages, the figures of the fleet, and the reports to the service manager.
+    periodic: [Running<()>; 6],
     gateway: Option<Running<()>>,
     nodes: Running<Drained>,
     ops: Running<Drained>,
@@ -67,8 +69,11 @@ pub(crate) struct Router {
 impl Router {
     /// Starts all parts. When the future completes, the router answers requests.
     pub(crate) async fn start(config: Config) -> Result<Self> {
+        let node_tls = node_tls::listener(&config.node_tls)?;
+        let node_authorities = node_tls::authorities(&config.node_tls)?;
         let database = store::open(&config.database).await?.with_quotas(config.quotas);
         tracing::info!(kind = database.kind().as_str(), "the database is open");
+        backups::remove_copy(&database);
         let environment = Arc::new(SystemEnvironment::default());
         let login = auth::JwtVerifier::start(config.login, environment.clone()).await;
         let login = login.map_err(Invalid::from)?;
@@ -78,18 +83,19 @@ impl Router {
         let server_lock = only_server::lock(&database, &*environment).await?;
         let database_servers = config.database.servers();
         let sealer = Arc::new(seal::open(&database, environment.clone(), config.seal_keys).await?);
-        let bound = listeners::bind(config.listeners)?;
+        let bound = listeners::bind(config.listeners, node_tls)?;
         let addresses = bound.addresses()?;
-        let (tokens, local) = match config.gateways {
-            Gateways::Remote(tokens) => (tokens, None),
+        let (gateways, local) = match config.gateways {
+            Gateways::Remote(gateways) => (gateways, None),
             Gateways::Local(settings) => {
                 let (id, token) = local_gateway::credentials()?;
-                ([(id, token.clone())].into(), Some((settings, token)))
+                let tokens = [(id, token.clone())].into();
+                (GatewayTokens { tokens, fleet: None }, Some((settings, token)))
             }
         };
         let shutting_down = CancellationToken::new();
         let deadlines = config.deadlines;
-        let metrics = Arc::new(Metrics::start()?);
+        let metrics = Arc::new(Metrics::start(store::folder(&database))?);
         seal::report_unsealed(&sealer);
         let secrets = Secrets {
             cursor: database.secret("cursor", rand::random()).await?,
@@ -101,6 +107,7 @@ impl Router {
         let sender = webhook_sender::start(config.webhook_allow, addresses)?;
         let (compared, clock) = (database.clone(), environment.clone());
         let queue = (database.clone(), environment.clone());
+        let fleet = (database.clone(), login.clone(), environment.clone());
         let login_flow = browsers::login_flow(&config.browsers, environment.clone())?;
         let public_url = config.browsers.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(addresses.public));
@@ -112,7 +119,8 @@ impl Router {
             database,
             environment,
             login,
-            tokens,
+            gateways,
+            node_authorities,
             deadlines,
             outbox_limits: config.outbox,
             rates: config.rates,
@@ -136,6 +144,8 @@ impl Router {
                 webhook_sender::deny_own_addresses(sender, addresses, database_servers, stop)
             }),
             Running::start(|stop| message_metrics::watch_queue(queue.0, queue.1, stop)),
+            Running::start(|stop| fleet_metrics::run(fleet.0, fleet.1, fleet.2, stop)),
+            Running::start(|stop| service_status::run(parts.readiness.clone(), stop)),
         ];
         let background = Background { supervisor, periodic, server_lock };
         Ok(Self::run(parts, bound, addresses, &config.connections, shutting_down, background))
@@ -150,7 +160,7 @@ impl Router {
         background: Background,
     ) -> Self {
         let Background { supervisor, periodic, server_lock } = background;
-        let Parts { api, nodes, worker, outbox, remover, webhooks, feed } = parts;
+        let Parts { api, nodes, worker, outbox, remover, webhooks, feed, readiness: _ } = parts;
         let limits = |drain, limits| Limits {
             drain,
             idle: connections.keep_alive,
@@ -166,7 +176,7 @@ impl Router {
             periodic,
             public: Running::start(|stop| http_hyper::serve(bound.public, public, stop)),
             streams: Running::start(|stop| async move { api.watch_streams(stop).await }),
-            nodes: Running::start(|stop| http_hyper::serve(bound.nodes, nodes, stop)),
+            nodes: Running::start(|stop| serve_with_tls(bound.nodes, bound.node_tls, nodes, stop)),
             ops: Running::start(|stop| http_hyper::serve(bound.ops, ops, stop)),
             worker: Running::start(|stop| worker.run(stop)),
             outbox: Running::start(|stop| outbox.run(stop)),

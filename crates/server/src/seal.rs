@@ -20,12 +20,12 @@ use crate::{
     cli::{SealCommand, SealStatus},
     config::{self, Log},
     environment::SystemEnvironment,
-    settings::{Flags, warn_of_unknown_variables},
+    settings::{Flags, warn_of_variables},
     store, telemetry,
 };
 
 /// The name of the key file in the folder of an SQLite database.
-const KEY_FILE: &str = "seal.key";
+pub(crate) const KEY_FILE: &str = "seal.key";
 /// The time between two rotations. A router that still has the older keys may have created data keys
 /// in between.
 const ROTATION_INTERVAL: Duration = Duration::from_secs(600);
@@ -52,8 +52,24 @@ pub(crate) async fn open(
     Ok(Sealer::new(keys, Arc::new(database.clone()), environment))
 }
 
-fn key_file(database: &Database) -> Option<PathBuf> {
+/// Returns the path of the key file; `None` on PostgreSQL.
+pub(crate) fn key_file(database: &Database) -> Option<PathBuf> {
     database.file().map(|file| file.with_file_name(KEY_FILE))
+}
+
+/// Returns the configured seal keys, or else those in the key file. Creates no file.
+///
+/// # Errors
+/// When the key file cannot be read.
+pub(crate) fn present_keys(database: &Database, configured: Option<SealKeys>) -> Result<SealKeys> {
+    match (configured, key_file(database)) {
+        (Some(keys), _) => Ok(keys),
+        (None, Some(path)) => {
+            let keys = read_or_create(&path, false);
+            keys.with_context(|| format!("the seal keys in {}", path.display()))
+        }
+        (None, None) => Ok(SealKeys::default()),
+    }
 }
 
 /// Warns if the content of messages is stored unsealed, and sets the gauge of this state.
@@ -114,14 +130,10 @@ pub(crate) async fn run(command: SealCommand) -> Result<()> {
     flags.settings.sealing = sealing;
     let settings = flags.gather()?;
     telemetry::start(&Log::check(settings.log)?, "warn")?;
-    warn_of_unknown_variables();
+    warn_of_variables();
     let configured = config::seal_keys(settings.sealing)?;
     let database = store::open(&config::database(settings.database)).await?;
-    let keys = match (configured, key_file(&database)) {
-        (Some(keys), _) => keys,
-        (None, Some(path)) => read_or_create(&path, false)?,
-        (None, None) => SealKeys::default(),
-    };
+    let keys = present_keys(&database, configured)?;
     let sealer = Sealer::new(keys, Arc::new(database), Arc::new(SystemEnvironment::default()));
     let uses = sealer.seal_key_uses().await?;
     let text = if json { as_json(&uses) } else { as_lines(&uses) };

@@ -9,18 +9,20 @@
 mod organization_quotas;
 mod remote_gateway;
 mod text;
+mod warnings;
 
 use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
-use program_settings::Variables;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use organization_quotas::OrganizationQuotas;
 pub(crate) use remote_gateway::RemoteGateway;
+use text::cleaned;
+pub(crate) use text::secret;
 pub(crate) use text::{Count, Document, Switch};
-use text::{cleaned, secret};
+pub(crate) use warnings::warn_of_variables;
 
 use crate::invalid::Invalid;
 
@@ -50,7 +52,11 @@ macro_rules! table {
 }
 
 mod browsers;
+mod fleet;
+mod node_tls;
 pub(crate) use browsers::Browsers;
+pub(crate) use fleet::Fleet;
+pub(crate) use node_tls::NodeTls;
 
 table!(
     /// The database.
@@ -279,6 +285,10 @@ pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) local_gateway: LocalGateway,
     #[command(flatten)]
+    pub(crate) fleet: Fleet,
+    #[command(flatten)]
+    pub(crate) node_tls: NodeTls,
+    #[command(flatten)]
     pub(crate) deadlines: Deadlines,
     #[command(flatten)]
     pub(crate) limits: Limits,
@@ -313,7 +323,7 @@ impl Settings {
             // The message omits the line, which may contain a secret.
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            let what = error.message().lines().collect::<Vec<_>>().join(" ");
+            let what = warnings::with_nearest_key(error.message());
             Invalid::new(format!("{}, line {line}: {what}", path.display()))
         })
     }
@@ -332,6 +342,8 @@ impl Settings {
             login: self.login.cleaned()?,
             browsers: self.browsers.cleaned()?,
             local_gateway: self.local_gateway.cleaned()?,
+            fleet: self.fleet.cleaned()?,
+            node_tls: self.node_tls.cleaned()?,
             deadlines: self.deadlines.cleaned()?,
             limits: self.limits.cleaned()?,
             log: self.log.cleaned()?,
@@ -350,6 +362,8 @@ impl Settings {
             login: self.login.or(other.login),
             browsers: self.browsers.or(other.browsers),
             local_gateway: self.local_gateway.or(other.local_gateway),
+            fleet: self.fleet.or(other.fleet),
+            node_tls: self.node_tls.or(other.node_tls),
             deadlines: self.deadlines.or(other.deadlines),
             limits: self.limits.or(other.limits),
             log: self.log.or(other.log),
@@ -375,16 +389,6 @@ impl Flags {
     pub(crate) fn gather(self) -> Result<Settings, Invalid> {
         let file = cleaned("config", self.config)?;
         self.settings.with_file(file.as_deref().map(Path::new))
-    }
-}
-
-/// Logs a warning with the names of unknown `BERTH_*` variables. Such a variable may be a setting
-/// with a typing error, whose default is then in force.
-pub(crate) fn warn_of_unknown_variables() {
-    let unknown = Variables::of_process().unknown();
-    if !unknown.is_empty() {
-        let variables = unknown.join(", ");
-        tracing::warn!(variables, "unknown environment variables are ignored");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Opens the database, and distinguishes a wrong setting from an unreachable database.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Error, Result};
 use store_diesel::{Config, Database, StoreError};
 
@@ -14,4 +16,11 @@ pub(crate) async fn open(config: &Config) -> Result<Database> {
         StoreError::Url(_) => Invalid::new(error.to_string()).into(),
         other => Error::new(other).context("the database cannot be opened"),
     })
+}
+
+/// Returns the folder of an SQLite database; `None` on PostgreSQL.
+pub(crate) fn folder(database: &Database) -> Option<PathBuf> {
+    let folder = database.file()?.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // A file without a folder is in the current one.
+    Some(folder.unwrap_or(Path::new(".")).to_owned())
 }

@@ -1,4 +1,5 @@
-//! The log: one line an event, on standard error, as text for people or JSON for programs.
+//! The log: one line an event, on standard error, as text for people or JSON for programs. Text has
+//! priorities when standard error is the journal of systemd.
 //!
 //! A separate thread writes all waiting lines at once and then pauses for 4 ms: a write for each
 //! line took a tenth of the time of a request. `kill -9` loses the lines of the last 4 ms; an
@@ -14,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use program_telemetry::{JournalFormat, stderr_is_journal, with_error_priority};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -40,6 +42,10 @@ pub(crate) fn start(log: &Log, filter: &str) -> Result<()> {
     let stderr = fmt::layer().with_writer(writer);
     let started = match log.format {
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
+        LogFormat::Text if stderr_is_journal() => {
+            let lines = stderr.with_ansi(false).event_format(JournalFormat(fmt::format()));
+            registry.with(lines).try_init()
+        }
         LogFormat::Text if io::stderr().is_terminal() => registry.with(stderr).try_init(),
         LogFormat::Text => registry.with(stderr.with_ansi(false)).try_init(),
     };
@@ -65,7 +71,7 @@ pub(crate) fn end() {
 
 /// Prints an error to standard error, for at most 2 s.
 pub(crate) fn print_error(message: String) {
-    run_with_timeout(STOP_TIMEOUT, move || eprintln!("{message}"));
+    run_with_timeout(STOP_TIMEOUT, move || eprintln!("{}", with_error_priority(&message)));
 }
 
 /// The thread that writes log lines.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Sequence numbers are never reused, also not after all items were removed.
-pub(super) const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     name: "journal",
     version: 1,
     schema: "

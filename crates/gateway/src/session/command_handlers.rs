@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     keys,
+    reconnects::{ReconnectReason, count_reconnect},
     refusal::{stale_epoch, unavailable},
 };
 
@@ -50,6 +51,9 @@ impl SessionActor {
         let running = self.spec.as_ref().is_some_and(|spec| spec.running);
         let unknown = running && self.hold.is_none() && matches!(self.link, Link::Unknown(_));
         if unknown || self.goal() != Goal::Closed {
+            if self.connection.as_ref().is_some_and(ConnectionHandle::has_no_drop) {
+                count_reconnect(ReconnectReason::LeaseEnded);
+            }
             self.hold = Some(Hold::Suspended);
         }
     }

@@ -9,13 +9,14 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 
 use super::{
     actor::SessionActor,
-    model::{CHECK_INTERVAL, ConnectionState, Hold, Link, Retry},
+    model::{CHECK_INTERVAL, ConnectionHandle, ConnectionState, Hold, Link, Retry},
 };
 use crate::{
     engine_events::{ConnectionEvent, EngineExit},
     keys,
     pairing_attempt::PairingAttempt,
     reasons,
+    reconnects::{ReconnectReason, count_reconnect},
 };
 
 /// Upper bound of the wait between connections that ended on their own.
@@ -46,7 +47,9 @@ impl SessionActor {
             ConnectionEvent::Connected => self.on_connected(),
             ConnectionEvent::Linked => self.on_linked(),
             ConnectionEvent::PushNameChanged => self.read_identity(),
-            ConnectionEvent::Disconnected(why) => self.on_disconnected(why),
+            ConnectionEvent::Disconnected(why) => {
+                self.on_disconnected(why, ReconnectReason::Closed);
+            }
             ConnectionEvent::Rejected(reason) => self.on_rejected(reason),
             ConnectionEvent::Unlinked(message) => self.on_unlinked(message).await,
             ConnectionEvent::LinkFailed(reason) if self.pairing.is_some() => {
@@ -161,10 +164,11 @@ impl SessionActor {
         }
     }
 
-    fn on_disconnected(&mut self, why: String) {
+    fn on_disconnected(&mut self, why: String, reason: ReconnectReason) {
         let Some(handle) = &mut self.connection else { return };
         match handle.state {
             ConnectionState::Up => {
+                count_reconnect(reason);
                 handle.state = ConnectionState::Reconnecting(Instant::now(), why);
             }
             ConnectionState::Reconnecting(..) => {}
@@ -200,7 +204,9 @@ impl SessionActor {
             return self.on_engine_stopped(EngineExit::Stopped(CONNECTION_LOST.to_owned()));
         }
         match handle.state {
-            ConnectionState::Up if !connected => self.on_disconnected(CONNECTION_LOST.to_owned()),
+            ConnectionState::Up if !connected => {
+                self.on_disconnected(CONNECTION_LOST.to_owned(), ReconnectReason::Closed);
+            }
             ConnectionState::Up if silence_left.is_zero() => self.on_silence(),
             ConnectionState::Up => handle.next_check = now + CHECK_INTERVAL.min(silence_left),
             ConnectionState::Reconnecting(..) | ConnectionState::Down
@@ -212,7 +218,7 @@ impl SessionActor {
             ConnectionState::Connecting(_)
                 if !connected && self.pairing.as_ref().is_some_and(PairingAttempt::is_visible) =>
             {
-                self.on_disconnected(CONNECTION_LOST.to_owned());
+                self.on_disconnected(CONNECTION_LOST.to_owned(), ReconnectReason::Closed);
             }
             _ => {}
         }
@@ -221,7 +227,7 @@ impl SessionActor {
     /// Handles a silence longer than [`MAX_SILENCE`]: publishes the loss at once, without the delay
     /// for short drops in [`super::status`].
     fn on_silence(&mut self) {
-        self.on_disconnected(CONNECTION_LOST.to_owned());
+        self.on_disconnected(CONNECTION_LOST.to_owned(), ReconnectReason::Silent);
         self.set_connection_state(ConnectionState::Down);
         self.retry.reason = Some(reasons::connect_failed(CONNECTION_LOST.to_owned(), None));
     }
@@ -252,6 +258,7 @@ impl SessionActor {
 
     /// Handles an engine that ended on its own; the next reconciliation decides what follows.
     fn on_engine_stopped(&mut self, end: EngineExit) {
+        let was_up = self.connection.as_ref().is_some_and(ConnectionHandle::has_no_drop);
         self.begin_closing();
         match end {
             EngineExit::Crashed => {
@@ -259,6 +266,9 @@ impl SessionActor {
                 self.closed_status = Some((Status::Failed, reasons::crashed()));
             }
             EngineExit::Stopped(why) => {
+                if was_up {
+                    count_reconnect(ReconnectReason::EngineStopped);
+                }
                 let at = self.schedule_retry();
                 self.retry.reason = Some(reasons::connect_failed(why, Some(at)));
             }

@@ -87,4 +87,9 @@ impl ConnectionHandle {
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, ConnectionState::Up | ConnectionState::Reconnecting(..))
     }
+
+    /// Returns whether the device is logged in and the connection has not dropped since.
+    pub(super) fn has_no_drop(&self) -> bool {
+        matches!(self.state, ConnectionState::Up)
+    }
 }

@@ -13,18 +13,19 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use metrics::{Gauge, gauge, histogram};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
     Result, database_error,
-    writer::{self, WriteOperation, WriteRequest},
+    writer::{self, WriteMetrics, WriteOperation, WriteRequest},
 };
 
 /// The tables of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    /// Names the threads.
+    /// Names the threads and the metrics.
     pub(crate) name: &'static str,
     /// The number of the layout, stored in the file as `user_version`; at least 1.
     pub(crate) version: i64,
@@ -55,6 +56,8 @@ struct WorkQueues {
 pub(crate) struct Database {
     /// `None` only during the drop.
     queues: Option<WorkQueues>,
+    /// The number of writes without an answer.
+    queued: Gauge,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -73,13 +76,18 @@ impl Database {
         let (writes, write_receiver) = channel();
         let (reads, asked) = channel();
         let asked = Arc::new(Mutex::new(asked));
+        let queued = gauge!(format!("berth_{}_queue", layout.name));
+        queued.set(0.0);
+        let commit = histogram!(format!("berth_{}_commit_seconds", layout.name));
+        let metrics = WriteMetrics { commit, queued: queued.clone() };
         let name = format!("{}-writer", layout.name);
-        let mut threads = vec![start(&name, move || writer::write(connection, &write_receiver))?];
+        let write = move || writer::write(connection, &write_receiver, &metrics);
+        let mut threads = vec![start(&name, write)?];
         for reader in readers {
             let asked = asked.clone();
             threads.push(start(&format!("{}-reader", layout.name), move || read(&reader, &asked))?);
         }
-        Ok(Self { queues: Some(WorkQueues { writes, reads }), threads })
+        Ok(Self { queues: Some(WorkQueues { writes, reads }), queued, threads })
     }
 
     /// Runs a read. Completed writes are visible.
@@ -122,6 +130,7 @@ impl Database {
         let (reply, answer) = oneshot::channel();
         let request = Box::new(WriteOperation { work, value: None, clears_wal, reply });
         if let Some(queues) = &self.queues {
+            self.queued.increment(1.0);
             let _ = queues.writes.send(request); // if the send fails, the dropped reply reports it
         }
         answer.await.unwrap_or_else(|_| {

@@ -4,8 +4,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::Receiver,
+    time::Instant,
 };
 
+use metrics::{Gauge, Histogram};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -23,6 +25,14 @@ pub(super) trait WriteRequest: Send {
     fn respond(self: Box<Self>, outcome: Result<()>);
     /// Returns whether the log, which still holds deleted data, must be cleared before the answer.
     fn clears_wal(&self) -> bool;
+}
+
+/// The metrics of the writes to one file.
+pub(super) struct WriteMetrics {
+    /// Durations of committed transactions in seconds.
+    pub(super) commit: Histogram,
+    /// The number of writes without an answer.
+    pub(super) queued: Gauge,
 }
 
 /// A [`WriteRequest`] made of a function.
@@ -56,25 +66,43 @@ where
 }
 
 /// Writes until all senders are dropped.
-pub(super) fn write(mut connection: Connection, writes: &Receiver<Box<dyn WriteRequest>>) {
+pub(super) fn write(
+    mut connection: Connection,
+    writes: &Receiver<Box<dyn WriteRequest>>,
+    metrics: &WriteMetrics,
+) {
     while let Ok(first) = writes.recv() {
         let mut batch = vec![first];
         batch.extend(writes.try_iter().take(MAX_BATCH - 1));
-        commit(&mut connection, batch);
+        let length = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        commit(&mut connection, batch, &metrics.commit);
+        metrics.queued.decrement(f64::from(length));
     }
 }
 
 /// Commits a batch in one transaction. If that fails, commits each write in its own transaction, so
 /// that no write fails because of another.
-fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn WriteRequest>>) {
+fn commit(
+    connection: &mut Connection,
+    mut batch: Vec<Box<dyn WriteRequest>>,
+    durations: &Histogram,
+) {
+    let began = Instant::now();
     match apply_batch(connection, &mut batch) {
-        Ok(()) => respond(connection, batch),
+        Ok(()) => {
+            durations.record(began.elapsed());
+            respond(connection, batch);
+        }
         Err(error) if batch.len() == 1 => {
             if let Some(request) = batch.pop() {
                 request.respond(Err(error));
             }
         }
-        Err(_) => batch.into_iter().for_each(|request| commit(connection, vec![request])),
+        Err(_) => {
+            for request in batch {
+                commit(connection, vec![request], durations);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gateway::{Node, Settings, TransportProvider, WebSocketProvider};
+use gateway::{Node, Settings, TlsSettings, TransportProvider, WebSocketProvider};
 use gateway_protocol::{
     Answer, Ask, Cancelled, Declaration, Health, LiveIdentity, LoggedOut, Logout, MessagesTaken,
     PairingSpec, Question, Refusal, SendMessages, Snapshot, Snapshots, Status,
@@ -41,10 +41,32 @@ impl NodeFixture {
         capacity: u32,
         wire: impl FnOnce(Arc<dyn TransportProvider>) -> Arc<dyn TransportProvider>,
     ) -> Self {
+        Self::start(whatsapp, capacity, None, wire).await
+    }
+
+    /// Starts a node with a listener for operators. A process has one such node, because the recorder of
+    /// its metrics is global.
+    pub(crate) async fn with_operators() -> Self {
+        let any_port = Some("127.0.0.1:0".parse().unwrap());
+        Self::start(Config::default(), 100, any_port, |wire| wire).await
+    }
+
+    /// Returns the address of the listener for operators.
+    pub(crate) fn operators(&self) -> SocketAddr {
+        self.node.as_ref().and_then(Node::ops_address).unwrap()
+    }
+
+    async fn start(
+        whatsapp: Config,
+        capacity: u32,
+        ops_listen: Option<SocketAddr>,
+        wire: impl FnOnce(Arc<dyn TransportProvider>) -> Arc<dyn TransportProvider>,
+    ) -> Self {
         let whatsapp = Simulator::start(whatsapp).await.unwrap();
         let router = FakeRouter::start().await;
         let data = TempDir::new().unwrap();
         let settings = settings(data.path(), &router.url, &whatsapp.url(), capacity);
+        let settings = Settings { ops_listen, ..settings };
         let wire = wire(Arc::new(WebSocketProvider(settings.whatsapp.clone())));
         let node = Node::start_with_transports(settings, wire).await.unwrap();
         let api = Api::new(node.address());
@@ -98,7 +120,9 @@ pub(crate) fn settings(data: &Path, router: &str, whatsapp: &str, capacity: u32)
     Settings {
         id: "gw-test".into(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        ops_listen: None,
         advertise: None,
+        tls: TlsSettings::default(),
         data: data.to_owned(),
         router: router.to_owned(),
         token: TOKEN.to_owned().into(),

@@ -9,14 +9,17 @@
 mod api;
 #[cfg(feature = "sim")]
 mod disconnects;
+mod doctor;
 #[cfg(feature = "sim")]
 mod fake_router;
 #[cfg(feature = "sim")]
 mod faults;
 #[cfg(feature = "sim")]
 mod fixture;
+mod health;
 #[cfg(feature = "sim")]
 mod inbound;
+mod journal_log;
 #[cfg(feature = "sim")]
 mod kills;
 #[cfg(feature = "sim")]
@@ -24,11 +27,16 @@ mod lifecycle;
 #[cfg(feature = "sim")]
 mod membership;
 #[cfg(feature = "sim")]
+mod operators;
+#[cfg(feature = "sim")]
 mod outages;
 #[cfg(feature = "sim")]
 mod outbound;
 mod program;
 #[cfg(feature = "sim")]
 mod races;
+#[cfg(feature = "sim")]
+mod restored;
+mod tls;
 #[cfg(feature = "sim")]
 mod wait;

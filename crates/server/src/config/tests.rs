@@ -45,7 +45,7 @@ fn the_example_is_good_and_names_every_setting() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let config = file(&all).unwrap();
-    assert!(matches!(config.gateways, Gateways::Remote(tokens) if tokens.len() == 1));
+    assert!(matches!(config.gateways, Gateways::Remote(of) if of.tokens.len() == 1));
     for name in names().iter().filter(|name| *name != "node_tokens") {
         let line = format!("{name} = ");
         assert!(all.lines().any(|l| l.starts_with(&line)), "{name} is not in the example");
@@ -197,7 +197,8 @@ fn listed_tokens_win_over_the_file_and_are_never_shown() {
     settings.gateway.push(settings::RemoteGateway { id: "gw-3".into(), token: "x".into() });
     let config = Config::check(settings).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
-    let Gateways::Remote(tokens) = config.gateways else { panic!("no remote gateways") };
+    let Gateways::Remote(gateways) = config.gateways else { panic!("no remote gateways") };
+    let tokens = gateways.tokens;
     let token = |id| tokens.get(&GatewayId::parse(id).unwrap()).map(ExposeSecret::expose_secret);
     assert_eq!(token("gw-1"), Some("canary-canary-1=="));
     assert_eq!((token("gw-2"), token("gw-3")), (Some("canary-canary-22"), None));

@@ -105,6 +105,7 @@ pub(super) fn cleaned<T: Text>(setting: &str, value: Option<T>) -> Result<Option
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a clap value parser may fail")]
-pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+/// Takes the text of a secret as given; the value parser of `clap`.
+pub(crate) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }

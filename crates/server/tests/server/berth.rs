@@ -158,12 +158,30 @@ impl Berth {
         path: &str,
         key: Option<&str>,
     ) -> Answer {
+        let key = key.map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
+        self.exchange(listener, &format!("{method} {path}"), &key, "")
+    }
+
+    /// Sends a POST with a JSON body to a listener.
+    pub(crate) fn post(&self, listener: &str, path: &str, key: &str, body: &str) -> Answer {
+        let headers = format!("x-api-key: {key}\r\ncontent-type: application/json\r\n");
+        self.exchange(listener, &format!("POST {path}"), &headers, body)
+    }
+
+    /// Sends a request, given as method and path, with headers that end with a line break each.
+    pub(crate) fn exchange(
+        &self,
+        listener: &str,
+        request: &str,
+        headers: &str,
+        body: &str,
+    ) -> Answer {
         let mut stream = TcpStream::connect(self.address(listener)).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let key = key.map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
+        let length = body.len();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: berth\r\nconnection: close\r\n{key}content-length: 0\r\n\r\n"
+            "{request} HTTP/1.1\r\nhost: berth\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut answer = String::new();

@@ -65,6 +65,9 @@ fn metrics_name_operations_and_no_organizations() {
     let shown = berth.get("ops_listen", "/metrics", None);
     assert_eq!(shown.status, 200);
     for line in [
+        "berth_pairings_total{outcome=\"expired\"} 0",
+        "berth_session_ends_total{reason=\"banned\"} 0",
+        "# TYPE berth_store_wait_seconds histogram",
         "berth_http_requests_total{operation=\"session_create\",status=\"201\"} 3",
         "berth_http_requests_total{operation=\"session_view\",status=\"404\"} 1",
         "berth_http_requests_total{operation=\"\",status=\"404\"} 1",
@@ -75,6 +78,14 @@ fn metrics_name_operations_and_no_organizations() {
         assert!(shown.body.lines().any(|shown| shown == line), "{line}\n{}", shown.body);
     }
     assert!(shown.body.contains("berth_build_info{version=\""), "{}", shown.body);
+    let value = |name: &str| -> f64 {
+        let line = shown.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {}", shown.body)).parse().unwrap()
+    };
+    // The writer stored at least the key's sessions.
+    assert!(value("berth_store_wait_seconds_count{resource=\"writer\"}") >= 3.0);
+    let (free, size) = (value("berth_disk_free_bytes"), value("berth_disk_size_bytes"));
+    assert!(free > 0.0 && free <= size, "{free} of {size}");
     assert!(!shown.body.contains("canary"), "{}", shown.body);
     assert_eq!(berth.get("listen", "/metrics", None).status, 404);
 }

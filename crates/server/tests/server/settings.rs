@@ -52,6 +52,7 @@ fn invalid_setting_is_one_line_and_exit_code_2() {
         ("", &[], &["--ops-listen", "z"], ["ops_listen", "\"z\""]),
         ("[listeners]\nport = 1", &[], &[], ["line 2", "port"]),
         ("listen = 'canary'", &[], &[], ["line 1", "unknown field"]),
+        ("[listeners]\nlisen = 'canary'", &[], &[], ["line 2", "did you mean `listen`?"]),
         ("[[gateway]]\nid = 'a'\ntoken = 'canary'", &[], &[], ["gateway", "16 to 512"]),
         ("", &[("BERTH_NODE_TOKENS", "canary")], &[], ["node_tokens", "ID=TOKEN"]),
         ("", &[("BERTH_JWKS", "no-such-file.json")], &[], ["jwks", "no-such-file.json"]),
@@ -81,6 +82,8 @@ fn newline_at_the_end_of_a_setting_is_ignored() {
         .env("BERTH_OPS_LISTEN", "127.0.0.1:0\r\n");
     let berth = Berth::start(command);
     assert_eq!(berth.get("ops_listen", "/readyz", None).status, 200);
+    let message = berth.logged("white space around the values of variables is ignored");
+    assert!(message["variables"].as_str().unwrap().contains("BERTH_DATABASE_URL, "), "{message}");
     let database = ["berth.db", "berth.db-server.lock", "berth.db-shm", "berth.db-wal"];
     let expected: Vec<_> = database.into_iter().chain(["berth.toml", "seal.key"]).collect();
     assert_eq!(folder.names(), expected);
@@ -152,13 +155,15 @@ fn unknown_variable_is_logged_by_name_without_its_value() {
         ("BERTH_DATABASE_URI", "canary"),
         ("BERTH_GATEWAY_CAPACITY", "7"),
         ("BERTH_NODE_TOKEN_FILE", "nowhere"),
+        ("BERTH_PORT", "tcp://10.0.0.1:8080"),
+        ("BERTH_SERVICE_HOST", "10.0.0.1"),
         ("BERTHA", "canary"),
     ];
     let berth = folder.serve_with(&variables);
     let message = berth.logged("unknown environment variables are ignored");
     assert_eq!(
         (&message["level"], &message["variables"]),
-        (&"WARN".into(), &"BERTH_DATABASE_URI".into())
+        (&"WARN".into(), &"BERTH_DATABASE_URI (did you mean BERTH_DATABASE_URL?)".into())
     );
     assert!(!message.to_string().contains("canary"), "{message}");
     let list = folder.command(&["key", "list", "--org", "acme"]).envs(variables).output().unwrap();
