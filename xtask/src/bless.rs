@@ -30,8 +30,14 @@ struct Blessed {
 const BLESSED: [Blessed; 1] = [Blessed { path: "docs/command-line.md", make: command_line }];
 
 /// The programs and subcommands whose help is on the page.
-const PROGRAMS: [(&str, &[&str]); 13] = [
+const PROGRAMS: [(&str, &[&str]); 23] = [
     ("berth", &["serve"]),
+    ("berth", &["health"]),
+    ("berth", &["doctor"]),
+    ("berth", &["backup"]),
+    ("berth", &["restore"]),
+    ("berth", &["node-token"]),
+    ("berth", &["generate"]),
     ("berth", &["key"]),
     ("berth", &["key", "create"]),
     ("berth", &["key", "list"]),
@@ -43,6 +49,10 @@ const PROGRAMS: [(&str, &[&str]); 13] = [
     ("berth", &["seal"]),
     ("berth", &["seal", "status"]),
     ("berth-gateway", &[]),
+    ("berth-gateway", &["doctor"]),
+    ("berth-gateway", &["backup"]),
+    ("berth-gateway", &["restore"]),
+    ("berth-gateway", &["generate"]),
     ("whatsapp-sim", &[]),
 ];
 

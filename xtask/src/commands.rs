@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Measure speed and memory of release builds and write `docs/benchmarks.md`.
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
+    /// Build something that an operator installs: `package deb`.
+    #[command(disable_help_flag = true)]
+    Package(Forwarded),
     /// Run `test` on exactly the locked and committed state, as before a change lands.
     Ci,
 }
@@ -96,6 +99,8 @@ pub(crate) enum Part {
     Faults,
     /// The dashboard in Chromium.
     Browser,
+    /// Images, packages, units, boards and manifests.
+    Deploy,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,11 @@ fn run() -> anyhow::Result<ExitCode> {
             bless::run(&workspace, &bless.prebuilt).map(|()| ExitCode::SUCCESS)
         }
         Command::Bench(asked) => bench::run(&workspace, &asked.arguments),
+        Command::Package(asked) => {
+            let arguments =
+                ["package".into()].into_iter().chain(asked.arguments).collect::<Vec<_>>();
+            tool::DEPLOY.run(&workspace, &arguments)
+        }
         Command::Ci => test::run_as_ci(&workspace),
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn run(workspace: &Workspace, asked: &Test) -> ExitCode {
     if wants(Part::Tidy) {
         tidy::check(workspace, &mut checks);
     }
-    if [Part::Ring, Part::Tidy, Part::Contract, Part::Faults, Part::Browser].into_iter().any(wants)
-    {
+    let built = [Part::Ring, Part::Tidy, Part::Contract, Part::Faults, Part::Browser, Part::Deploy];
+    if built.into_iter().any(wants) {
         run_built(workspace, wants, &mut checks);
     }
     if wants(Part::Fuzz) {
@@ -78,6 +78,12 @@ fn run_built(workspace: &Workspace, wants: impl Fn(Part) -> bool, checks: &mut C
         println!("\ndashboard");
         let arguments = ["--programs".into(), programs.folder().as_os_str().to_owned()];
         rings::run_tool(workspace, tool::BROWSER, &arguments, checks);
+    }
+    if wants(Part::Deploy) {
+        println!("\ndeployment");
+        let folder = programs.folder().as_os_str().to_owned();
+        let arguments = ["check".into(), "--programs".into(), folder];
+        rings::run_tool(workspace, tool::DEPLOY, &arguments, checks);
     }
 }
 

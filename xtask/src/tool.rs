@@ -18,6 +18,8 @@ pub(crate) const DEMO: Tool = Tool { package: "demo", program: "demo" };
 pub(crate) const SOAK: Tool = Tool { package: "faults", program: "soak" };
 /// The tests of the dashboard.
 pub(crate) const BROWSER: Tool = Tool { package: "browser", program: "browser" };
+/// The tests of `deploy/`, and the packages.
+pub(crate) const DEPLOY: Tool = Tool { package: "deploy", program: "deploy" };
 /// Mutation tests of the isolation between organizations.
 pub(crate) const MUTANTS: Tool = Tool { package: "mutants", program: "mutants" };
 

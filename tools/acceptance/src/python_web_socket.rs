@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::{client::Api, process::Process, wait, workspace::Workspace};
 
-use crate::python::Python;
+use crate::python;
 
 /// The label of the event after which the client ends.
 pub const LAST: &str = "last";
@@ -26,7 +26,7 @@ impl PythonWebSocket {
     /// When Python is missing.
     pub fn start(api: &Api, sockets: &str) -> Result<Self> {
         let workspace = Workspace::find()?;
-        let python = Python::ready(&workspace)?;
+        let python = python::ready(&workspace)?;
         let mut command = python.command(&workspace.root.join("tools/acceptance/clients"));
         let key = api.credential().context("a ticket needs a credential")?;
         command

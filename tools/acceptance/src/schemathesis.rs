@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{client::Api, folder::Folder, process::Process, workspace::Workspace};
 
-use crate::python::Python;
+use crate::python;
 
 /// Upper bound of a walk, which usually takes a minute.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -27,7 +27,7 @@ pub fn validate_document(api: &Api) -> Result<()> {
     let folder = Folder::new("document")?;
     let file = folder.path().join("openapi.json");
     fs::write(&file, api.with_credential(None).get("/openapi.json")?.expect(200)?.body)?;
-    let mut validator = Python::ready(&Workspace::find()?)?.command(folder.path());
+    let mut validator = python::ready(&Workspace::find()?)?.command(folder.path());
     validator.args(["-m", "openapi_spec_validator", "--schema", "3.1"]).arg(file);
     testbed::workspace::answer(&mut validator).map(drop)
 }
@@ -54,7 +54,7 @@ impl Walk<'_> {
     /// When schemathesis finds a violation, or cannot run; with the findings.
     pub fn run(&self, a: &Api, b: &Api) -> Result<()> {
         let workspace = Workspace::find()?;
-        let python = Python::ready(&workspace)?;
+        let python = python::ready(&workspace)?;
         let folder = Folder::new("walk")?;
         let keys = folder.path().join("keys.json");
         fs::write(&keys, identities(a, b)?.to_string())?;

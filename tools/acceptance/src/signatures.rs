@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{folder::hexadecimal, receiver::Delivery, workspace::Workspace};
 
-use crate::python::Python;
+use crate::python;
 
 const SCRIPT: &str = "tools/acceptance/webhooks/verify.py";
 const DOCUMENT: &str = "docs/webhooks.md";
@@ -39,7 +39,7 @@ pub fn verify(deliveries: &[Delivery], secrets: &[&str]) -> Result<Vec<Vec<Accep
         "secrets": secrets,
         "requests": requests,
     });
-    let mut command = Python::ready(&workspace)?.command(&workspace.root);
+    let mut command = python::ready(&workspace)?.command(&workspace.root);
     command.arg(SCRIPT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut python = command.spawn().context("Python cannot be started")?;
     python.stdin.take().context("a pipe")?.write_all(task.to_string().as_bytes())?;

@@ -8,7 +8,7 @@ use testbed::{
     client::Api, folder::random_hex, ports, postgres::Cluster, process::Process, stack::Stack, wait,
 };
 
-use crate::{Plan, deadlines, proxy::Proxy};
+use crate::{Plan, certificates::Certificates, deadlines, proxy::Proxy};
 
 const NODE: &str = "gw-1";
 const READY: Duration = Duration::from_secs(40);
@@ -37,6 +37,16 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts the programs. With a cluster, the router uses a new database of the cluster.
     pub(crate) fn start(plan: &Plan, name: &str, cluster: Option<&Cluster>) -> Result<Self> {
+        Self::start_with_tls(plan, name, cluster, None)
+    }
+
+    /// Like [`start`](Self::start). With certificates, router and node speak TLS.
+    pub(crate) fn start_with_tls(
+        plan: &Plan,
+        name: &str,
+        cluster: Option<&Cluster>,
+        tls: Option<&Certificates>,
+    ) -> Result<Self> {
         let token = random_hex(20)?;
         let (database, url) = match cluster {
             Some(cluster) => {
@@ -49,16 +59,19 @@ impl Fleet {
         };
         let mut settings = deadlines::settings(plan.extent);
         settings.push(("BERTH_NODE_TOKENS", format!("{NODE}={token}")));
+        settings.extend(tls.into_iter().flat_map(Certificates::of_router));
         let stack = Stack::start(&plan.programs, name, &plan.logs, url, &settings)?;
         let listen = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
         let router_to_node = Proxy::to(listen)?;
         let node_to_router = Proxy::to(stack.address("BERTH_NODE_LISTEN")?)?;
         let whatsapp = Proxy::to(stack.address("BERTH_WHATSAPP_URL")?)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let mut command = Command::new(plan.programs.program("berth-gateway"));
         command
+            .envs(tls.into_iter().flat_map(Certificates::of_node))
             .args(["--id", NODE, "--listen", &listen.to_string()])
-            .args(["--advertise", &format!("http://{}", router_to_node.address())])
-            .args(["--router", &format!("http://{}", node_to_router.address())])
+            .args(["--advertise", &format!("{scheme}://{}", router_to_node.address())])
+            .args(["--router", &format!("{scheme}://{}", node_to_router.address())])
             .args(["--whatsapp-url", &format!("ws://{}/ws/chat", whatsapp.address())])
             .arg("--data")
             .arg(stack.node_disk())

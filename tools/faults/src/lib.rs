@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results go to the terminal")]
 
 mod anonymous_clients;
+mod certificates;
 mod deadlines;
 mod deployment;
 mod fleet;

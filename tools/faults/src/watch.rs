@@ -72,6 +72,11 @@ impl<'a> Watched<'a> {
         Ok(Self { stack, session, phone, device })
     }
 
+    /// Returns the phone of the session.
+    pub(crate) fn phone(&self) -> &Phone {
+        &self.phone
+    }
+
     /// Samples until the deadline, and then requires several true samples. A sample that must never
     /// occur fails at once.
     pub(crate) fn must_become_true(&self, truth: Truth, within: Duration) -> Result<()> {

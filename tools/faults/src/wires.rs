@@ -3,6 +3,7 @@
 //! During the fault, the visible state becomes true within the deadline. After the repair, the
 //! session works again with the same link and one connection.
 
+mod encrypted;
 mod refusing;
 
 use std::{fmt, thread};
@@ -58,6 +59,9 @@ pub(crate) fn run(plan: &Plan, checks: &mut Checks) -> Result<String> {
             .collect();
         let refusing = refusing::name(plan.database).to_owned();
         running.push((refusing, scope.spawn(|| refusing::run(plan))));
+        if cluster.is_none() {
+            running.push((encrypted::NAME.to_owned(), scope.spawn(|| encrypted::run(plan))));
+        }
         let ended = running
             .into_iter()
             .map(|(name, one)| (name, one.join().unwrap_or_else(|_| Err(anyhow!("it panicked")))));

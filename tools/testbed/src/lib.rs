@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod process;
 pub mod processor;
 pub mod programs;
+pub mod python;
 pub mod random;
 pub mod receiver;
 pub mod resident;

@@ -11,7 +11,8 @@ use crate::{options::Prebuilt, process::Process, workspace::Workspace};
 
 /// The feature of a gateway that accepts a simulated WhatsApp.
 pub const SIM: &str = "gateway/sim";
-const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
+/// The programs of a deployment.
+pub const NAMES: [&str; 3] = ["berth", "berth-gateway", "whatsapp-sim"];
 /// The program that fills a database for measurements: an example of `store-diesel`, not shipped.
 pub const SEED: &str = "seed";
 /// The program in which simulated accounts exchange texts without berth: an example of `whatsapp-sim`.

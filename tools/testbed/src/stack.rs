@@ -2,8 +2,10 @@
 //!
 //! The tests run the shipped programs, not libraries, and kill them as processes are killed.
 
+mod victim;
+
 use std::{
-    fmt, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -24,6 +26,8 @@ use crate::{
     simulated_whatsapp::SimulatedWhatsapp,
     wait, workspace,
 };
+
+pub use self::victim::Victim;
 
 const GATEWAY: &str = "berth-gateway";
 const READY: Duration = Duration::from_secs(40);
@@ -46,17 +50,6 @@ pub struct Stack {
     pub operator: Api,
     /// The simulated network with its phones.
     pub phones: Phones,
-}
-
-/// The programs to kill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Victim {
-    /// The router.
-    Berth,
-    /// The node.
-    Gateway,
-    /// The router and its node.
-    Both,
 }
 
 impl Stack {
@@ -166,6 +159,18 @@ impl Stack {
         let ready = ready.and_then(|outcome| outcome);
         self.berth = Some(berth);
         ready.with_context(|| self.tail())
+    }
+
+    /// Uses other programs from the next start of the router on.
+    pub fn replace_programs(&mut self, programs: &Programs) {
+        self.programs = programs.clone();
+        self.replace_setting("BERTH_GATEWAY_BIN", programs.program(GATEWAY).display().to_string());
+    }
+
+    /// Uses another value of a setting from the next start of the router on.
+    pub fn replace_setting(&mut self, setting: &'static str, value: String) {
+        self.settings.retain(|(name, _)| *name != setting);
+        self.settings.push((setting, value));
     }
 
     /// Creates a key by the operator's command line.
@@ -364,16 +369,6 @@ impl Stack {
         let lines: Vec<_> = text.lines().filter(|line| !looks(line)).collect();
         let end = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("the end of {}:\n{end}", self.log.display())
-    }
-}
-
-impl fmt::Display for Victim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Berth => "berth",
-            Self::Gateway => "the gateway",
-            Self::Both => "both",
-        })
     }
 }
 

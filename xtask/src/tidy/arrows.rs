@@ -6,6 +6,9 @@ use testbed::workspace::Workspace;
 
 /// The crates that may use the protocol, besides `server`.
 const PROTOCOL_USERS: [&str; 3] = ["gateway-client", "gateway", "http-hyper"];
+/// Further crates that a node uses.
+const OF_NODES: [&str; 6] =
+    ["backup", "program-settings", "program-telemetry", "sealing", "self-check", "service-notify"];
 /// The crates that listen for HTTP requests, besides `server`.
 const LISTENERS: [&str; 3] = ["gateway", "http-hyper", "whatsapp-sim"];
 /// The crates that send HTTP requests, besides `server`.
@@ -13,11 +16,12 @@ const CLIENTS: [&str; 3] = ["auth", "gateway", "gateway-client"];
 /// The crates that read the event feed, besides `server`.
 const FEED_READERS: [&str; 2] = ["http-hyper", "webhook-dispatcher"];
 /// The packages that build and test the programs and link none of them.
-const TOOLS: [&str; 9] = [
+const TOOLS: [&str; 10] = [
     "acceptance",
     "bench",
     "browser",
     "demo",
+    "deploy",
     "faults",
     "mutants",
     "rust-tokens",
@@ -88,8 +92,10 @@ fn is_allowed(arrow: &Arrow<'_>) -> bool {
         ("server", "gateway" | "whatsapp-sim") | (_, "xtask" | "server") => false,
         (_, to) if TOOLS.contains(&to) => false,
         // The HTTP crates know no crate of ours.
-        ("http-listener" | "http-client", _) => false,
-        ("server", _) | (_, "domain") | ("gateway", "program-settings") => true,
+        ("http-listener", "http-listener") => arrow.kind == "dev",
+        ("http-listener" | "http-client" | "service-notify" | "program-telemetry", _) => false,
+        ("server", _) | (_, "domain") | ("backup", "sealing") => true,
+        ("gateway", to) if OF_NODES.contains(&to) => true,
         ("gateway", "whatsapp-sim") => arrow.kind == "dev",
         (from, "http-listener") => LISTENERS.contains(&from),
         (from, "http-client") => CLIENTS.contains(&from),
@@ -131,6 +137,12 @@ mod tests {
         assert!(allowed("http-hyper", "gateway-protocol", "normal"));
         assert!(allowed("gateway", "whatsapp-sim", "dev"));
         assert!(allowed("gateway", "program-settings", "normal"));
+        assert!(allowed("gateway", "service-notify", "normal"));
+        assert!(!allowed("worker", "service-notify", "normal"));
+        assert!(allowed("gateway", "program-telemetry", "normal"));
+        assert!(!allowed("program-telemetry", "domain", "normal"));
+        assert!(allowed("gateway", "backup", "normal"));
+        assert!(!allowed("sealing", "backup", "normal"));
         assert!(allowed("http-hyper", "http-listener", "normal"));
         assert!(allowed("http-hyper", "event-feed", "normal"));
         assert!(!allowed("http-listener", "event-feed", "normal"));

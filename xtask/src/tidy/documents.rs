@@ -9,7 +9,8 @@ use anyhow::Result;
 use testbed::workspace::Workspace;
 
 /// The first folders of paths in backticks that are checked.
-const TOPS: [&str; 7] = ["crates/", "docs/", "migrations/", "tools/", "xtask/", ".ci/", ".cargo/"];
+const TOPS: [&str; 8] =
+    ["crates/", "deploy/", "docs/", "migrations/", "tools/", "xtask/", ".ci/", ".cargo/"];
 
 /// Returns paths in backticks that do not exist.
 pub(super) fn paths(workspace: &Workspace) -> Result<Vec<String>> {
