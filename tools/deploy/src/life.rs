@@ -40,9 +40,7 @@ impl Life {
     pub(crate) fn talk(&self, words: &str) -> Result<()> {
         let (api, id) = (&self.session.api, &self.session.id);
         let text = json!({ "to": self.contact.number, "text": words });
-        // 202 when WhatsApp has the text later than within the deadline, as just after a restart.
-        let sent = api.post(&path_of(id, "/messages"), &text)?;
-        let sent = if sent.status == 202 { sent } else { sent.expect(200)? }.json();
+        let sent = api.post(&path_of(id, "/messages"), &text)?.expect(200)?.json();
         let sent = sent["waMessageId"].as_str().context("a message has an id")?.to_owned();
         self.contact.wait_message("the text", PATIENCE, |message| message.id == sent)?;
         let answer = self.contact.send_text(&self.phone.number, &format!("re: {words}"))?;

@@ -127,4 +127,9 @@ fn restored_sessions_have_numbers_that_were_never_given_out() {
     let berth = new.serve();
     let listed = berth.get("listen", "/api/v1/sessions", Some(&key)).json();
     assert!(listed["data"][0]["version"].as_u64().unwrap() > 1_000_000, "{listed}");
+    let id = listed["data"][0]["id"].as_str().unwrap();
+    let deleted = berth.ask("listen", "DELETE", &format!("/api/v1/sessions/{id}"), Some(&key));
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    let events = berth.get("listen", &format!("/api/v1/audit?sessionId={id}"), Some(&key)).json();
+    assert!(events["data"][0]["sequence"].as_u64().unwrap() > 1_000_000, "{events}");
 }

@@ -35,7 +35,7 @@ struct NamedCountRow {
 }
 
 #[derive(QueryableByName)]
-struct RetirementRow {
+struct CleanupFiguresRow {
     #[diesel(sql_type = BigInt)]
     count: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -67,7 +67,7 @@ impl Database {
             let statuses: Vec<NamedCountRow> = with_conn!(database, read, |conn| {
                 BoundQuery::new(scope::SESSIONS_BY_STATUS).prepared().get_results(conn).await
             })?;
-            let cleanups: RetirementRow = with_conn!(database, read, |conn| {
+            let cleanups: CleanupFiguresRow = with_conn!(database, read, |conn| {
                 BoundQuery::new(scope::CLEANUPS).prepared().get_result(conn).await
             })?;
             let earliest_due = database.time_of(scope::EARLIEST_DUE).await?;

@@ -1,7 +1,7 @@
 //! Adapts a restored copy of the database to a world that has moved on.
 //!
 //! Numbers that were given out after the copy must not be given out again: nodes reject older epochs,
-//! clients compare versions, and readers of events have positions. Logins and share links that ended
+//! clients compare versions and ids of messages, and readers of events have positions and sequence numbers. Logins and share links that ended
 //! after the copy must not work again.
 //!
 //! Decision: ADR 0060.
@@ -16,11 +16,15 @@ use crate::{
     scope::bound_query::bound_query,
 };
 
-/// The distance to the next epoch, version and position; above what any deployment gives out between
-/// two back-ups.
+/// The distance to the next number is above what a session or a feed gives out between two back-ups.
 const SESSIONS: &str = "UPDATE sessions SET epoch = epoch + 1000000, version = version + 1000000, \
-    due = $1";
-const CLEANUPS: &str = "UPDATE retirements SET epoch = epoch + 1000000, due = $1";
+    sequence = sequence + 1000000, due = $1";
+const CLEANUPS: &str = "UPDATE retirements SET epoch = epoch + 1000000, \
+    sequence = sequence + 1000000, due = $1";
+const MESSAGING: &str = "UPDATE session_messaging SET version = version + 1000000, \
+    sequence = sequence + 1000000, last_chat = last_chat + 1000000, \
+    last_message = last_message + 1000000";
+const WEBHOOKS: &str = "UPDATE webhooks SET version = version + 1000000";
 /// Ends the links that are open. The columns of the others stay.
 const LINKS: &str = "UPDATE share_links SET outcome = coalesce(outcome, 'revoked'), \
     ended_at = coalesce(ended_at, $1), browser = NULL";
@@ -50,6 +54,9 @@ impl Database {
             let adapted = with_transaction!(database, |conn| {
                 let sessions = bound_query!(SESSIONS, BigInt: at).execute(conn).await?;
                 bound_query!(CLEANUPS, BigInt: at).execute(conn).await?;
+                for change in [MESSAGING, WEBHOOKS] {
+                    diesel::sql_query(change).execute(conn).await?;
+                }
                 bound_query!(LINKS, BigInt: at).execute(conn).await?;
                 let logins = diesel::sql_query(LOGINS).execute(conn).await?;
                 Ok(AdaptedCopy { sessions, logins })
