@@ -6,6 +6,7 @@ mod files;
 mod folder;
 mod ports;
 mod report;
+mod variables;
 
 pub use self::{
     certificate::{CertificateFacts, certificate},
@@ -13,4 +14,5 @@ pub use self::{
     folder::{folder, secret_file},
     ports::{listener, local_ports},
     report::{Finding, Level, Report},
+    variables::variables,
 };

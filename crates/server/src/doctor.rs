@@ -33,7 +33,8 @@ const FILES_BESIDE_STREAMS: u64 = 3 * 4_096 + 500;
 /// Runs all checks and prints the findings.
 pub(crate) async fn run(command: Doctor) -> Result<ExitCode> {
     let mut report = Report::default();
-    variables(&mut report, &Variables::of_process());
+    let variables = Variables::of_process();
+    self_check::variables(&mut report, variables.unknown(), variables.padded());
     match command.flags.gather().and_then(Config::check) {
         Ok(config) => {
             report.ok("settings", "all settings can be used");
@@ -44,18 +45,6 @@ pub(crate) async fn run(command: Doctor) -> Result<ExitCode> {
     let text = if command.json { report.as_json() } else { report.as_text() };
     write!(stdout(), "{text}")?;
     Ok(ExitCode::from(report.exit_code()))
-}
-
-fn variables(report: &mut Report, variables: &Variables) {
-    for unknown in variables.unknown() {
-        report.warn("variables", format!("no program reads {unknown}; correct or unset the name"));
-    }
-    for name in variables.padded() {
-        report.warn(
-            "variables",
-            format!("the value of {name} has white space around it, which is ignored"),
-        );
-    }
 }
 
 async fn check(report: &mut Report, config: Config) {

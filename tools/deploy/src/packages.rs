@@ -1,7 +1,7 @@
 //! The command that builds the Debian packages, and the checks of the packages and their units.
 
 use std::{
-    env,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -75,10 +75,13 @@ pub(crate) fn check(workspace: &Workspace, programs: &Programs, checks: &mut Che
                 must_have_documentation(&package, name)?;
             }
         }
+        // A build of the workspace may have replaced the file of this program.
+        let own = folder.path().join("deploy");
+        fs::copy("/proc/self/exe", &own)?;
         // Other networks and processes, so that the default ports are free; mounts end with the process.
         let mut cycle = Command::new("unshare");
         cycle.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
-        cycle.arg(env::current_exe()?).arg("cycle").arg(folder.path());
+        cycle.arg(&own).arg("cycle").arg(folder.path());
         workspace::answer(&mut cycle).map(drop)
     });
 }

@@ -36,15 +36,7 @@ const WHATSAPP: &str = "https://web.whatsapp.com/";
 pub async fn run(args: Args) -> Report {
     let mut report = Report::default();
     let variables = Variables::of_process();
-    for unknown in variables.unknown() {
-        report.warn("variables", format!("no program reads {unknown}; correct or unset the name"));
-    }
-    for name in variables.padded() {
-        report.warn(
-            "variables",
-            format!("the value of {name} has white space around it, which is ignored"),
-        );
-    }
+    self_check::variables(&mut report, variables.unknown(), variables.padded());
     let token = match args.token() {
         Ok(token) => token,
         Err(error) => {

@@ -195,6 +195,8 @@ impl Fleet {
                 command.env_remove(variable);
             }
         }
+        // The log tells which call between router and node failed, and why.
+        command.env("BERTH_LOG", "info,gateway_client=debug");
         command
     }
 }
