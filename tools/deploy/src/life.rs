@@ -40,7 +40,10 @@ impl Life {
     pub(crate) fn talk(&self, words: &str) -> Result<()> {
         let (api, id) = (&self.session.api, &self.session.id);
         let text = json!({ "to": self.contact.number, "text": words });
-        let sent = api.post(&path_of(id, "/messages"), &text)?.expect(200)?.json();
+        // 202 when the result of a hand-over is unknown, as when the node stops meanwhile: it is repeated
+        // after 15 s.
+        let sent = api.post(&path_of(id, "/messages"), &text)?;
+        let sent = if sent.status == 202 { sent } else { sent.expect(200)? }.json();
         let sent = sent["waMessageId"].as_str().context("a message has an id")?.to_owned();
         self.contact.wait_message("the text", PATIENCE, |message| message.id == sent)?;
         let answer = self.contact.send_text(&self.phone.number, &format!("re: {words}"))?;
