@@ -148,22 +148,6 @@ impl Args {
         Ok(Some(secret.token(&self.id)))
     }
 
-    /// Logs warnings with the names of the `BERTH_*` variables that neither program reads, and of
-    /// those whose values have white space around them.
-    pub fn warn_of_variables() {
-        let all = Variables::of_process();
-        let unknown = all.unknown();
-        if !unknown.is_empty() {
-            let variables = unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::warn!(variables, "unknown environment variables are ignored");
-        }
-        let padded = all.padded();
-        if !padded.is_empty() {
-            let variables = padded.join(", ");
-            tracing::warn!(variables, "white space around the values of variables is ignored");
-        }
-    }
-
     /// Validates the settings. The token is a separate argument, because a flag would show it in
     /// the process list.
     pub fn settings(self, token: Option<String>) -> Result<Settings, InvalidSetting> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use gateway::{Args, Invocation, Node, NodeCommand, operate, telemetry};
+use program_settings::Variables;
 use program_telemetry::with_error_priority;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use service_notify::ServiceManager;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    Args::warn_of_variables();
+    Variables::of_process().log_warnings();
     if let Err(error) = nice_result {
         tracing::warn!(%error, "cannot set the nice value");
     }

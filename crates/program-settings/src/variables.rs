@@ -98,6 +98,21 @@ impl Variables {
         unknown.map(|(name, _)| UnknownVariable::new(&name.to_string_lossy())).collect()
     }
 
+    /// Logs warnings with the names of the unknown variables, and of those with white space around their
+    /// values. An unknown variable may be a setting with a typing error, whose default is then in force.
+    pub fn log_warnings(&self) {
+        let unknown = self.unknown();
+        if !unknown.is_empty() {
+            let variables = unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::warn!(variables, "unknown environment variables are ignored");
+        }
+        let padded = self.padded();
+        if !padded.is_empty() {
+            let variables = padded.join(", ");
+            tracing::warn!(variables, "white space around the values of variables is ignored");
+        }
+    }
+
     /// Returns the known variables whose values have white space around them, which both programs
     /// ignore. A secret that ends with a newline is a common mistake, and other programs that get
     /// the same secret may not ignore the newline.

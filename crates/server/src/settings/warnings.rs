@@ -6,21 +6,9 @@
 
 use program_settings::{Variables, nearest};
 
-/// Logs warnings with the names of unknown `BERTH_*` variables, and of variables whose values have
-/// white space around them. An unknown variable may be a setting with a typing error, whose default
-/// is then in force.
+/// Logs the warnings of the variables of this process.
 pub(crate) fn warn_of_variables() {
-    let all = Variables::of_process();
-    let unknown = all.unknown();
-    if !unknown.is_empty() {
-        let variables = unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        tracing::warn!(variables, "unknown environment variables are ignored");
-    }
-    let padded = all.padded();
-    if !padded.is_empty() {
-        let variables = padded.join(", ");
-        tracing::warn!(variables, "white space around the values of variables is ignored");
-    }
+    Variables::of_process().log_warnings();
 }
 
 /// Returns the message of the parser as one line, with the nearest known key for an unknown one. The

@@ -27,7 +27,7 @@ pub(super) enum Member {
     FirstRouter,
     /// The other router.
     SecondRouter,
-    /// The node.
+    /// The only node, which calls the first router.
     Node,
 }
 
