@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(writer_setting(&pools, "synchronous").await, 2, "FULL");
         assert_eq!(writer_setting(&pools, "foreign_keys").await, 1);
         assert_eq!(writer_setting(&pools, "journal_size_limit").await, 16 << 20);
+        assert_eq!(writer_setting(&pools, "temp_store").await, 2, "MEMORY");
         assert_eq!(writer_setting(&pools, "query_only").await, 0);
         let mut conn = pools.read.get().await.expect("a connection");
         assert_eq!(setting!(&mut conn, "query_only"), 1);

@@ -25,6 +25,11 @@ pub(crate) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 2000;";
 pub(crate) const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA journal_size_limit = 16777216;";
 
+/// For the writer. Each write has a savepoint, for which SQLite copies every page before its change. By default the
+/// copies go to a temporary file (<https://www.sqlite.org/tempfiles.html>), which costs as much as the rest of the
+/// write and needs a folder that can be written. Migrations keep the default, because they sort whole tables.
+pub(crate) const SAVEPOINTS_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY;";
+
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON;";
 
 /// For connections that block the thread of a request. Readers wait for a writer only while another
@@ -107,8 +112,8 @@ pub(crate) fn open_inline_reader(file: &Path) -> ConnectionResult<diesel::Sqlite
 
 pub(crate) async fn open<S: SpawnBlocking + Send>(
     file: String,
-    busy_timeout: &'static str,
-    pragmas: &'static str,
+    busy_timeout: &str,
+    pragmas: &str,
 ) -> ConnectionResult<SyncConnectionWrapper<diesel::SqliteConnection, S>> {
     let mut conn = SyncConnectionWrapper::establish(&file).await?;
     conn.batch_execute(&format!("{busy_timeout} {pragmas}"))

@@ -222,11 +222,9 @@ impl WriterThread {
     }
 
     fn open(&self) -> ConnectionResult<WriterConnection> {
-        poll_once(connect::open(
-            self.file.to_string_lossy().into_owned(),
-            connect::BUSY_TIMEOUT,
-            connect::WRITER_PRAGMAS,
-        ))
+        let pragmas = format!("{} {}", connect::WRITER_PRAGMAS, connect::SAVEPOINTS_IN_MEMORY);
+        let file = self.file.to_string_lossy().into_owned();
+        poll_once(connect::open(file, connect::BUSY_TIMEOUT, &pragmas))
     }
 }
 
