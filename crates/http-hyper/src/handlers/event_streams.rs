@@ -22,7 +22,7 @@ use crate::{
     },
     streams::{
         close_cause::CloseCause,
-        follower::Follower,
+        follower::{BOOKMARK_INTERVAL, Follower},
         open_streams::StreamKind,
         page::PageReader,
         server_sent,
@@ -44,12 +44,14 @@ const DEFAULT_LIMIT: u32 = 50;
 /// Milliseconds after which clients reconnect, drawn anew for each stream, so that clients do not
 /// all return at one time after a restart.
 const RETRY_MILLIS: std::ops::Range<u32> = 1_000..3_000;
+/// Minimum time between the first two bookmarks of a stream; the maximum is that of all bookmarks.
+const MIN_FIRST_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) static EVENT_STREAM: OperationDoc = OperationDoc::new(
     DocTag::Events,
     "Follow the events",
     "Server-sent events, in the order of the commits, without gaps and without end. Without `after`, begins \
-     with the next event. A bookmark, an `id` without data, comes every 15 seconds. A stream resumes after \
+     with the next event. A bookmark, an `id` without data, comes at least every 15 seconds. A stream resumes after \
      the `Last-Event-ID` that a browser sends by itself, which wins over `after`.\n\n\
      With `Accept: application/json`, returns one page of at most `limit` events and waits up to `wait` \
      seconds for the first; `nextCursor` is the `after` of the next page.\n\n\
@@ -159,7 +161,10 @@ async fn follow(
     let stream = streams.open.open(caller, kind, connection, stop);
     let organization = rights.scope().organization().clone();
     let reader = streams.feed.subscribe(rights, spec.filter, after);
-    Ok(Follower::new(reader, streams.bookmarks.clone(), organization, stream))
+    let spread = BOOKMARK_INTERVAL.saturating_sub(MIN_FIRST_WAIT).as_millis();
+    let more = random_below(cx, u32::try_from(spread).unwrap_or(u32::MAX));
+    let first_wait = MIN_FIRST_WAIT + Duration::from_millis(more.into());
+    Ok(Follower::new(reader, streams.bookmarks.clone(), organization, stream, first_wait))
 }
 
 fn random_below(cx: &OperationContext, limit: u32) -> u32 {
@@ -183,7 +188,7 @@ pub(crate) static REALTIME: OperationDoc = OperationDoc::new(
     DocTag::Events,
     "Follow the events over a WebSocket",
     "Each text frame is one event. With `bookmarks=true`, a frame with the event `stream.bookmark` and an \
-     `id` comes every 15 seconds. Frames of the client are ignored. Close codes: 1001 the server stops, \
+     `id` comes at least every 15 seconds. Frames of the client are ignored. Close codes: 1001 the server stops, \
      1002 and 1009 a fault of the client, 4401 the credential has expired or was revoked, 4408 no answer to \
      pings, 4410 the position is gone (the reason is the oldest event), 4429 too many streams.",
     ResponseDoc::new(101, "The WebSocket.", &[]).upgrading(),

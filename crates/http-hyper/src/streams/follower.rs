@@ -10,7 +10,7 @@ use super::{bookmark::Bookmarks, close_cause::CloseCause, open_streams::OpenStre
 
 /// Time between two bookmarks, whether there are events or not: hidden events must not change the
 /// rhythm of a stream. Shorter than the listener's time for peers that do not read.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
+pub(crate) const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
 /// Time between two reads of the feed while the store does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,19 +30,41 @@ pub(crate) struct Follower {
     bookmarks: Bookmarks,
     organization: OrganizationId,
     stream: OpenStream,
-    next_bookmark: Instant,
+    schedule: BookmarkSchedule,
+}
+
+/// The times of bookmarks.
+struct BookmarkSchedule {
+    next: Instant,
+    /// Time from the first bookmark to the second.
+    first_wait: Option<Duration>,
+}
+
+impl BookmarkSchedule {
+    fn new(now: Instant, first_wait: Duration) -> Self {
+        Self { next: now, first_wait: Some(first_wait) }
+    }
+
+    /// Schedules the next bookmark.
+    fn advance(&mut self, now: Instant) {
+        self.next = now + self.first_wait.take().unwrap_or(BOOKMARK_INTERVAL);
+    }
 }
 
 impl Follower {
     /// Creates the follower of an open stream. The first step is a bookmark, so that a client that
-    /// is cut off before the first event resumes without a gap.
+    /// is cut off before the first event resumes without a gap. The second bookmark comes after
+    /// `first_wait`, which should be a random part of [`BOOKMARK_INTERVAL`]: otherwise the bookmarks of
+    /// many streams that open together, as after a restart, stay together.
     pub(crate) fn new(
         reader: FeedReader,
         bookmarks: Bookmarks,
         organization: OrganizationId,
         stream: OpenStream,
+        first_wait: Duration,
     ) -> Self {
-        Self { reader, bookmarks, organization, stream, next_bookmark: Instant::now() }
+        let schedule = BookmarkSchedule::new(Instant::now(), first_wait);
+        Self { reader, bookmarks, organization, stream, schedule }
     }
 
     /// Waits for the next part. Cancel safe.
@@ -51,7 +73,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 cause = self.stream.ended() => return Step::End(cause),
-                () = sleep_until(self.next_bookmark) => {
+                () = sleep_until(self.schedule.next) => {
                     if let Some(bookmark) = self.bookmark() {
                         return Step::Bookmark(bookmark);
                     }
@@ -80,7 +102,7 @@ impl Follower {
 
     /// Returns the bookmark of the present position, and schedules the next one.
     fn bookmark(&mut self) -> Option<String> {
-        self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+        self.schedule.advance(Instant::now());
         self.bookmarks.seal(&self.organization, self.reader.bookmark()).ok()
     }
 
@@ -88,7 +110,7 @@ impl Follower {
     async fn pause(&self) {
         tokio::select! {
             () = sleep(RETRY_INTERVAL) => {}
-            () = sleep_until(self.next_bookmark) => {}
+            () = sleep_until(self.schedule.next) => {}
             _ = self.stream.ended() => {}
         }
     }
@@ -97,4 +119,24 @@ impl Follower {
 fn report(error: &PortError) {
     let error: &(dyn std::error::Error + 'static) = error;
     tracing::debug!(error, "a stream cannot read the event feed; will retry");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_come_at_once_then_after_the_first_wait_and_then_once_an_interval() {
+        let start = Instant::now();
+        let first_wait = Duration::from_secs(4);
+        let mut schedule = BookmarkSchedule::new(start, first_wait);
+        let mut times = vec![schedule.next];
+        for _ in 0..3 {
+            schedule.advance(schedule.next);
+            times.push(schedule.next);
+        }
+        let second = start + first_wait;
+        let third = second + BOOKMARK_INTERVAL;
+        assert_eq!(times, [start, second, third, third + BOOKMARK_INTERVAL]);
+    }
 }
