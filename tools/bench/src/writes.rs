@@ -121,7 +121,9 @@ fn method() -> String {
          over as many connections; the server has `fsync` on, and commits of several connections \
          share a flush. *berth's tables* is `pgbench`, which creates and deletes sessions over as \
          many connections, each with the statement that berth sends for a single session: a row of \
-         a table with eleven indexes, and its events, of a table with three. Berth writes \
+         a table with eleven indexes, its event, of a table with five, and the counters of its \
+         messages. The sessions are of one organization, whose quota every statement locks until \
+         its commit (ADR 0031), so that pgbench's commits wait for each other. Berth writes \
          simultaneous changes with one statement (ADR 0022)."
     )
 }

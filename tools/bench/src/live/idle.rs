@@ -40,6 +40,8 @@ const OF_ONE: usize = 200;
 /// Pause after the streams have opened or closed.
 const REST: Duration = Duration::from_secs(2);
 const OPENING: Duration = Duration::from_secs(120);
+/// Time between two bookmarks of a stream.
+const BOOKMARKS: Duration = Duration::from_secs(15);
 /// Targets: kB of a stream, milliseconds of processor time per second, and requests beside the
 /// streams by those without.
 const MEMORY: Aim = Aim::AtMost(30.0);
@@ -86,9 +88,9 @@ pub(super) fn measure(setup: &Setup) -> Result<(Vec<ComparedFigure>, Vec<String>
         let after = Resident::settled(pid)?;
         rounds.memory.push(each(before, after, asked.len()));
         let used = processor::time_of(pid)?;
-        thread::sleep(ROUND);
+        thread::sleep(BOOKMARKS);
         let used = processor::time_of(pid)?.saturating_sub(used);
-        rounds.processor.push(used.as_secs_f64() * 1e3 / ROUND.as_secs_f64());
+        rounds.processor.push(used.as_secs_f64() * 1e3 / BOOKMARKS.as_secs_f64());
         rounds.beside.push(get.run(ROUND)?.rate());
         streams.close()?;
         thread::sleep(REST);
