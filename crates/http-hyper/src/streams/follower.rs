@@ -45,6 +45,14 @@ impl BookmarkSchedule {
         Self { next: now, first_wait: Some(first_wait) }
     }
 
+    /// Waits until the next bookmark is due; not at all if it is due. A timer of a time that has come fires up
+    /// to a millisecond later, and events that are there would precede the first bookmark.
+    async fn due(&self) {
+        if self.next > Instant::now() {
+            sleep_until(self.next).await;
+        }
+    }
+
     /// Schedules the next bookmark.
     fn advance(&mut self, now: Instant) {
         self.next = now + self.first_wait.take().unwrap_or(BOOKMARK_INTERVAL);
@@ -73,7 +81,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 cause = self.stream.ended() => return Step::End(cause),
-                () = sleep_until(self.schedule.next) => {
+                () = self.schedule.due() => {
                     if let Some(bookmark) = self.bookmark() {
                         return Step::Bookmark(bookmark);
                     }
@@ -110,7 +118,7 @@ impl Follower {
     async fn pause(&self) {
         tokio::select! {
             () = sleep(RETRY_INTERVAL) => {}
-            () = sleep_until(self.schedule.next) => {}
+            () = self.schedule.due() => {}
             _ = self.stream.ended() => {}
         }
     }

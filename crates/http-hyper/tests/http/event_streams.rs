@@ -92,6 +92,17 @@ async fn stream_resumes_after_an_event_or_a_bookmark() {
 }
 
 #[tokio::test]
+async fn stream_begins_with_a_bookmark_even_if_events_are_there() {
+    let server = TestServer::open().await;
+    create_sessions(&server, 3).await;
+    for _ in 0..50 {
+        let mut stream = EventClient::open(server.address, "acme", "after=earliest", "").await;
+        let first = stream.block().await.unwrap();
+        assert!(first.id.starts_with("cur_") && first.data.is_none(), "{first:?}");
+    }
+}
+
+#[tokio::test]
 async fn cut_streams_have_every_event_once() {
     let server = TestServer::open().await;
     let mut stream = EventClient::open(server.address, "acme", "", "").await;
