@@ -28,10 +28,16 @@ impl Session {
         deadlines: &Deadlines,
     ) -> Option<Change> {
         // A `due` in the past is a wake that the reporting node does not know of: the declaration
-        // may have changed.
-        let wake = self.due.filter(|due| *due <= now);
+        // may have changed. After a failed call, `due` is the time of the repetition, which a report
+        // does not replace: a node that registers again refuses declarations until it has the
+        // router's answer, and reports then.
+        let failures = self.failures;
+        let wake = self.due.filter(|due| *due <= now || failures > 0);
         let mut change = self.apply_report(snapshot, now, deadlines)?;
-        change.session.due = wake.or(change.session.due);
+        if wake.is_some() {
+            change.session.due = [wake, change.session.due].into_iter().flatten().min();
+            change.session.failures = failures;
+        }
         Some(change)
     }
 

@@ -87,8 +87,11 @@ impl ShareLinks {
     /// # Errors
     /// [`Error::Forbidden`] without [`Capability::Manage`].
     pub fn violations(&self, caller: &Caller, spec: &ShareLinkSpec) -> Result<Vec<Violation>> {
-        let scope = caller.may(Capability::Manage)?;
-        Ok(spec.violations(self.return_origins.get(scope.organization())))
+        Ok(self.violations_within(&caller.may(Capability::Manage)?, spec))
+    }
+
+    fn violations_within(&self, scope: &Scope, spec: &ShareLinkSpec) -> Vec<Violation> {
+        spec.violations(self.return_origins.get(scope.organization()))
     }
 
     /// Creates a link to a session that is not paired.
@@ -104,11 +107,11 @@ impl ShareLinks {
         spec: &ShareLinkSpec,
         recorder: Recorder<'_, NewShareLink>,
     ) -> Result<NewShareLink> {
-        let violations = self.violations(caller, spec)?;
+        let scope = caller.may(Capability::Manage)?;
+        let violations = self.violations_within(&scope, spec);
         if !violations.is_empty() {
             return Err(Error::Validation(violations));
         }
-        let scope = caller.may(Capability::Manage)?;
         let find = || async {
             let session = self.sessions.find(&scope, session).await?;
             let live = self.ports.store.live_count(&scope, &session.id, self.now()).await?;

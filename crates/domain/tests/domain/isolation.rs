@@ -4,9 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Audit, Caller, Capability, Error, EventId, KeyId, KeySpec, Operators, Orphans, Reach,
-    ReplaySpec, SessionId, Settings, SettingsPatch, WebhookId, WebhookPatch,
-    ports::{EventFilter, EventPage, KeyPage, SessionFilter, SessionPage, WebhookPage},
+    Actor, Audit, Caller, Capability, DEFAULT_LINK_LIFE, Error, EventId, KeyId, KeySpec,
+    LinkMethod, Operators, Orphans, Reach, ReplaySpec, SessionId, Settings, SettingsPatch,
+    ShareLinkSpec, WebhookId, WebhookPatch,
+    ports::{
+        EventFilter, EventPage, KeyPage, SessionFilter, SessionPage, ShareLinkPage, WebhookPage,
+    },
     testing::{CANARY, World},
 };
 
@@ -200,6 +203,72 @@ async fn webhooks_reject_other_callers_before_lookup() {
         answers.push(("create", world.webhooks.create(&caller, patch, None).await.map(drop)));
         let page = WebhookPage { after: None, limit: 9 };
         answers.push(("list", world.webhooks.list(&caller, &page).await.map(drop)));
+        for (action, answer) in answers {
+            assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
+        }
+    }
+}
+
+fn link_spec() -> ShareLinkSpec {
+    ShareLinkSpec {
+        life: DEFAULT_LINK_LIFE,
+        methods: [LinkMethod::Qr].into(),
+        phone: None,
+        title: None,
+        return_target: None,
+    }
+}
+
+/// Returns the answer of each use case for one link of a session.
+async fn link_answers(
+    world: &World,
+    caller: &Caller,
+    session: &str,
+    link: &str,
+) -> Vec<(&'static str, Result<(), Error>)> {
+    let (links, page) = (&world.links, ShareLinkPage { after: None, limit: 9 });
+    vec![
+        ("create", links.create(caller, session, &link_spec(), None).await.map(drop)),
+        ("list", links.list(caller, session, &page).await.map(drop)),
+        ("view", links.view(caller, session, link).await.map(drop)),
+        ("revoke", links.revoke(caller, session, link).await),
+    ]
+}
+
+#[tokio::test]
+async fn links_of_hidden_session_equal_links_of_missing_session() {
+    let world = World::new().await;
+    let hidden = world.acme_session().await.id;
+    let made = world.links.create(&World::acme(), hidden.as_str(), &link_spec(), None).await;
+    let link = made.unwrap().link.id;
+    let missing = SessionId::from_bits(42);
+    let before = world.memory.fingerprint();
+    for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
+        let of_missing = link_answers(&world, &outsider, missing.as_str(), link.as_str()).await;
+        for session in [hidden.as_str(), "no such id"] {
+            let answers = link_answers(&world, &outsider, session, link.as_str()).await;
+            for ((action, answer), (_, expected)) in answers.iter().zip(&of_missing) {
+                assert!(matches!(answer, Err(Error::NotFound { .. })), "{action}: {answer:?}");
+                assert_eq!(format!("{answer:?}"), format!("{expected:?}"), "{action}");
+            }
+        }
+    }
+    assert_eq!(before, world.memory.fingerprint(), "a rejection changes no state");
+}
+
+#[tokio::test]
+async fn links_reject_callers_without_capability_before_lookup() {
+    let world = World::new().await;
+    let session = world.acme_session().await.id;
+    let made = world.links.create(&World::acme(), session.as_str(), &link_spec(), None).await;
+    let link = made.unwrap().link.id;
+    // A lookup would fail with another error.
+    world.memory.set_down(true);
+    let nowhere = Caller { organization: None, ..World::acme() };
+    for caller in [World::acme_member(), nowhere] {
+        let mut answers = link_answers(&world, &caller, session.as_str(), link.as_str()).await;
+        let violations = world.links.violations(&caller, &link_spec());
+        answers.push(("violations", violations.map(drop)));
         for (action, answer) in answers {
             assert!(matches!(answer, Err(Error::Forbidden)), "{action} {caller:?}: {answer:?}");
         }

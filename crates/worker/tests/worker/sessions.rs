@@ -127,6 +127,26 @@ async fn session_that_does_not_start_fails_at_its_deadline_and_recovers() {
     assert_eq!(fixture.view(&session.id).await.observed.status, Status::ScanQrCode);
 }
 
+/// The router knows of a registration before the node has its answer. The node refuses until then, and
+/// reports first of all.
+#[tokio::test]
+async fn declaration_refused_during_registration_is_repeated_despite_a_report() {
+    let fixture = Fixture::new().await;
+    let id = fixture.working().await;
+    let gateway = &fixture.world.gateway;
+    gateway.expire_lease();
+    fixture.world.register("gw-test").await;
+    fixture.worker.round().await.unwrap();
+    gateway.register(fixture.node().await.generation);
+    for _ in 0..2 {
+        fixture.report().await;
+    }
+    assert_eq!(fixture.view(&id).await.observed.status, Status::Starting);
+    fixture.pass(3, true).await;
+    fixture.report().await;
+    assert_eq!(fixture.view(&id).await.observed.status, Status::Working);
+}
+
 #[tokio::test]
 async fn unlink_on_the_phone_is_reported_and_the_session_pairs_again() {
     let fixture = Fixture::new().await;
