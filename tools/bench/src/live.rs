@@ -50,7 +50,8 @@ fn method(setup: &Setup) -> String {
          the last client. The reference is hyper alone, which sends the same blocks to as many \
          connections, one block a write. *Idle*: {} streams of organizations without changes. The \
          memory is that of berth after all have opened, less that before, beside hyper alone with as \
-         many; the processor time is that of 15 s, in which each stream gets a bookmark; `GET` of a session runs over {} connections, with the streams and without, in turn. \
+         many; the processor time is that of 15 s, in which each stream gets a bookmark; `GET` of a \
+         session runs over {} connections, with the streams and without, in turn. \
          *Late reader*: one client reads {} stored events of one organization from the oldest. The \
          references read the same rows in the same order: `COPY … TO STDOUT` by psql, and SQLite in \
          this process, with every column. {ROUNDS} rounds, of the late reader {}; the table shows \

@@ -32,12 +32,14 @@ impl Session {
         // does not replace: a node that registers again refuses declarations until it has the
         // router's answer, and reports then.
         let failures = self.failures;
-        let wake = self.due.filter(|due| *due <= now || failures > 0);
+        let wake = self.due.filter(|due| *due <= now);
+        let repetition = self.due.filter(|_| failures > 0);
         let mut change = self.apply_report(snapshot, now, deadlines)?;
-        if wake.is_some() {
-            change.session.due = [wake, change.session.due].into_iter().flatten().min();
-            change.session.failures = failures;
+        let next = &mut change.session;
+        if repetition.is_some() {
+            next.failures = failures;
         }
+        next.due = wake.or_else(|| [repetition, next.due].into_iter().flatten().min());
         Some(change)
     }
 

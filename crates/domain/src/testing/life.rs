@@ -203,10 +203,11 @@ fn check_report(
         let reported = report.reason.as_ref().map(|reason| reason.code) == of_node;
         assert!(reported || code(after) != of_node, "a report disproves {of_node:?}: {before:?}");
     }
-    let waits = before.due.filter(|due| *due <= now || before.failures > 0);
-    if let Some(due) = waits.filter(|_| !answers) {
+    let woken = before.due.is_some_and(|due| due <= now);
+    assert!(answers || !woken || after.due == before.due, "a report keeps a wake");
+    if let Some(due) = before.due.filter(|_| !answers && before.failures > 0) {
         let kept = after.due.is_some_and(|after| after <= due);
-        assert!(kept, "a report keeps a wake and the repetition of a failed call: {before:?}");
+        assert!(kept, "a report keeps the repetition of a failed call: {before:?}");
     }
     let again = after.clone().observe(report.clone(), now, deadlines);
     assert!(again.is_none(), "the same report again changes no state");

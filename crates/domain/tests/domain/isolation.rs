@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    Actor, Audit, Caller, Capability, DEFAULT_LINK_LIFE, Error, EventId, KeyId, KeySpec,
+    Actor, Audit, Caller, Capability, DEFAULT_LINK_LIFE, Error, EventId, KeyId, KeySpec, LinkId,
     LinkMethod, Operators, Orphans, Reach, ReplaySpec, SessionId, Settings, SettingsPatch,
     ShareLinkSpec, WebhookId, WebhookPatch,
     ports::{
@@ -219,6 +219,13 @@ fn link_spec() -> ShareLinkSpec {
     }
 }
 
+/// Creates a session of acme with a share link.
+async fn session_with_link(world: &World) -> (SessionId, LinkId) {
+    let session = world.acme_session().await.id;
+    let made = world.links.create(&World::acme(), session.as_str(), &link_spec(), None).await;
+    (session, made.unwrap().link.id)
+}
+
 /// Returns the answer of each use case for one link of a session.
 async fn link_answers(
     world: &World,
@@ -238,9 +245,7 @@ async fn link_answers(
 #[tokio::test]
 async fn links_of_hidden_session_equal_links_of_missing_session() {
     let world = World::new().await;
-    let hidden = world.acme_session().await.id;
-    let made = world.links.create(&World::acme(), hidden.as_str(), &link_spec(), None).await;
-    let link = made.unwrap().link.id;
+    let (hidden, link) = session_with_link(&world).await;
     let missing = SessionId::from_bits(42);
     let before = world.memory.fingerprint();
     for outsider in [World::zeta(), confined(&SessionId::from_bits(43))] {
@@ -259,9 +264,7 @@ async fn links_of_hidden_session_equal_links_of_missing_session() {
 #[tokio::test]
 async fn links_reject_callers_without_capability_before_lookup() {
     let world = World::new().await;
-    let session = world.acme_session().await.id;
-    let made = world.links.create(&World::acme(), session.as_str(), &link_spec(), None).await;
-    let link = made.unwrap().link.id;
+    let (session, link) = session_with_link(&world).await;
     // A lookup would fail with another error.
     world.memory.set_down(true);
     let nowhere = Caller { organization: None, ..World::acme() };

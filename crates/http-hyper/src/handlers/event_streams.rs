@@ -1,6 +1,6 @@
 //! The handlers of event streams, each below its operation doc.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use domain::{Caller, Error, FeedRights};
 use http_listener::ResponseBody;
@@ -22,7 +22,7 @@ use crate::{
     },
     streams::{
         close_cause::CloseCause,
-        follower::{BOOKMARK_INTERVAL, Follower},
+        follower::{FIRST_WAIT_MILLIS, Follower},
         open_streams::StreamKind,
         page::PageReader,
         server_sent,
@@ -43,9 +43,7 @@ const MAX_LIMIT: u32 = 200;
 const DEFAULT_LIMIT: u32 = 50;
 /// Milliseconds after which clients reconnect, drawn anew for each stream, so that clients do not
 /// all return at one time after a restart.
-const RETRY_MILLIS: std::ops::Range<u32> = 1_000..3_000;
-/// Minimum time between the first two bookmarks of a stream; the maximum is that of all bookmarks.
-const MIN_FIRST_WAIT: Duration = Duration::from_secs(1);
+const RETRY_MILLIS: Range<u32> = 1_000..3_000;
 
 pub(crate) static EVENT_STREAM: OperationDoc = OperationDoc::new(
     DocTag::Events,
@@ -85,7 +83,7 @@ pub(crate) async fn stream(mut cx: OperationContext) -> Result<OperationOutput> 
     }
     let permit = cx.stream_permit()?;
     let follower = follow(&cx, &caller, rights, spec, StreamKind::ServerSent).await?;
-    let retry = RETRY_MILLIS.start + random_below(&cx, RETRY_MILLIS.end - RETRY_MILLIS.start);
+    let retry = random_in(&cx, RETRY_MILLIS);
     let head = Reply::of(StatusCode::OK, EVENT_STREAM_TYPE, "")
         .with(header::VARY, HeaderValue::from_static("accept"))
         .with(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -161,14 +159,14 @@ async fn follow(
     let stream = streams.open.open(caller, kind, connection, stop);
     let organization = rights.scope().organization().clone();
     let reader = streams.feed.subscribe(rights, spec.filter, after);
-    let spread = BOOKMARK_INTERVAL.saturating_sub(MIN_FIRST_WAIT).as_millis();
-    let more = random_below(cx, u32::try_from(spread).unwrap_or(u32::MAX));
-    let first_wait = MIN_FIRST_WAIT + Duration::from_millis(more.into());
+    let first_wait = Duration::from_millis(random_in(cx, FIRST_WAIT_MILLIS).into());
     Ok(Follower::new(reader, streams.bookmarks.clone(), organization, stream, first_wait))
 }
 
-fn random_below(cx: &OperationContext, limit: u32) -> u32 {
-    u32::try_from(cx.resources.environment.ulid() % u128::from(limit)).unwrap_or(0)
+fn random_in(cx: &OperationContext, range: Range<u32>) -> u32 {
+    let size = range.end - range.start;
+    let random = cx.resources.environment.ulid() % u128::from(size);
+    range.start + u32::try_from(random).unwrap_or(0)
 }
 
 pub(crate) static REALTIME_TICKET: OperationDoc = OperationDoc::new(

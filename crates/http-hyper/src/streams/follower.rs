@@ -1,6 +1,6 @@
 //! The reader of one stream: events as they come, bookmarks at a fixed interval, and the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, ops::Range, sync::Arc, time::Duration};
 
 use domain::{OrganizationId, ports::PortError};
 use event_feed::{FeedError, FeedReader, RenderedEvent};
@@ -10,7 +10,10 @@ use super::{bookmark::Bookmarks, close_cause::CloseCause, open_streams::OpenStre
 
 /// Time between two bookmarks, whether there are events or not: hidden events must not change the
 /// rhythm of a stream. Shorter than the listener's time for peers that do not read.
-pub(crate) const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
+/// Milliseconds between the first two bookmarks, drawn for each stream: otherwise the bookmarks of many
+/// streams that open together, as after a restart, stay together.
+pub(crate) const FIRST_WAIT_MILLIS: Range<u32> = 1_000..15_000;
 /// Time between two reads of the feed while the store does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -36,13 +39,13 @@ pub(crate) struct Follower {
 /// The times of bookmarks.
 struct BookmarkSchedule {
     next: Instant,
-    /// Time from the first bookmark to the second.
-    first_wait: Option<Duration>,
+    /// Time from the next bookmark to the one after it.
+    wait: Duration,
 }
 
 impl BookmarkSchedule {
     fn new(now: Instant, first_wait: Duration) -> Self {
-        Self { next: now, first_wait: Some(first_wait) }
+        Self { next: now, wait: first_wait }
     }
 
     /// Waits until the next bookmark is due; not at all if it is due. A timer of a time that has come fires up
@@ -55,15 +58,14 @@ impl BookmarkSchedule {
 
     /// Schedules the next bookmark.
     fn advance(&mut self, now: Instant) {
-        self.next = now + self.first_wait.take().unwrap_or(BOOKMARK_INTERVAL);
+        self.next = now + mem::replace(&mut self.wait, BOOKMARK_INTERVAL);
     }
 }
 
 impl Follower {
     /// Creates the follower of an open stream. The first step is a bookmark, so that a client that
     /// is cut off before the first event resumes without a gap. The second bookmark comes after
-    /// `first_wait`, which should be a random part of [`BOOKMARK_INTERVAL`]: otherwise the bookmarks of
-    /// many streams that open together, as after a restart, stay together.
+    /// `first_wait`, which is drawn from [`FIRST_WAIT_MILLIS`].
     pub(crate) fn new(
         reader: FeedReader,
         bookmarks: Bookmarks,
