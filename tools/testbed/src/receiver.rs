@@ -156,7 +156,12 @@ impl Receiver {
 
     /// Returns the requests in the order of their arrival.
     pub fn deliveries(&self) -> Vec<Delivery> {
-        lock(&self.state.deliveries).clone()
+        self.deliveries_from(0)
+    }
+
+    /// As [`Self::deliveries`], without the first `start` requests.
+    pub fn deliveries_from(&self, start: usize) -> Vec<Delivery> {
+        lock(&self.state.deliveries).get(start..).unwrap_or_default().to_vec()
     }
 
     /// Returns the events in the order of their arrival, copies included.
