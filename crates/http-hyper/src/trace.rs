@@ -1,6 +1,7 @@
 //! The header `traceparent` of a request: logged, and passed on to nodes that berth calls for the
 //! request. berth exports no spans, so that the value is passed on unchanged.
 
+use futures_util::future::Either;
 use gateway_protocol::{TRACE_PARENT, TraceParent};
 use hyper::HeaderMap;
 
@@ -21,13 +22,13 @@ pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
 }
 
 /// Runs the work on a request as a part of its trace.
-pub(crate) async fn within_trace<T>(
+pub(crate) fn within_trace<T>(
     trace: Option<TraceParent>,
     work: impl Future<Output = T>,
-) -> T {
+) -> impl Future<Output = T> {
     match trace {
-        Some(trace) => CURRENT.scope(trace, work).await,
-        None => work.await,
+        Some(trace) => Either::Left(CURRENT.scope(trace, work)),
+        None => Either::Right(work),
     }
 }
 

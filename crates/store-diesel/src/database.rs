@@ -13,6 +13,7 @@ use domain::{
     Quotas, Timestamp,
     ports::{PortResult, SecretSealer},
 };
+use futures_util::FutureExt as _;
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -138,13 +139,14 @@ impl Database {
     }
 
     /// Waits until the deadline for work that another task runs to its end.
-    pub(crate) async fn within_deadline<T>(
+    // An async function would hold the work twice: as its argument, and as it is awaited.
+    pub(crate) fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
-    ) -> PortResult<T> {
+    ) -> impl Future<Output = PortResult<T>> {
         let late = || StoreError::Unavailable("the database did not answer in time".into());
-        let ended = tokio::time::timeout(self.deadline, work).await;
-        Ok(ended.unwrap_or_else(|_| Err(late()))?)
+        let ended = tokio::time::timeout(self.deadline, work);
+        ended.map(move |ended| Ok(ended.unwrap_or_else(|_| Err(late()))?))
     }
 
     /// Ends work on PostgreSQL at three deadlines, so that a silent server does not hold
@@ -161,11 +163,11 @@ impl Database {
             DatabaseKind::Postgres => self.deadline.saturating_mul(3),
             DatabaseKind::Sqlite => Duration::MAX,
         };
-        async move {
-            tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        tokio::time::timeout(limit, work).map(|ended| {
+            ended.unwrap_or_else(|_| {
                 Err(StoreError::Unavailable("the database did not answer".into()))
             })
-        }
+        })
     }
 }
 

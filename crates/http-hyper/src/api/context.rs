@@ -134,15 +134,19 @@ impl OperationContext {
     ///
     /// # Errors
     /// The wait was cut short.
-    pub(crate) async fn wait<T>(
-        &self,
-        future: impl Future<Output = domain::Result<T>>,
-    ) -> Result<T> {
-        tokio::select! {
-            biased;
-            outcome = future => Ok(outcome?),
-            () = self.cancelled.cancelled() => {
-                Err(Error::unavailable("the service is stopping, or the caller hung up").into())
+    pub(crate) fn wait<'a, T: 'a>(
+        &'a self,
+        future: impl Future<Output = domain::Result<T>> + Send + 'a,
+    ) -> impl Future<Output = Result<T>> + Send + 'a {
+        // On the heap, because the block would hold the future twice.
+        let mut future = Box::pin(future);
+        async move {
+            tokio::select! {
+                biased;
+                outcome = &mut future => Ok(outcome?),
+                () = self.cancelled.cancelled() => {
+                    Err(Error::unavailable("the service is stopping, or the caller hung up").into())
+                }
             }
         }
     }

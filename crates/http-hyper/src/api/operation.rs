@@ -1,6 +1,6 @@
 //! The type of a row of the operation table: an operation with its permission, input and handler.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
 use hyper::Method;
 
 use super::{
@@ -62,11 +62,11 @@ impl<F, R, T> OperationHandler for F
 where
     F: Fn(OperationContext) -> R + Send + Sync,
     R: Future<Output = Result<T>> + Send + 'static,
-    T: Into<OperationOutput>,
+    T: Into<OperationOutput> + 'static,
 {
     fn call(&self, context: OperationContext) -> BoxFuture<'static, Result<OperationOutput>> {
-        let work = self(context);
-        Box::pin(async { Ok(work.await?.into()) })
+        // An async block would hold the handler's future twice: as it is captured, and as it is awaited.
+        self(context).map_ok(Into::into).boxed()
     }
 }
 

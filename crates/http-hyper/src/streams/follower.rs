@@ -1,6 +1,11 @@
 //! The reader of one stream: events as they come, bookmarks at a fixed interval, and the end.
 
-use std::{mem, ops::Range, sync::Arc, time::Duration};
+use std::{
+    mem,
+    ops::Range,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use domain::{OrganizationId, ports::PortError};
 use event_feed::{FeedError, FeedReader, RenderedEvent};
@@ -14,6 +19,10 @@ const BOOKMARK_INTERVAL: Duration = Duration::from_secs(15);
 /// Milliseconds between the first two bookmarks, drawn for each stream: otherwise the bookmarks of many
 /// streams that open together, as after a restart, stay together.
 pub(crate) const FIRST_WAIT_MILLIS: Range<u32> = 1_000..15_000;
+/// Bookmarks come at multiples of this time since [`EPOCH`], those of many streams together: to wake an
+/// idle program costs more than a bookmark does.
+const BOOKMARK_TICK: Duration = Duration::from_millis(100);
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Time between two reads of the feed while the store does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -58,7 +67,7 @@ impl BookmarkSchedule {
 
     /// Schedules the next bookmark.
     fn advance(&mut self, now: Instant) {
-        self.next = now + mem::replace(&mut self.wait, BOOKMARK_INTERVAL);
+        self.next = tick_before(now + mem::replace(&mut self.wait, BOOKMARK_INTERVAL));
     }
 }
 
@@ -126,6 +135,13 @@ impl Follower {
     }
 }
 
+/// Returns the last tick that is not after this time.
+fn tick_before(time: Instant) -> Instant {
+    let since = time.saturating_duration_since(*EPOCH).as_millis();
+    let past = since % BOOKMARK_TICK.as_millis();
+    *EPOCH + Duration::from_millis(u64::try_from(since - past).unwrap_or(u64::MAX))
+}
+
 fn report(error: &PortError) {
     let error: &(dyn std::error::Error + 'static) = error;
     tracing::debug!(error, "a stream cannot read the event feed; will retry");
@@ -145,7 +161,9 @@ mod tests {
             schedule.advance(schedule.next);
             times.push(schedule.next);
         }
-        let second = start + first_wait;
+        let second = tick_before(start + first_wait);
+        assert!(start + first_wait - second < BOOKMARK_TICK);
+        assert_eq!((second - *EPOCH).as_millis() % BOOKMARK_TICK.as_millis(), 0);
         let third = second + BOOKMARK_INTERVAL;
         assert_eq!(times, [start, second, third, third + BOOKMARK_INTERVAL]);
     }

@@ -6,7 +6,7 @@
 //! answer, streams stay open: they get no events either.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -196,13 +196,13 @@ impl OpenStreams {
         let now = self.environment.now();
         // An expired key is the other task's.
         let is_current = |it: &&Credential| it.expires_at.is_none_or(|at| now < at);
-        let keys: BTreeSet<_> = self
-            .table()
-            .watched
-            .values()
-            .filter(is_current)
-            .filter_map(|it| it.key.clone())
-            .collect();
+        // Most streams share their key with others: only different keys are copied.
+        let keys: BTreeSet<_> = {
+            let table = self.table();
+            let current = table.watched.values().filter(is_current);
+            let different: HashSet<_> = current.filter_map(|it| it.key.as_ref()).collect();
+            different.into_iter().cloned().collect()
+        };
         if keys.is_empty() {
             return;
         }

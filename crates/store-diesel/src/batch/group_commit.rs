@@ -10,7 +10,7 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
 use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::Pool};
 use domain::{Resource, ResourceLimits};
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument as _;
 
@@ -224,12 +224,12 @@ impl WritePools {
     }
 
     /// Bounds the wait for a silent server; the pool then discards the connection.
-    async fn within_deadline<T>(
+    fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    ) -> impl Future<Output = Result<T, StoreError>> {
         let silent = || Err(StoreError::Unavailable("the database did not answer".into()));
-        timeout(self.silence_limit, work).await.unwrap_or_else(|_| silent())
+        timeout(self.silence_limit, work).map(move |ended| ended.unwrap_or_else(|_| silent()))
     }
 }
 

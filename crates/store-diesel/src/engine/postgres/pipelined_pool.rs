@@ -18,6 +18,7 @@ use std::{
 
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt as _;
 
 use crate::{
     StoreError,
@@ -154,13 +155,15 @@ impl PipelinedPool {
 
     /// Returns the result of a lookup, or an error at the deadline. Connections that stay silent
     /// until the deadline are discarded.
-    pub(crate) async fn within_deadline<T>(
+    pub(crate) fn within_deadline<T>(
         &self,
         asking: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        tokio::time::timeout(self.deadline, asking).await.unwrap_or_else(|_| {
-            self.discard_all();
-            Err(StoreError::Unavailable("the database did not answer in time".into()))
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        tokio::time::timeout(self.deadline, asking).map(|ended| {
+            ended.unwrap_or_else(|_| {
+                self.discard_all();
+                Err(StoreError::Unavailable("the database did not answer in time".into()))
+            })
         })
     }
 
