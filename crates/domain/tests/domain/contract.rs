@@ -107,6 +107,7 @@ memory_passes!(
     data_keys_are_rewrapped_once,
     disablement_yields_to_its_owner,
     due_time_of_the_owner_survives_the_lease,
+    events_of_a_session_are_found,
     flush_moves_the_replay_that_it_names,
     flush_writes_all_changes_under_the_lease,
     lease_has_one_holder,

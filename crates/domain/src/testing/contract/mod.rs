@@ -123,7 +123,9 @@ pub use share_links::{
     link_pages_cover_every_link_once, write_of_a_link_is_guarded_by_its_session,
 };
 pub use tickets::ticket_is_spent_once;
-pub use waiting_deliveries::{live_webhooks_are_listed_once, waiting_deliveries_are_found};
+pub use waiting_deliveries::{
+    events_of_a_session_are_found, live_webhooks_are_listed_once, waiting_deliveries_are_found,
+};
 pub use webhooks::{
     first_position_is_found_by_time, replay_and_restart_change_the_progress,
     webhook_is_visible_to_its_organization_only, webhook_pages_cover_every_webhook_once,

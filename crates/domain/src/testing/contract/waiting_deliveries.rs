@@ -2,18 +2,24 @@
 
 use crate::{
     access::Scope,
-    event::{Event, payload::EventPayload},
+    event::{Event, payload::EventPayload, stream::EventStream},
     feed::position::{FeedEvent, FeedPage, FeedPosition},
     ports::{
         environment::Environment,
-        store::{deliveries::DeliveryStore, feed::Feed, webhooks::WebhookStore, written::Written},
+        store::{
+            deliveries::DeliveryStore, feed::Feed, sessions::SessionStore, webhooks::WebhookStore,
+            written::Written,
+        },
     },
     session::version::Version,
-    testing::contract::{
-        deliveries::{claim, flush, is_written, leased},
-        delivery_rows::dead_letter,
-        fixtures::fresh_scope,
-        webhooks::{insert, write},
+    testing::{
+        contract::{
+            deliveries::{claim, flush, is_written, leased},
+            delivery_rows::dead_letter,
+            fixtures::{assert_inserted, fresh_scope, fresh_session},
+            webhooks::{insert, write},
+        },
+        writes::insert_session,
     },
     webhook::{
         dead_letter::DeadLetter,
@@ -111,6 +117,25 @@ pub async fn waiting_deliveries_are_found(
     let changes = DeliveryChanges { replayed, ..DeliveryChanges::default() };
     assert!(is_written(store, flush(&webhook, epoch, keep, changes)).await);
     assert_eq!(dead_events(&webhook, FeedPosition::START, 9).await, page(&events[1..], last));
+}
+
+/// The events of a session are found for its organization alone, after a sequence number.
+pub async fn events_of_a_session_are_found(
+    store: &(impl DeliveryStore + SessionStore),
+    environment: &dyn Environment,
+) {
+    let (scope, other) = (fresh_scope(environment), fresh_scope(environment));
+    let (session, events) = fresh_session(&scope, environment);
+    assert_inserted(insert_session(store, &scope, &session, &events, None).await);
+    let found = async |scope: &Scope, stream, after| {
+        let range = LookupRange::Session { session: session.id.clone(), stream, after };
+        let found = store.events_in(scope.organization(), &range, MANY).await.expect("events");
+        found.into_iter().map(|found| found.event).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&scope, EventStream::Session, 0).await, events);
+    assert_eq!(found(&scope, EventStream::Session, 1).await, events[1..]);
+    assert_eq!(found(&scope, EventStream::Messages, 0).await, []);
+    assert_eq!(found(&other, EventStream::Session, 0).await, []);
 }
 
 /// Every live webhook is listed once.
