@@ -224,6 +224,7 @@ impl WritePools {
     }
 
     /// Bounds the wait for a silent server; the pool then discards the connection.
+    // Not an async function, which would hold the work twice.
     fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,

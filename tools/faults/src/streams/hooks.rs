@@ -28,7 +28,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Time that each missing event adds to the patience. Kills leave a backlog, because a webhook waits
 /// for the end of its lease after each kill of its router.
-const EACH: Duration = Duration::from_millis(5);
+const PATIENCE_PER_EVENT: Duration = Duration::from_millis(5);
 
 /// A webhook of an organization, for all events.
 #[derive(Debug)]
@@ -99,7 +99,8 @@ impl Hook {
         let mut arrived = HashSet::new();
         let mut counted = count_new(&receiver, 0, &mut arrived);
         let missing = u32::try_from(expected.saturating_sub(arrived.len()))?;
-        let waited = wait::until("all events arrive", patience + EACH * missing, || {
+        let patience = patience + PATIENCE_PER_EVENT * missing;
+        let waited = wait::until("all events arrive", patience, || {
             std::thread::sleep(PAUSE);
             counted = count_new(&receiver, counted, &mut arrived);
             Ok((arrived.len() >= expected).then_some(()))

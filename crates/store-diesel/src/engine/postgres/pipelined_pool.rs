@@ -155,6 +155,7 @@ impl PipelinedPool {
 
     /// Returns the result of a lookup, or an error at the deadline. Connections that stay silent
     /// until the deadline are discarded.
+    // Not an async function, which would hold the lookup twice.
     pub(crate) fn within_deadline<T>(
         &self,
         asking: impl Future<Output = Result<T, StoreError>>,
